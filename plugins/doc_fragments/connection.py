@@ -1,0 +1,61 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    # Options of every module: where the API is and how to talk to it
+    DOCUMENTATION = r"""
+options:
+  api_url:
+    description:
+      - Base URL of the Planasonix API. It may end in a path prefix, such as V(https://acme.planasonixapis.com/v1).
+      - Plain V(http://) is refused except for the loopback interface, since it would send the API key unencrypted.
+      - If left out, the environment variable E(PLANASONIX_API_URL) is used, that of the task's C(environment) before that of the controller.
+    type: str
+    default: https://api.planasonix.com
+  api_key:
+    description:
+      - API key of the organization. It needs the scope V(admin:organization), or must belong to a user who is an administrator.
+      - If left out, the environment variable E(PLANASONIX_API_KEY) is used, that of the task's C(environment) before that of the controller.
+    type: str
+    required: true
+  validate_certs:
+    description:
+      - Whether the TLS certificate of the server is checked. Set it to V(false) for tests only.
+      - If left out, the environment variable E(PLANASONIX_VALIDATE_CERTS) is used.
+    type: bool
+    default: true
+  ca_path:
+    description:
+      - File or folder with the certificate authorities to trust instead of the default ones.
+      - If left out, the environment variable E(PLANASONIX_CA_PATH) is used.
+    type: path
+  timeout:
+    description:
+      - Seconds to wait for the answer to one request.
+      - If left out, the environment variable E(PLANASONIX_TIMEOUT) is used.
+    type: float
+    default: 30
+  retries:
+    description:
+      - How often one request is repeated at the most, after the API answered C(429), C(502), C(503) or C(504), or gave no answer.
+      - A request that creates something is never repeated blindly. The module looks first whether it took effect.
+    type: int
+    default: 5
+  retry_budget:
+    description:
+      - Seconds that the task may spend waiting between such repetitions in all. A longer C(Retry-After) of the API is cut to what is left.
+    type: float
+    default: 120
+requirements:
+  - requests >= 2.28
+notes:
+  - Where the connection is local and neither C(become), C(environment) nor C(async) is used, the task runs inside the Ansible worker without starting
+    another Python, which makes it about as cheap as M(ansible.builtin.debug). Anywhere else it runs as an ordinary module on the target host, for example on a
+    bastion in an allowlisted network by C(delegate_to).
+  - Proxy environment variables are honoured. A C(.netrc) file is never read.
+  - Needs Python 3.10 or later where it runs.
+"""

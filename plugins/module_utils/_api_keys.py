@@ -1,0 +1,487 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""API keys, made, replaced and revoked so that no secret is lost and no key is orphaned.
+
+Endpoints: ``/api/user/api-keys``, ``/api/user/api-keys/{id}`` and ``/api/user/api-keys/{id}/regenerate``.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import re
+import typing as t
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    AnswerLost,
+    ApiError,
+    InvalidOption,
+    NoConnection,
+    NotApplied,
+    NotStored,
+    PlanasonixError,
+    RefusedPlan,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, same
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, require_field, send
+
+KEYS_PATH = "/api/user/api-keys"
+LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
+SHORTEST_PREFIX = 12
+"""Characters that a listed prefix must have at least to tell which key a secret belongs to."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What is known of the keys.
+
+    :param keys: As listed.
+    :param own_id: Id of the key that the task itself uses, where that can be told.
+    :param now: When the list was read.
+    :param note: What an earlier run noted beside ``secret_file`` and did not finish.
+    :param obstacle: Why ``secret_file`` could not be written.
+    """
+
+    keys: tuple[Values, ...]
+    own_id: str | None
+    now: datetime.datetime
+    note: Values | None = None
+    obstacle: str | None = None
+
+
+def check_key(options: Values) -> None:
+    """Refuse options that cannot be met, or that would lose a secret.
+
+    :raises InvalidOption: with the reason.
+    """
+    for name in ("expires_in_days", "rotate_after_days", "renew_before_days"):
+        if name in options and options[name] < 1:
+            raise InvalidOption(f"{name} must be at least 1 day.")
+    if "secret_file" in options:
+        _secret_file.check_path(options["secret_file"])
+    elif options.get("return_secret") is False and options["state"] == "present":
+        raise InvalidOption("return_secret: false needs secret_file: a secret that is neither returned nor written would be lost.")
+    if "renew_before_days" in options and "expires_in_days" in options and options["renew_before_days"] >= options["expires_in_days"]:
+        raise InvalidOption("renew_before_days must be less than expires_in_days, or every run would make a new key.")
+
+
+def read_keys(client: Client, options: Values) -> Keys:
+    """Read ``GET /api/user/api-keys``, confirm a ``key_id`` by ``GET /api/user/api-keys/{id}``, and look at ``secret_file``."""
+    keys = read_key_list(client)
+    key_id, path = options.get("key_id"), options.get("secret_file")
+    if any(key["id"] == key_id for key in keys):
+        client.get(key_path(key_id), f"read the API key {key_id}")
+    return Keys(
+        keys,
+        own_key(keys, client.connection.key),
+        datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc),
+        _secret_file.read_note(path) if path else None,
+        _secret_file.obstacle(path) if path else None,
+    )
+
+
+def read_key_list(client: Client) -> tuple[Values, ...]:
+    """Read the keys, each with an id and a name."""
+    keys = client.get_list(KEYS_PATH, "read the API keys")
+    for key in keys:
+        require_field(key, "id", "an API key")
+        require_field(key, "name", "an API key")
+    return tuple(keys)
+
+
+def own_key(keys: Sequence[Values], secret: str) -> str | None:
+    """Id of the key that a secret belongs to, where one listed key alone bears a long prefix of it."""
+    bearers = [key["id"] for key in keys if len(str(key.get("prefix") or "")) >= SHORTEST_PREFIX and secret.startswith(str(key["prefix"]))]
+    return bearers[0] if len(bearers) == 1 else None
+
+
+def key_path(key_id: t.Any) -> str:
+    """The path of one key."""
+    return f"{KEYS_PATH}/{quote(str(key_id), safe='')}"
+
+
+def moment(key: Values, name: str) -> datetime.datetime | None:
+    """A time of a key, in UTC; ``None`` where it has none.
+
+    :raises ApiError: if the field is missing or is no ISO 8601 time.
+    """
+    value = require_field(key, name, f"the API key {key['name']!r}")
+    if value is None:
+        return None
+    # Python before 3.11 reads neither "Z" nor a fraction of any length.
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:?\d\d)?", str(value))
+    if not match:
+        raise ApiError(f"The API's answer for the API key {key['name']!r} has no ISO 8601 time in {name}: {value!r}.")
+    seconds, fraction, zone = match.groups()
+    zone = "+00:00" if zone in (None, "Z") else zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
+    return datetime.datetime.fromisoformat(f"{seconds}.{(fraction or '0').ljust(6, '0')}{zone}")
+
+
+def namesakes(keys: Sequence[Values], name: str | None) -> list[Values]:
+    """The keys of one name, the newest first."""
+    found = [key for key in keys if key["name"] == name]
+    if len(found) < 2:
+        return found  # nothing to compare, so a missing time is no error
+    return sorted(found, key=lambda key: moment(key, "created_at") or LONG_AGO, reverse=True)
+
+
+def select(current: Keys, options: Values) -> tuple[Values | None, list[Values], list[Values]]:
+    """The key that the options mean, older ones of its name, and what an interrupted run left behind.
+
+    :raises InvalidOption: if there is no such key, its name differs, or it is not clear which one is meant.
+    """
+    name, key_id = options.get("name"), options.get("key_id")
+    if key_id is not None:
+        key = next((key for key in current.keys if key["id"] == key_id), None)
+        if key is None and options["state"] == "present":
+            raise InvalidOption(f"No API key has the id {key_id!r}; leave key_id out to find or create one by name.")
+        if key is not None and name is not None and key["name"] != name:
+            raise InvalidOption(f"The API key {key_id!r} is named {key['name']!r}, not {name!r}, and the API cannot rename keys.")
+        name = key["name"] if key else name
+    note = current.note
+    if note is not None and name is not None and note["name"] != name:
+        raise InvalidOption(
+            f"{_secret_file.note_path(options['secret_file'])} belongs to the API key {note['name']!r}: "
+            "run the task of that key first, or give each key a file of its own."
+        )
+    orphans = [k for k in current.keys if note is not None and k["name"] == note["name"] and note["operation"] != "regenerate" and k["id"] not in note["ids"]]
+    if key_id is not None and key in orphans:
+        if options["state"] == "present":
+            raise InvalidOption(
+                f"The API key {key_id!r} was left behind by an interrupted run, which lost its secret: address it by name, to have it replaced."
+            )
+        orphans.remove(key)
+    left = [k for k in namesakes(current.keys, name) if k not in orphans]
+    if key_id is not None:
+        return key, left[left.index(key) + 1 :] if key in left else [], orphans
+    if options["state"] == "absent" and len(left) > 1:
+        raise InvalidOption(f"Several API keys are named {name!r}: {', '.join(str(k['id']) for k in left)}; remove them one by one by key_id.")
+    return (left[0], left[1:], orphans) if left else (None, [], orphans)
+
+
+def plan_key(current: Keys, options: Values) -> Plan:
+    """Plan to create, recreate, regenerate or delete one key.
+
+    :raises InvalidOption: if the key cannot be found or made with these options.
+    :raises RefusedPlan: if scopes differ, the task's own key would go, or the secret could not be stored.
+    """
+    key, older, orphans = select(current, options)
+    name = key["name"] if key else options.get("name")
+    subject = f"API key {name or options['key_id']!r}"
+    leftovers = tuple(delete_call(current, orphan, "left behind by an interrupted run") for orphan in orphans)
+    notes = [f"{len(orphans)} left behind by an interrupted run deleted"] if orphans else []
+
+    if options["state"] == "absent":
+        calls = (*leftovers, *([delete_call(current, key, "that is to be absent")] if key else []))
+        message = f"{subject}: {', '.join([*notes, *(['deleted'] if key else [])])}" if calls else "no change"
+        return Plan(managed(key), {}, calls, {}, message)
+
+    reasons = reasons_to_recreate(current, key, options) if key else []
+    superseded = [old["id"] for old in older]
+    if key is None or reasons:
+        if current.obstacle:
+            raise RefusedPlan(f"The {subject} is not made, since its secret could not be stored: {current.obstacle}; correct secret_file.")
+        if key:
+            refuse_own(current, key, "recreated")
+        body = body_of(key, options, subject)
+        calls = (*leftovers, Call("POST", KEYS_PATH, body, f"create the {subject}"))
+        if key and options.get("revoke_old", True):
+            superseded = []
+            calls += tuple(delete_call(current, old, "that is replaced") for old in (key, *older))
+        elif key:
+            superseded = [key["id"], *superseded]
+        done = f"recreated ({', '.join(reasons)})" if key else "created"
+        return Plan(
+            managed(key), body, calls, {"name": body["name"], "scopes": body["scopes"]}, f"{subject}: {', '.join([*notes, done])}", {"superseded": superseded}
+        )
+    calls = leftovers
+    again = current.note is not None and current.note["operation"] == "regenerate"
+    if options.get("rotate") or again:
+        if current.obstacle:
+            raise RefusedPlan(f"The {subject} is not regenerated, since its secret could not be stored: {current.obstacle}; correct secret_file.")
+        refuse_own(current, key, "regenerated")
+        calls += (Call("POST", f"{key_path(key['id'])}/regenerate", None, f"regenerate the {subject}"),)
+        notes.append("regenerated" if options.get("rotate") else "regenerated again after an interrupted run")
+    message = f"{subject}: {', '.join(notes)}" if notes else "no change"
+    return Plan(managed(key), managed(key), calls, dict(key), message, {"superseded": superseded})
+
+
+def refuse_own(current: Keys, key: Values, what: str) -> None:
+    """Keep the key that the task itself uses.
+
+    :raises RefusedPlan: if the key is it.
+    """
+    if current.own_id is not None and key["id"] == current.own_id:
+        raise RefusedPlan(f"The API key {key['name']!r} ({key['id']}) is the one that this task itself uses, so it is not {what}; use another api_key for it.")
+
+
+def delete_call(current: Keys, key: Values, why: str) -> Call:
+    """The call that deletes a key."""
+    refuse_own(current, key, "deleted")
+    return Call("DELETE", key_path(key["id"]), None, f"delete the API key {key['name']!r} ({key['id']}) {why}")
+
+
+def reasons_to_recreate(current: Keys, key: Values, options: Values) -> list[str]:
+    """Why an existing key cannot stay.
+
+    :raises RefusedPlan: if its scopes differ and ``on_mismatch`` does not allow to recreate it.
+    """
+    reasons = []
+    if "scopes" in options:
+        scopes = require_field(key, "scopes", f"the API key {key['name']!r}")
+        if not same(scopes, options["scopes"]):
+            text = f"scopes {', '.join(sorted(scopes)) or 'none'} -> {', '.join(sorted(options['scopes'])) or 'none'}"
+            if options.get("on_mismatch", "fail") == "fail":
+                raise RefusedPlan(f"The API key {key['name']!r} has other {text}, and the API cannot change them; set on_mismatch: recreate to replace it.")
+            reasons.append(text)
+    if "rotate_after_days" in options:
+        created = moment(key, "created_at")
+        if created is None or current.now - created > datetime.timedelta(days=options["rotate_after_days"]):
+            reasons.append(f"older than {options['rotate_after_days']} days")
+    if "renew_before_days" in options:
+        expires = moment(key, "expires_at")
+        if expires is not None and expires - current.now <= datetime.timedelta(days=options["renew_before_days"]):
+            reasons.append(f"expires within {options['renew_before_days']} days")
+    return reasons
+
+
+def body_of(key: Values | None, options: Values, subject: str) -> Values:
+    """The body of the POST. A recreated key keeps the scopes and the lifetime of the old one, unless others are given.
+
+    :raises InvalidOption: if there is nothing to take them from.
+    """
+    if key is None and "scopes" not in options:
+        raise InvalidOption(f"The {subject} does not exist; scopes is needed to create it.")
+    scopes = options["scopes"] if "scopes" in options else require_field(t.cast(Values, key), "scopes", f"the {subject}")
+    body = {"name": key["name"] if key else options["name"], "scopes": scopes}
+    if "expires_in_days" in options:
+        body["expires_in_days"] = options["expires_in_days"]
+    elif key is not None:
+        expires, created = moment(key, "expires_at"), moment(key, "created_at")
+        if expires is not None and created is not None:
+            body["expires_in_days"] = max(1, round((expires - created) / datetime.timedelta(days=1)))
+            if options.get("renew_before_days", 0) >= body["expires_in_days"]:
+                raise InvalidOption(
+                    f"The {subject} lives {body['expires_in_days']} days, so with this renew_before_days every run would make a new one; give expires_in_days."
+                )
+    return body
+
+
+def managed(key: Values | None) -> Values:
+    """What the module manages, for the diff."""
+    return {} if key is None else {name: key[name] for name in ("id", "name", "scopes", "expires_at") if name in key}
+
+
+def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> Applied:
+    """Send the plan: a secret is stored before anything else is done, and before it is made the run notes what it is about to do.
+
+    :raises PlanasonixError: with ``secret`` in its details where that is the only place left for it.
+    """
+    path = options.get("secret_file")
+    extras: Values = {}
+    identity: Values = {}
+    try:
+        for call in plan.calls:
+            if call.method == "DELETE":
+                send(client, call)
+                continue
+            if call.path == KEYS_PATH:
+                made = create(client, call, current, plan, path)
+                identity = {"key_id": made["id"]}
+            else:
+                made = regenerate(client, call, current, plan, path)
+            extras = {"secret": made["secret"]} if options.get("return_secret", path is None) else {}
+    except PlanasonixError as error:
+        error.details = {**extras, **error.details}
+        raise
+    if path:
+        _secret_file.remove_note(path)
+    return Applied(extras, identity)
+
+
+def create(client: Client, call: Call, current: Keys, plan: Plan, path: str | None) -> Values:
+    """Make a key and store its secret. In the end there is one new key whose secret is known, or none.
+
+    :raises ApiError: if no key could be made.
+    :raises NotApplied: if the key that was made is not as asked for; it is deleted again.
+    :raises NotStored: if its secret could not be stored; it is deleted again.
+    """
+    known = {key["id"] for key in current.keys}
+    note(path, plan, "recreate" if plan.before else "create", sorted(known - removed_before(plan, call, current)))
+    made = create_without_doubles(client, call, current, path)
+    try:
+        check_made(made, call.body)
+        if path:
+            store(path, made["secret"])
+    except PlanasonixError as error:
+        try:
+            client.send("DELETE", key_path(made["id"]), action="delete the new API key again")
+        except ApiError:
+            error.message += f" The new key {made['id']} could not be deleted again: delete it by hand."
+            error.details["secret"] = made["secret"]
+        else:
+            error.message += " The new key was deleted again."
+            withdraw_note(path, current)
+        raise
+    return made
+
+
+def removed_before(plan: Plan, call: Call, current: Keys) -> set[str]:
+    """Ids of the keys that the plan deletes before a call."""
+    paths = {other.path for other in plan.calls[: plan.calls.index(call)] if other.method == "DELETE"}
+    return {key["id"] for key in current.keys if key_path(key["id"]) in paths}
+
+
+def create_without_doubles(client: Client, call: Call, current: Keys, path: str | None) -> Values:
+    """Send the POST; a key that it may have made without telling its secret is deleted before it is sent again."""
+    known = {key["id"] for key in current.keys}
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            made = send(client, call)
+            if not isinstance(made, dict) or not made.get("id") or not isinstance(made.get("secret"), str) or not made["secret"]:
+                raise ApiError(f"Could not {call.action}: the answer to POST {KEYS_PATH} lacks the documented id and secret.", method="POST", path=KEYS_PATH)
+            return made
+        except AnswerLost:
+            again = client.pause(attempt)
+            delete_stray(client, call, known)
+            if not again:
+                withdraw_note(path, current)
+                raise
+        except ApiError as error:
+            refused = isinstance(error, NoConnection) or (error.status is not None and 300 <= error.status < 500)
+            if not refused:
+                delete_stray(client, call, known)
+            withdraw_note(path, current)
+            raise
+
+
+def delete_stray(client: Client, call: Call, known: set[str]) -> None:
+    """Delete a key that a lost POST made: nobody knows its secret.
+
+    :raises ApiError: if several could be it.
+    """
+    strays = [
+        key
+        for key in read_key_list(client)
+        if key["id"] not in known and key["name"] == call.body["name"] and same(require_field(key, "scopes", "an API key"), call.body["scopes"])
+    ]
+    if len(strays) > 1:
+        ids = ", ".join(str(key["id"]) for key in strays)
+        raise ApiError(f"Could not {call.action}: its answer was lost, and several new keys fit: {ids}; delete those that nobody uses, then run again.")
+    for key in strays:
+        client.send("DELETE", key_path(key["id"]), action=f"delete the API key {key['id']}, whose secret was lost")
+
+
+def check_made(made: Values, body: Values) -> None:
+    """Compare what was made with what was asked for, as far as the answer tells.
+
+    :raises NotApplied: if it differs.
+    """
+    wrong = [name for name in ("name", "scopes") if name in made and not same(made[name], body[name])]
+    if "expires_in_days" in body and "expires_at" in made and made["expires_at"] is None:
+        wrong.append("expires_in_days")
+    if wrong:
+        raise NotApplied(f"The API made the key {body['name']!r} with another {', '.join(wrong)} than asked for.", method="POST", path=KEYS_PATH)
+
+
+def regenerate(client: Client, call: Call, current: Keys, plan: Plan, path: str | None) -> Values:
+    """Give a key a new secret and store it. The key is never deleted.
+
+    :raises ApiError: if the API refuses, or twice gives no answer.
+    :raises NotStored: if the secret could not be stored; it is in the details.
+    """
+    note(path, plan, "regenerate", [key["id"] for key in current.keys])
+    for last in (False, True):
+        try:
+            made = send(client, call)
+            break
+        except AnswerLost as error:
+            if last:
+                error.message += " The old secret may be void: run again to make a new one."
+                raise
+        except ApiError as error:
+            # Only if no attempt may have voided the old secret.
+            if not last and (isinstance(error, NoConnection) or (error.status is not None and 300 <= error.status < 500)):
+                withdraw_note(path, current)
+            raise
+    if not isinstance(made, dict) or not isinstance(made.get("secret"), str) or not made["secret"]:
+        raise ApiError(
+            f"Could not {call.action}: the answer lacks the documented secret, and the old one may be void; run again.", method="POST", path=call.path
+        )
+    if path:
+        try:
+            store(path, made["secret"])
+        except NotStored as error:
+            error.details["secret"] = made["secret"]
+            error.message += " The key has a new secret, which this result carries: take it from there, or run again."
+            raise
+    return made
+
+
+def note(path: str | None, plan: Plan, operation: str, ids: list[str]) -> None:
+    """Note beside the secret file what is about to be done, for a run after this one was killed.
+
+    :raises NotStored: if it cannot be written; nothing was sent yet.
+    """
+    if path:
+        name = (plan.after or plan.before)["name"]
+        try:
+            _secret_file.write_note(path, {"name": name, "operation": operation, "ids": ids})
+        except OSError as error:
+            raise NotStored(f"The secret of the API key {name!r} could not be stored ({error.strerror}); nothing was changed, correct secret_file.") from None
+
+
+def withdraw_note(path: str | None, current: Keys) -> None:
+    """Remove the note of a call that did nothing; what an earlier run left to mend is noted again."""
+    if not path:
+        return
+    if current.note is not None and current.note["operation"] == "regenerate":
+        with contextlib.suppress(OSError):  # then the newer note stays
+            _secret_file.write_note(path, current.note)
+    else:
+        _secret_file.remove_note(path)
+
+
+def store(path: str, secret: str) -> None:
+    """Write the secret, then remove the note.
+
+    :raises NotStored: if it cannot be written.
+    """
+    try:
+        _secret_file.write(path, secret)
+    except OSError as error:
+        raise NotStored(f"The secret could not be written to {path} ({error.strerror}).") from None
+    _secret_file.remove_note(path)
+
+
+def missed_in_keys(current: Keys, plan: Plan, options: Values) -> list[str]:
+    """What a plan wanted and the API did not do."""
+    gone = {call.path for call in plan.calls if call.method == "DELETE"}
+    texts = [f"{key['name']!r} ({key['id']}) is still listed" for key in current.keys if key_path(key["id"]) in gone]
+    if options["state"] == "present":
+        key = next((key for key in current.keys if key["id"] == options["key_id"]), None) if "key_id" in options else select(current, options)[0]
+        if key is None:
+            texts.append("the new key is not listed")
+        elif "scopes" in plan.after and not same(require_field(key, "scopes", "an API key"), plan.after["scopes"]):
+            texts.append(f"its scopes are {', '.join(key['scopes'])}")
+    return texts
+
+
+def show_key(current: Keys, options: Values) -> Values:
+    """The key as it now is."""
+    key = select(current, options)[0]
+    return dict(key) if key else {}
+
+
+API_KEY = Resource("api_key", read_keys, plan_key, show_key, missed_in_keys, apply_key, check_key)

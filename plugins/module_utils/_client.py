@@ -1,0 +1,410 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The HTTP side of the Planasonix admin API: one session, retries, error bodies and paging. Knows no Ansible and no plan.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import ipaddress
+import json
+import random
+import re
+import time
+import traceback
+import typing as t
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, NoConnection
+
+REQUESTS_IMPORT_ERROR: str | None = None
+try:
+    import requests
+    import urllib3
+except ImportError:
+    REQUESTS_IMPORT_ERROR = traceback.format_exc()
+
+PAGE_SIZE = 100
+MAXIMUM_PAGES = 10_000
+MAXIMUM_REDIRECTS = 5
+FIRST_PAUSE = 0.5
+"""Seconds before the second attempt, where the API names no time; doubled for each further one."""
+
+# Verbs that may be sent again although an earlier attempt may have taken effect. POST is not one of them,
+# but two documented POSTs set a state and are sent with repeatable=True.
+REPEATABLE_METHODS = frozenset({"GET", "PUT", "DELETE"})
+GATEWAY_FAILURES = frozenset({502, 503, 504})
+
+HINTS = {
+    401: "check api_key (or PLANASONIX_API_KEY): it is missing a part, revoked, expired or belongs to another api_url",
+    403: "the key lacks the needed scope, or the organization's IP allowlist does not cover this host",
+    404: "check the id, and that api_url has the path prefix of your deployment",
+    429: "the rate limit holds on; run again later or raise retry_budget",
+    500: "the API itself failed; look at the state before you run again",
+}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the API is, and how patiently to talk to it.
+
+    :param url: Base URL, may end in a path prefix.
+    :param key: API key, sent as a Bearer token.
+    :param validate_certs: Whether the server's certificate is checked.
+    :param ca_path: File or folder of certificate authorities to trust instead of the default ones.
+    :param timeout: Seconds for one request.
+    :param retries: How often one request is repeated at the most.
+    :param retry_budget: Seconds that all pauses between attempts may take together.
+    :raises InvalidOption: if the URL or the key cannot be used.
+    """
+
+    url: str
+    key: str
+    validate_certs: bool = True
+    ca_path: str | None = None
+    timeout: float = 30
+    retries: int = 5
+    retry_budget: float = 120
+
+    def __post_init__(self) -> None:
+        check_url(self.url)
+        if not self.key:
+            raise InvalidOption("api_key is empty: set the option or the environment variable PLANASONIX_API_KEY.")
+        if not re.fullmatch(r"[\x21-\x7e]+", self.key):
+            raise InvalidOption("api_key holds a space, a line break or another character that no API key has; is there a line break at its end?")
+        if self.timeout <= 0:
+            raise InvalidOption("timeout must be greater than 0 seconds.")
+        if self.retries < 0 or self.retry_budget < 0:
+            raise InvalidOption("retries and retry_budget must not be negative.")
+
+
+def check_url(url: str) -> None:
+    """Refuse a base URL that would send the key in the clear or that is no base URL.
+
+    :raises InvalidOption: with the reason.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https"):
+        raise InvalidOption("api_url must be an URL such as https://api.planasonix.com, optionally with a path prefix.")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidOption("api_url must not hold a user name or password; the API key goes in api_key.")
+    if "?" in url or "#" in url:
+        raise InvalidOption("api_url must not have a query or a fragment; give the base URL alone.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise InvalidOption(f"api_url is plain http:// to {host}, which would send the API key unencrypted; use https://.")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host, a name or an address, is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def retry_after(headers: t.Mapping[str, str], now: float) -> float | None:
+    """Seconds that the server asks to wait, or ``None`` where it names no usable time.
+
+    Reads ``Retry-After`` in both forms (seconds, HTTP date), and ``X-RateLimit-Reset`` (Unix time) where no request remains.
+    """
+    value = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", value):
+        return float(value)
+    if value:
+        try:
+            moment = email.utils.parsedate_to_datetime(value)
+        except (TypeError, ValueError, OverflowError):
+            moment = None
+        if moment is not None:
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=datetime.timezone.utc)
+            return max(0.0, moment.timestamp() - now)
+    if headers.get("X-RateLimit-Remaining", "").strip() == "0" and re.fullmatch(r"\d+(\.\d+)?", headers.get("X-RateLimit-Reset", "").strip()):
+        return max(0.0, float(headers["X-RateLimit-Reset"]) - now)
+    return None
+
+
+def parse_error(content_type: str, text: str) -> tuple[str | None, str, str | None]:
+    """Take (code, message, request id) from an error body.
+
+    Understands the nested form ``{"error": {"code", "message"}}``, the flat form ``{"code", "message"}``, and the HTML of a proxy.
+    """
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        inner = body.get("error")
+        source = inner if isinstance(inner, dict) else body
+        message = source.get("message") or (inner if isinstance(inner, str) else None) or source.get("detail") or "no reason given"
+        code = source.get("code")
+        request_id = source.get("request_id") or body.get("request_id")
+        return (
+            None if code is None else str(code),
+            message if isinstance(message, str) else json.dumps(message),
+            None if request_id is None else str(request_id),
+        )
+    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    if title or "html" in content_type.lower():
+        return None, f"an HTML page{f' titled {squeeze(title[1])!r}' if title else ''}, so a proxy or another server answered", None
+    return None, squeeze(text) or "no reason given", None
+
+
+def squeeze(text: str, limit: int = 200) -> str:
+    """The text on one line, shortened to the limit."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+class Client:
+    """One session with the API, kept alive for a whole task.
+
+    :param connection: Where and how.
+    :param read_only: Whether any request but GET is a programming error (check mode).
+    :param sleep: Called with seconds to wait.
+    :param clock: Gives the Unix time.
+    """
+
+    def __init__(
+        self, connection: Connection, *, read_only: bool = False, sleep: t.Callable[[float], None] = time.sleep, clock: t.Callable[[], float] = time.time
+    ) -> None:
+        self.connection = connection
+        self.read_only = read_only
+        self.sleep = sleep
+        self.clock = clock
+        self.waited = 0.0
+        self.wrote = False
+        self.base = connection.url.rstrip("/")
+        self.session = requests.Session()
+        # With an authentication object of its own, requests never looks in .netrc, which would replace the Bearer header.
+        self.session.auth = self._authenticate
+        self.session.headers.update({"Accept": "application/json", "User-Agent": "ansible-collection-planasonix.admin"})
+        # Given with each request, it wins over REQUESTS_CA_BUNDLE, which requests reads only where verify is True.
+        self.verify: bool | str = (connection.ca_path or True) if connection.validate_certs else False
+        if self.verify is False:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *dummy: object) -> None:
+        self.session.close()
+
+    def get(self, path: str, action: str) -> dict[str, t.Any]:
+        """Read ``data``, an object, of a documented GET.
+
+        :param path: Documented path, from ``/api`` on.
+        :param action: What is being done, for messages: "read the settings".
+        :raises ApiError: if it cannot be read, or the answer has another shape.
+        """
+        data = self._data(self._request("GET", path, action), path, action)
+        if not isinstance(data, dict):
+            raise ApiError(f"Could not {action}: the answer to GET {path} is not the documented object.", method="GET", path=path)
+        return data
+
+    def get_list(self, path: str, action: str) -> list[dict[str, t.Any]]:
+        """Read all pages of a documented list of objects.
+
+        :raises ApiError: as :meth:`get`, and if a cursor does not advance.
+        """
+        items: list[dict[str, t.Any]] = []
+        query: dict[str, t.Any] = {"limit": PAGE_SIZE}
+        seen: set[str] = set()
+        while True:
+            body = self._request("GET", path, action, query=query)
+            page = self._data(body, path, action)
+            if not isinstance(page, list) or not all(isinstance(item, dict) for item in page):
+                raise ApiError(f"Could not {action}: the answer to GET {path} is not the documented list of objects.", method="GET", path=path)
+            items.extend(page)
+            meta = body.get("meta")
+            cursor = meta.get("next_cursor") if isinstance(meta, dict) else None
+            if cursor is None or cursor == "":
+                return items
+            if str(cursor) in seen or len(seen) >= MAXIMUM_PAGES:
+                raise ApiError(
+                    f"Could not {action}: the pages of GET {path} do not end, since the server repeats the cursor {squeeze(str(cursor), 60)!r}.",
+                    method="GET",
+                    path=path,
+                )
+            seen.add(str(cursor))
+            query = {"limit": PAGE_SIZE, "cursor": cursor}
+
+    def send(self, method: str, path: str, body: t.Any = None, *, action: str, repeatable: bool = False) -> t.Any:
+        """Send one write.
+
+        :param body: JSON body, or ``None`` for none.
+        :param repeatable: Whether a POST sets a state, so that sending it twice does no harm.
+        :returns: ``data`` of the answer, or ``None`` where there is none.
+        :raises AnswerLost: if it is not known whether the write took effect and repeating it could do it twice.
+        :raises ApiError: if the API refused it.
+        """
+        if self.read_only:
+            raise RuntimeError(f"{method} {path} in check mode")
+        answer = self._request(method, path, action, body=body, repeatable=repeatable)
+        self.wrote = True
+        return answer.get("data") if isinstance(answer, dict) else None
+
+    def pause(self, attempt: int, asked: float | None = None) -> bool:
+        """Wait before another attempt, within the retry budget.
+
+        :param attempt: How many attempts were made.
+        :param asked: Seconds that the server asked for.
+        :returns: Whether another attempt may be made.
+        """
+        left = self.connection.retry_budget - self.waited
+        if attempt > self.connection.retries or left <= 0:
+            return False
+        pause = FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(1, 1.25) if asked is None else asked
+        pause = min(pause, left)
+        self.sleep(pause)
+        self.waited += pause
+        return True
+
+    def _authenticate(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.connection.key}"
+        return request
+
+    def _request(self, method: str, path: str, action: str, *, body: t.Any = None, query: dict[str, t.Any] | None = None, repeatable: bool = False) -> t.Any:
+        """Send one request as often as the retry rule allows, and return the decoded body of a success (``None`` where it has none)."""
+        repeatable = repeatable or method in REPEATABLE_METHODS
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                response = self._exchange(method, self.base + path, body, query)
+            except OSError as exception:  # RequestException is one, and requests raises a bare one for a ca_path that does not exist
+                error, again = self._classify(exception, method, path, action, repeatable)
+                asked = None
+            else:
+                if 200 <= response.status_code < 300:
+                    return self._decode(response, method, path, action)
+                if response.status_code == 404 and method == "DELETE" and attempt > 1:
+                    return None
+                error = self._refusal(response, method, path, action, repeatable)
+                again = response.status_code == 429 or (response.status_code in GATEWAY_FAILURES and repeatable)
+                asked = retry_after(response.headers, self.clock())
+            if not again or not self.pause(attempt, asked):
+                raise error
+
+    def _exchange(self, method: str, url: str, body: t.Any, query: dict[str, t.Any] | None) -> requests.Response:
+        """One exchange, with the redirects that stay at the same origin; any other is left as the answer, so that the key goes nowhere else."""
+        for _number in range(MAXIMUM_REDIRECTS):
+            response = self.session.request(method, url, json=body, params=query, timeout=self.connection.timeout, verify=self.verify, allow_redirects=False)
+            length = response.headers.get("Content-Length", "")
+            # urllib3 before 2.0 does not notice a body that breaks off.
+            if length.isdigit() and "Content-Encoding" not in response.headers and method != "HEAD" and len(response.content) < int(length):
+                raise requests.exceptions.ChunkedEncodingError("the body of the answer broke off")
+            location = response.headers.get("Location")
+            followed = (301, 302, 303, 307, 308) if method == "GET" else (307, 308)
+            if response.status_code not in followed or not location:
+                break
+            target = urljoin(url, location)
+            if urlsplit(target)[:2] != urlsplit(url)[:2]:
+                break
+            url, query = target, None
+        return response
+
+    def _classify(self, exception: OSError, method: str, path: str, action: str, repeatable: bool) -> tuple[ApiError, bool]:
+        """Turn a failed exchange into an error, and say whether it may be tried again."""
+        where = urlsplit(self.base).netloc
+        details = {"method": method, "path": path}
+        if isinstance(exception, requests.exceptions.SSLError):
+            return ApiError(
+                f"Could not {action}: the TLS certificate of {where} cannot be trusted ({reason_of(exception)}); "
+                "set ca_path to the authority that signed it, or correct api_url.",
+                **details,
+            ), False
+        if isinstance(exception, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)) or isinstance(
+            getattr(root_of(exception), "reason", None), urllib3.exceptions.NewConnectionError
+        ):
+            return NoConnection(
+                f"Could not {action}: no connection to {where} ({reason_of(exception)}); check api_url, the network and proxy variables.", **details
+            ), True
+        if isinstance(exception, (requests.exceptions.ConnectionError, requests.exceptions.Timeout, requests.exceptions.ChunkedEncodingError)):
+            kind = ApiError if repeatable else AnswerLost
+            return kind(f"Could not {action}: {where} gave no whole answer to {method} {path} ({reason_of(exception)}).", **details), repeatable
+        if isinstance(exception, requests.exceptions.ContentDecodingError):
+            return ApiError(f"Could not {action}: the answer to {method} {path} cannot be decoded.", **details), False
+        return ApiError(f"Could not {action}: {type(exception).__name__} for {where}; check api_url and ca_path.", **details), False
+
+    def _refusal(self, response: requests.Response, method: str, path: str, action: str, repeatable: bool) -> ApiError:
+        """The error for an answer that is no success."""
+        status = response.status_code
+        code, message, request_id = parse_error(response.headers.get("Content-Type", ""), response.text)
+        details = {
+            "status": status,
+            "code": code,
+            "request_id": request_id or response.headers.get("X-Request-Id"),
+            "method": method,
+            "path": path,
+        }
+        if 300 <= status < 400:
+            target = urlsplit(urljoin(self.base + path, response.headers.get("Location", "")))
+            return ApiError(
+                f"Could not {action}: {method} {path} is redirected to {target.scheme}://{target.netloc}{target.path}, which is not followed; "
+                "set api_url to the address that answers itself.",
+                **details,
+            )
+        reason = f"{code}: {squeeze(message)}" if code else squeeze(message)
+        hint = HINTS.get(status) or ("try again later" if status in GATEWAY_FAILURES else None)
+        text = f"Could not {action}: {method} {path} answered {status} ({reason}){f'; {hint}' if hint else ''}."
+        return (AnswerLost if status in GATEWAY_FAILURES and not repeatable else ApiError)(text, **details)
+
+    @staticmethod
+    def _decode(response: requests.Response, method: str, path: str, action: str) -> t.Any:
+        """The JSON object of a success, or ``None`` for an empty body.
+
+        :raises ApiError: if there is a body that is no JSON object.
+        """
+        if not response.content:
+            return None
+        try:
+            body = json.loads(response.content)
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            if method == "DELETE":
+                return None
+            _code, message, request_id = parse_error(response.headers.get("Content-Type", ""), response.text)
+            raise ApiError(
+                f"Could not {action}: {method} {path} answered {response.status_code} without the documented JSON ({message}); check api_url.",
+                status=response.status_code,
+                request_id=request_id or response.headers.get("X-Request-Id"),
+                method=method,
+                path=path,
+            )
+        return body
+
+    @staticmethod
+    def _data(body: t.Any, path: str, action: str) -> t.Any:
+        """``data`` of a decoded body.
+
+        :raises ApiError: if there is none.
+        """
+        if not isinstance(body, dict) or "data" not in body:
+            raise ApiError(f"Could not {action}: the answer to GET {path} lacks the documented key 'data'; check api_url.", method="GET", path=path)
+        return body["data"]
+
+
+def root_of(exception: BaseException) -> object:
+    """What requests wrapped: usually the error of urllib3."""
+    return exception.args[0] if exception.args else exception
+
+
+def reason_of(exception: BaseException) -> str:
+    """The innermost reason of a failed exchange in a few words, without addresses of objects."""
+    root = root_of(exception)
+    root = getattr(root, "reason", None) or root
+    text = str(root.args[-1]) if isinstance(root, BaseException) and root.args else str(root)
+    text = re.sub(r"<[^>]*object at 0x[0-9a-f]+>:? ?|\bHTTPS?Connection(Pool)?\([^)]*\):? ?", "", text)
+    return squeeze(text, 120) or type(root).__name__

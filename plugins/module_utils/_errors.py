@@ -1,0 +1,61 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What can go wrong, as exceptions that carry the message for the user.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class PlanasonixError(Exception):
+    """A failure that a user can understand.
+
+    :param message: One sentence: what failed, on which object, and what to do. Never holds a secret.
+    :param details: What the module returns beside ``msg``, for example ``status`` and ``code``.
+    """
+
+    def __init__(self, message: str, **details: t.Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = {name: value for name, value in details.items() if value is not None}
+
+
+class InvalidOption(PlanasonixError):
+    """The options contradict each other, or a value cannot be used; nothing was written."""
+
+
+class RefusedPlan(PlanasonixError):
+    """What is asked for is possible, but a safeguard forbids it; nothing was written."""
+
+
+class NotApplied(PlanasonixError):
+    """The API accepted a write, and reading back shows that it did not take effect."""
+
+
+class NotStored(PlanasonixError):
+    """A secret could not be written to the file that was to keep it."""
+
+
+class ApiError(PlanasonixError):
+    """The API could not be reached, or did not answer as documented.
+
+    ``status`` is the HTTP status, and ``None`` where there was no answer.
+    """
+
+    def __init__(self, message: str, **details: t.Any) -> None:
+        super().__init__(message, **details)
+        self.status: int | None = details.get("status")
+        self.code: str | None = details.get("code")
+
+
+class NoConnection(ApiError):
+    """No connection was established, so nothing was sent."""
+
+
+class AnswerLost(ApiError):
+    """A write may or may not have taken effect, since its answer never came. Only reading can tell."""

@@ -1,0 +1,96 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Facts: what can be read of an organization, by subset.
+
+Endpoints: every documented GET but those of one key and one preference.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import read_key_list
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
+from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import read_allowlist
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import read_channel_list, read_rules
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, without
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import require_field
+
+Read = dict[str, t.Any]
+"""Subsets that were read already, so that one that needs another does not read it again."""
+
+
+def read_object(path: str, what: str) -> t.Callable[[Client, Read], Values]:
+    """A reader of one documented object, without ``updated_at``."""
+    return lambda client, dummy_read: without(client.get(path, f"read {what}"), "updated_at")
+
+
+def read_features(client: Client, dummy_read: Read) -> t.Any:
+    """Read ``GET /api/features``: the list itself."""
+    return require_field(client.get("/api/features", "read the features"), "features", "the features")
+
+
+def read_rules_with_names(client: Client, read: Read) -> list[Values]:
+    """Read the rules with the names of their channels; an id that no channel has stands for itself."""
+    if "notification_channels" not in read:
+        read["notification_channels"] = list(read_channel_list(client))
+    names = {channel["id"]: channel["name"] for channel in read["notification_channels"]}
+    return [{**rule, "channels": [names.get(channel, channel) for channel in rule.get("channel_ids") or []]} for rule in read_rules(client)]
+
+
+SUBSETS: dict[str, t.Callable[[Client, Read], t.Any]] = {
+    "profile": read_object("/api/user/profile", "the profile"),
+    "mfa": read_object("/api/user/mfa", "the MFA status"),
+    "api_keys": lambda client, dummy_read: list(read_key_list(client)),
+    "session_timeout": read_object("/api/session-timeout", "the session timeout"),
+    "preferences": read_object("/api/user-preferences", "the preferences"),
+    "settings": read_object("/api/settings/all", "the settings"),
+    "ip_whitelist": lambda client, dummy_read: read_allowlist(client, {}).outcome(),
+    "log_retention": read_object("/api/settings/log-retention", "the log retention"),
+    "organization": read_object("/api/organization", "the organization"),
+    "features": read_features,
+    "limits": read_object("/api/features/limits", "the limits"),
+    "tier": read_object("/api/tier", "the subscription tier"),
+    "notification_channels": lambda client, dummy_read: list(read_channel_list(client)),
+    "notification_rules": read_rules_with_names,
+}
+
+
+def chosen_subsets(gather_subset: t.Iterable[str]) -> list[str]:
+    """The subsets that a choice means, in the order of the table.
+
+    Nothing but exclusions means all but these; ``!all`` takes the implied ``all`` away; an excluded subset wins.
+    """
+    choice = set(gather_subset)
+    excluded = {name[1:] for name in choice if name.startswith("!")}
+    included = {name for name in choice if not name.startswith("!")} or {"all"}
+    if "all" in included and "all" not in excluded:
+        included = set(SUBSETS)
+    return [name for name in SUBSETS if name in included - excluded]
+
+
+def read_facts(client: Client, gather_subset: t.Iterable[str], skip_forbidden: bool) -> tuple[Values, Values]:
+    """Read the chosen subsets over one connection.
+
+    :param skip_forbidden: Whether a subset that answers 403 or 404 is listed as unavailable instead of failing.
+    :returns: The facts by subset, and the unavailable subsets with ``status``, ``code`` and ``msg``.
+    :raises ApiError: if a subset cannot be read.
+    """
+    chosen = chosen_subsets(gather_subset)
+    read: Read = {}
+    facts: Values = {}
+    unavailable: Values = {}
+    for name in chosen:
+        try:
+            facts[name] = read[name] if name in read else SUBSETS[name](client, read)
+            read[name] = facts[name]
+        except ApiError as error:
+            if not skip_forbidden or error.status not in (403, 404):
+                raise
+            unavailable[name] = {"status": error.status, "code": error.code, "msg": error.message}
+    return facts, unavailable

@@ -1,0 +1,109 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plans: what would be written, decided without writing or reading anything. Pure functions, no I/O, no Ansible.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import dataclass, field
+
+Values = dict[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One write request.
+
+    :param path: Documented path. ``{new}`` stands for the id that an earlier call of the plan was given by the API.
+    :param action: What it does, for messages: "remove 203.0.113.0/24 from the IP allowlist".
+    :param changes: Whether it changes the organization. A test notification does not.
+    :param repeatable: Whether a POST sets a state, so that sending it twice does no harm.
+    """
+
+    method: str
+    path: str
+    body: t.Any = None
+    action: str = ""
+    changes: bool = True
+    repeatable: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a task is about to do. Everything that it reports in check mode comes from here, so check mode cannot differ from the real run.
+
+    :param before: What the module manages, as it is.
+    :param after: The same, as it will be.
+    :param calls: The writes, in their order.
+    :param outcome: The object that the module returns, as it will be, without what only the server can assign.
+    :param message: One line for people.
+    :param extras: Other keys of the result that do not depend on the server's answers.
+    """
+
+    before: Values
+    after: Values
+    calls: tuple[Call, ...] = ()
+    outcome: Values = field(default_factory=dict)
+    message: str = "no change"
+    extras: Values = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        """Whether there are calls that change something. Nothing else decides it."""
+        return any(call.changes for call in self.calls)
+
+
+def same(current: t.Any, desired: t.Any) -> bool:
+    """Whether two JSON values are equal: lists of scalars as sets, booleans and numbers apart, mappings key by key."""
+    if isinstance(current, dict) and isinstance(desired, dict):
+        return current.keys() == desired.keys() and all(same(current[key], desired[key]) for key in desired)
+    if isinstance(current, list) and isinstance(desired, list):
+        if any(isinstance(item, (dict, list)) for item in (*current, *desired)):
+            return len(current) == len(desired) and all(same(one, other) for one, other in zip(current, desired, strict=True))
+        return {_tagged(item) for item in current} == {_tagged(item) for item in desired}
+    return _tagged(current) == _tagged(desired)
+
+
+def _tagged(value: t.Any) -> tuple[bool, t.Any]:
+    """A value that does not equal a boolean unless it is one (in Python, ``True == 1``)."""
+    return isinstance(value, bool), value
+
+
+def merged(current: t.Any, desired: t.Any) -> t.Any:
+    """The current mapping with the desired one over it, key by key at every level; any other value is the desired one."""
+    if isinstance(current, dict) and isinstance(desired, dict):
+        return {**current, **{key: merged(current.get(key), value) for key, value in desired.items()}}
+    return desired
+
+
+def differences(before: Values, after: Values) -> list[str]:
+    """Each field that differs, as text: ``idle_timeout_minutes 60 -> 30``."""
+    texts = []
+    for name in sorted({*before, *after}):
+        old, new = before.get(name), after.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            texts.extend(f"{name}.{text}" for text in differences(old, new))
+        elif not same(old, new) or (name in before) != (name in after):
+            texts.append(f"{name} {_shown(before, name)} -> {_shown(after, name)}")
+    return texts
+
+
+def _shown(values: Values, name: str) -> str:
+    """A value as text."""
+    return json.dumps(values[name], sort_keys=True) if name in values else "(unset)"
+
+
+def describe(subject: str, changes: list[str]) -> str:
+    """The human line of a plan: the subject and its changes, or ``no change``."""
+    return f"{subject}: {', '.join(changes)}" if changes else "no change"
+
+
+def without(values: Values, *names: str) -> Values:
+    """The mapping without some keys."""
+    return {name: value for name, value in values.items() if name not in names}

@@ -1,0 +1,97 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every resource of the API has in common: how it is read, planned and applied.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What the API answered to a plan.
+
+    :param extras: Keys that the result has only after a real run, for example ``secret``.
+    :param identity: Options that find the written object again, for example its new id.
+    """
+
+    extras: Values = field(default_factory=dict)
+    identity: Values = field(default_factory=dict)
+
+
+def send(client: Client, call: Call, **ids: str) -> t.Any:
+    """Send one call of a plan, with the ids that earlier calls were given; returns ``data`` of the answer."""
+    return client.send(call.method, call.path.format(**ids), call.body, action=call.action, repeatable=call.repeatable)
+
+
+def send_all(client: Client, plan: Plan, dummy_state: t.Any, dummy_options: Values) -> Applied:
+    """Send the calls of a plan that need nothing of each other's answers."""
+    for call in plan.calls:
+        send(client, call)
+    return Applied()
+
+
+def create_once(client: Client, call: Call, find: t.Callable[[], list[Values]]) -> Values:
+    """Send a POST that creates an object, so that there is one in the end also where the answer is lost.
+
+    :param find: Reads the objects that the call may have made.
+    :returns: ``data`` of the answer, or the object that was found.
+    :raises AnswerLost: if answers were lost until the retries or their budget were used up, and there is no such object.
+    """
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            return send(client, call) or {}
+        except AnswerLost:
+            # Waits before it looks, since the API may still be busy with the request.
+            again = client.pause(attempt)
+            found = find()
+            if found:
+                return found[0]
+            if not again:
+                raise
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One thing that a module manages.
+
+    :param name: Key under which the module returns it.
+    :param read: Reads the current state. Only GET.
+    :param plan: Decides what to write, from the state and the given options. No I/O.
+    :param show: The object that the module returns, from the state and the options.
+    :param missed: What a plan wanted and the state that was read back does not show, as texts.
+    :param apply: Sends the calls of the plan, given the state that it was made from.
+    :param check: Refuses options that contradict each other, before anything is read.
+    """
+
+    name: str
+    read: t.Callable[[Client, Values], t.Any]
+    plan: t.Callable[[t.Any, Values], Plan]
+    show: t.Callable[[t.Any, Values], Values]
+    missed: t.Callable[[t.Any, Plan, Values], list[str]]
+    apply: t.Callable[[Client, Plan, t.Any, Values], Applied] = send_all
+    check: t.Callable[[Values], None] = lambda dummy_options: None
+
+
+def require_field(values: Values, name: str, subject: str) -> t.Any:
+    """The field of an answer.
+
+    :raises ApiError: if the answer lacks it. A missing field is never taken for equal.
+    """
+    if name not in values:
+        raise ApiError(
+            f"The API's answer for {subject} lacks the field {name!r}, so it can be neither compared nor managed; check api_url and the API's version."
+        )
+    return values[name]

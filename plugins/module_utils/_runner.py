@@ -1,0 +1,177 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From arguments to a result: the one place that knows check mode.
+
+Two callers: :func:`run_as_module`, in a packed module, and the action plugin, in Ansible's worker. Both give the same result.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import traceback
+import typing as t
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
+
+from ansible_collections.planasonix.admin.plugins.module_utils import _client
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import NotApplied, PlanasonixError
+from ansible_collections.planasonix.admin.plugins.module_utils._facts import read_facts
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
+
+CONNECTION_SPEC: dict[str, dict[str, t.Any]] = {
+    "api_url": {"type": "str", "default": "https://api.planasonix.com", "fallback": (env_fallback, ["PLANASONIX_API_URL"])},
+    "api_key": {"type": "str", "required": True, "no_log": True, "fallback": (env_fallback, ["PLANASONIX_API_KEY"])},
+    "validate_certs": {"type": "bool", "default": True, "fallback": (env_fallback, ["PLANASONIX_VALIDATE_CERTS"])},
+    "ca_path": {"type": "path", "fallback": (env_fallback, ["PLANASONIX_CA_PATH"])},
+    "timeout": {"type": "float", "default": 30, "fallback": (env_fallback, ["PLANASONIX_TIMEOUT"])},
+    "retries": {"type": "int", "default": 5},
+    "retry_budget": {"type": "float", "default": 120},
+}
+
+SECRET_RESULTS = frozenset({"secret", "otpauth_uri", "backup_codes"})
+"""Keys of a result that are shown to ``register`` alone."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """What a module is: a resource, or a read-only function, and its options.
+
+    :param manages: The resource, or a function of client and options that returns the result of a module that only reads.
+    :param options: Argument specification of the options beyond the connection.
+    :param rules: ``mutually_exclusive``, ``required_if`` and the like, as AnsibleModule takes them.
+    """
+
+    manages: Resource | t.Callable[[Client, Values], Values]
+    options: dict[str, dict[str, t.Any]]
+    rules: dict[str, t.Any] = field(default_factory=dict)
+
+    def argument_spec(self) -> dict[str, dict[str, t.Any]]:
+        """The whole argument specification."""
+        return {**CONNECTION_SPEC, **self.options}
+
+
+def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Values:
+    """Do the work of a task.
+
+    :param parameters: Validated arguments, ``None`` where an option was left out.
+    :returns: The result, with ``failed`` where it failed. No exception leaves this function.
+    """
+    options = {name: given(parameters[name]) for name in module.options if parameters.get(name) is not None}
+    client: Client | None = None
+    try:
+        if isinstance(module.manages, Resource):
+            module.manages.check(options)
+        with Client(connection_of(parameters), read_only=check_mode) as client:
+            if isinstance(module.manages, Resource):
+                return manage(client, module.manages, options, check_mode)
+            return module.manages(client, options)
+    except PlanasonixError as error:
+        return {"failed": True, "changed": client is not None and client.wrote, "msg": error.message, **error.details}
+    except Exception as error:  # pylint: disable=broad-exception-caught
+        # Its text could hold anything, a key included, so only its kind and place are told.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return {
+            "failed": True,
+            "changed": client is not None and client.wrote,
+            "msg": f"Unexpected {type(error).__name__} in {PurePath(place.filename).name}, line {place.lineno}; please report it with the playbook's task.",
+        }
+
+
+def given(value: t.Any) -> t.Any:
+    """The value without the suboptions that were left out, which Ansible fills in with ``None``."""
+    if isinstance(value, list):
+        return [{name: item for name, item in entry.items() if item is not None} if isinstance(entry, dict) else entry for entry in value]
+    return value
+
+
+def connection_of(parameters: Mapping[str, t.Any]) -> Connection:
+    """The connection that the options describe."""
+    return Connection(
+        url=parameters["api_url"],
+        key=parameters["api_key"],
+        validate_certs=parameters["validate_certs"],
+        ca_path=parameters["ca_path"],
+        timeout=parameters["timeout"],
+        retries=parameters["retries"],
+        retry_budget=parameters["retry_budget"],
+    )
+
+
+def manage(client: Client, resource: Resource, options: Values, check_mode: bool) -> Values:
+    """Read, plan, and unless in check mode apply and read back.
+
+    :raises PlanasonixError: if any of it fails.
+    """
+    state = resource.read(client, options)
+    plan = resource.plan(state, options)
+    result = {"changed": plan.changed, "msg": plan.message, "diff": {"before": plan.before, "after": plan.after}, **plan.extras}
+    if check_mode:
+        return {**result, resource.name: plan.outcome}
+    applied = resource.apply(client, plan, state, options)
+    if not plan.changed:
+        return {**result, resource.name: plan.outcome, **applied.extras}
+    try:
+        wanted = {**options, **applied.identity}
+        state = resource.read(client, wanted)
+        missed = resource.missed(state, plan, wanted)
+        if missed:
+            raise NotApplied(f"The API accepted the change, but it shows no effect ({', '.join(missed)}); look at it in the product before you run again.")
+        return {**result, resource.name: resource.show(state, wanted), **applied.extras}
+    except PlanasonixError as error:
+        error.details = {**applied.extras, **error.details}
+        raise
+
+
+def gather(client: Client, options: Values) -> Values:
+    """Read the facts that ``gather_subset`` names."""
+    facts, unavailable = read_facts(client, options["gather_subset"], options["on_forbidden"] == "skip")
+    message = f"read {len(facts)} subsets" + (f", unavailable: {', '.join(unavailable)}" if unavailable else "")
+    return {"changed": False, "msg": message, "planasonix": facts, "unavailable": unavailable}
+
+
+def holds_secret(result: Mapping[str, t.Any]) -> bool:
+    """Whether a result must be hidden from display and logs."""
+    return not SECRET_RESULTS.isdisjoint(result)
+
+
+def run_as_module(module: Module) -> None:
+    """The body of each module's ``main()``."""
+    ansible_module = AnsibleModule(argument_spec=module.argument_spec(), supports_check_mode=True, **module.rules)
+    if _client.REQUESTS_IMPORT_ERROR:
+        ansible_module.fail_json(msg=missing_required_lib("requests"), exception=_client.REQUESTS_IMPORT_ERROR)
+    result = run(module, ansible_module.params, ansible_module.check_mode)
+    # Not inside an except block: there fail_json would add a traceback at -vvv.
+    if result.get("failed"):
+        ansible_module.fail_json(**result)
+    ansible_module.exit_json(**result)
+
+
+def run_in_worker(module: Module, name: str, arguments: dict[str, t.Any], check_mode: bool, invocation: bool) -> Values:
+    """Do what AnsibleModule does around :func:`run`, in this process: validate the arguments, censor the result.
+
+    :param name: Name of the module, for messages.
+    :param invocation: Whether the result tells the arguments, as modules do.
+    """
+    validation = ArgumentSpecValidator(module.argument_spec(), **module.rules).validate(arguments)
+    if validation.error_messages:
+        message = validation.errors.msg
+        if isinstance(validation.errors[0], UnsupportedError):
+            message = f"Unsupported parameters for ({name}) module: {message}"
+        result: Values = {"failed": True, "msg": message}
+    else:
+        result = run(module, validation.validated_parameters, check_mode)
+    if invocation:
+        result["invocation"] = {"module_args": validation.validated_parameters}
+    flags = {key: value for key, value in result.items() if value is None or isinstance(value, bool)}
+    return {**remove_values(result, validation._no_log_values), **flags}

@@ -1,0 +1,95 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files that hold a secret, and the note beside them that tells a later run what an earlier one was about to do.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import typing as t
+
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
+
+
+def check_path(path: str) -> None:
+    """Refuse a path that means another file from another folder.
+
+    :raises InvalidOption: if it is not absolute, or names a folder.
+    """
+    if not os.path.isabs(path):
+        raise InvalidOption(f"secret_file must be an absolute path, not {path!r}.")
+    if path.endswith(os.sep):
+        raise InvalidOption(f"secret_file must name a file, not the folder {path!r}.")
+
+
+def obstacle(path: str) -> str | None:
+    """Why no file can be written there, or ``None``. Creates nothing."""
+    folder = os.path.dirname(path)
+    if os.path.isdir(path):
+        return f"{path} is a folder"
+    if not os.path.isdir(folder):
+        return f"the folder {folder} does not exist"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"the folder {folder} is not writable"
+    return None
+
+
+def write(path: str, text: str) -> None:
+    """Write a file atomically, readable by its owner alone from the first byte.
+
+    :raises OSError: if it cannot be written; what was there before is untouched.
+    """
+    handle, draft = tempfile.mkstemp(prefix=".planasonix-", dir=os.path.dirname(path))  # made with mode 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
+
+
+def note_path(path: str) -> str:
+    """Where the note beside a secret file lies."""
+    return f"{path}.pending"
+
+
+def read_note(path: str) -> Values | None:
+    """The note beside a secret file, or ``None``.
+
+    :raises InvalidOption: if there is one that cannot be understood.
+    """
+    try:
+        with open(note_path(path), encoding="utf-8") as file:
+            note: t.Any = json.load(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise InvalidOption(f"{note_path(path)} cannot be read ({type(error).__name__}): look which API keys exist, then remove it.") from None
+    if not isinstance(note, dict) or not {"name", "operation", "ids"} <= note.keys() or not isinstance(note["ids"], list):
+        raise InvalidOption(f"{note_path(path)} is not a note of this collection: move it away, or choose another secret_file.")
+    return note
+
+
+def write_note(path: str, note: Values) -> None:
+    """Note what is about to be done.
+
+    :raises OSError: if it cannot be written.
+    """
+    write(note_path(path), json.dumps(note, sort_keys=True) + "\n")
+
+
+def remove_note(path: str) -> None:
+    """Remove the note, if there is one."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(note_path(path))

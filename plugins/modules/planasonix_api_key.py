@@ -1,0 +1,197 @@
+#!/usr/bin/python
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: planasonix_api_key
+short_description: Manage an API key of a Planasonix organization
+version_added: 0.1.0
+description:
+  - Creates, replaces, rotates and revokes one API key.
+  - No secret is lost and no key is orphaned. The API shows a secret once, so the module checks that it can be stored before it makes the key, stores it before
+    it does anything else, and deletes a new key whose secret could not be stored. If the answer to a creation is lost, the key that nobody knows the secret
+    of is found and deleted before another is created.
+  - The key that the task itself uses is never deleted, recreated or regenerated, where it can be told by its prefix.
+author:
+  - Planasonix collection contributors (@planasonix)
+extends_documentation_fragment:
+  - planasonix.admin.attributes
+  - planasonix.admin.connection
+options:
+  name:
+    description:
+      - Name of the key. If several keys bear it, the newest is meant, and the older ones are listed in RV(superseded).
+      - With O(key_id) the key must already bear it, since the API cannot rename keys.
+      - One of O(name) and O(key_id) is needed.
+    type: str
+  key_id:
+    description: Id of an existing key.
+    type: str
+  state:
+    description:
+      - Whether the key is to exist.
+      - V(absent) fails if several keys bear the O(name), and lists their ids.
+    type: str
+    choices: [present, absent]
+    default: present
+  scopes:
+    description:
+      - What the key may do, such as V(pipelines:read). Needed to create it.
+      - The API cannot change the scopes of a key. See O(on_mismatch).
+    type: list
+    elements: str
+  expires_in_days:
+    description:
+      - Days until a new key expires. It acts at creation only.
+      - If left out, a key that replaces another gets the lifetime of the old one, and any other new key does not expire.
+    type: int
+  on_mismatch:
+    description:
+      - What to do if an existing key has other O(scopes).
+      - V(fail) changes nothing and says so.
+      - V(recreate) replaces the key by a new one.
+    type: str
+    choices: [fail, recreate]
+    default: fail
+  rotate_after_days:
+    description: Replace the key once it is older than so many days, by the time at which the API says it was created.
+    type: int
+  renew_before_days:
+    description: Replace the key once it expires within so many days.
+    type: int
+  rotate:
+    description:
+      - Whether to give the key a new secret now. It keeps its id, and the old secret is void at once.
+      - Each run does so and is changed. Use O(rotate_after_days) or O(renew_before_days) for a rotation that a second run leaves alone.
+    type: bool
+    default: false
+  revoke_old:
+    description:
+      - Whether a key that was replaced is deleted, once the new secret is stored, with the older ones of its name.
+      - With V(false) it stays alive, and its id is in RV(superseded). Remove it later with O(state=absent) and O(key_id).
+    type: bool
+    default: true
+  secret_file:
+    description:
+      - Absolute path of a file, on the host that runs the module, that a new secret is written to. The file holds exactly the secret, has mode V(0600), and
+        is written before the task can end. Its folder must exist.
+      - Before a key is made, a note is written beside it, with C(.pending) added to the name, and removed once the secret is stored. After a run was killed,
+        the next one finds the note and cleans up.
+      - A missing file alone is no reason to make a new key.
+    type: path
+  return_secret:
+    description:
+      - Whether a new secret is returned. The display of the task is then censored, while C(register) keeps it.
+      - It is V(true) unless O(secret_file) is given. V(false) needs O(secret_file).
+    type: bool
+notes:
+  - With C(async) a returned secret also stands in the job's file on the target until C(async_status) removes it with C(mode=cleanup). Use O(secret_file) there.
+seealso:
+  - module: planasonix.admin.planasonix_info
+"""
+
+EXAMPLES = r"""
+- name: Make a key for the deployment pipeline, and keep its secret in a file
+  planasonix.admin.planasonix_api_key:
+    api_key: "{{ planasonix_api_key }}"
+    name: Deployment pipeline
+    scopes:
+      - pipelines:read
+      - connections:read
+    expires_in_days: 90
+    secret_file: /etc/planasonix/deployment.key
+
+- name: Replace the key two weeks before it expires
+  planasonix.admin.planasonix_api_key:
+    api_key: "{{ planasonix_api_key }}"
+    name: Deployment pipeline
+    renew_before_days: 14
+    secret_file: /etc/planasonix/deployment.key
+
+- name: Make a key and hand its secret to the next task
+  planasonix.admin.planasonix_api_key:
+    api_key: "{{ planasonix_api_key }}"
+    name: Airflow production
+    scopes:
+      - pipelines:run
+  register: airflow_key
+
+- name: Revoke a key
+  planasonix.admin.planasonix_api_key:
+    api_key: "{{ planasonix_api_key }}"
+    name: Former contractor
+    state: absent
+"""
+
+RETURN = r"""
+msg:
+  description: What changed, on one line.
+  returned: always
+  type: str
+  sample: "API key 'Deployment pipeline': created"
+diff:
+  description: The key, before and after.
+  returned: success
+  type: dict
+  sample:
+    before: {}
+    after: {"name": "Deployment pipeline", "scopes": ["pipelines:read"], "expires_in_days": 90}
+api_key:
+  description:
+    - The key as it now is. Empty once it is deleted.
+    - In check mode a key that would be created has only C(name) and C(scopes).
+  returned: success
+  type: dict
+  sample:
+    id: key_01jq8new
+    name: Deployment pipeline
+    prefix: plnx_live_01jq
+    scopes: [pipelines:read]
+    created_at: "2026-03-27T15:00:00Z"
+    last_used_at:
+    expires_at: "2026-06-25T15:00:00Z"
+secret:
+  description: The secret of the key. The result is censored wherever it is displayed or logged.
+  returned: when a secret was just made and O(return_secret) allows it, or it could be kept nowhere else
+  type: str
+  sample: plnx_live_01jq8fullsecretshownonce
+superseded:
+  description: Ids of older keys of the same name that are still alive.
+  returned: success and O(state=present)
+  type: list
+  elements: str
+  sample: [key_01jq8old]
+"""
+
+from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import API_KEY
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+
+MODULE = Module(
+    manages=API_KEY,
+    options={
+        "name": {"type": "str"},
+        "key_id": {"type": "str", "no_log": False},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "scopes": {"type": "list", "elements": "str"},
+        "expires_in_days": {"type": "int"},
+        "on_mismatch": {"type": "str", "choices": ["fail", "recreate"], "default": "fail"},
+        "rotate_after_days": {"type": "int"},
+        "renew_before_days": {"type": "int"},
+        "rotate": {"type": "bool", "default": False},
+        "revoke_old": {"type": "bool", "default": True},
+        "secret_file": {"type": "path", "no_log": False},
+        "return_secret": {"type": "bool", "no_log": False},
+    },
+    rules={"required_one_of": [("name", "key_id")]},
+)
+
+
+def main() -> None:
+    run_as_module(MODULE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+#!/usr/bin/python
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: planasonix_info
+short_description: Read the state of a Planasonix organization
+version_added: 0.1.0
+description:
+  - Reads what the API tells of an organization and of the user behind the key, over one connection.
+author:
+  - Planasonix collection contributors (@planasonix)
+extends_documentation_fragment:
+  - planasonix.admin.attributes.info
+  - planasonix.admin.connection
+options:
+  gather_subset:
+    description:
+      - What to read. A name with C(!) before it is left out, and wins over the same name without.
+      - Nothing but exclusions means all but these. V([!all, tier]) is V([tier]) alone.
+    type: list
+    elements: str
+    default: [all]
+    choices:
+      - all
+      - profile
+      - mfa
+      - api_keys
+      - session_timeout
+      - preferences
+      - settings
+      - ip_whitelist
+      - log_retention
+      - organization
+      - features
+      - limits
+      - tier
+      - notification_channels
+      - notification_rules
+      - "!all"
+      - "!profile"
+      - "!mfa"
+      - "!api_keys"
+      - "!session_timeout"
+      - "!preferences"
+      - "!settings"
+      - "!ip_whitelist"
+      - "!log_retention"
+      - "!organization"
+      - "!features"
+      - "!limits"
+      - "!tier"
+      - "!notification_channels"
+      - "!notification_rules"
+  on_forbidden:
+    description:
+      - What to do if the API answers C(403) or C(404) for a subset, for example because the key lacks a scope.
+      - V(fail) fails the task.
+      - V(skip) lists the subset in RV(unavailable) and goes on.
+    type: str
+    choices: [fail, skip]
+    default: fail
+seealso:
+  - module: planasonix.admin.planasonix_settings
+  - module: planasonix.admin.planasonix_ip_whitelist
+  - module: planasonix.admin.planasonix_notification_channel
+  - module: planasonix.admin.planasonix_api_key
+"""
+
+EXAMPLES = r"""
+- name: Read everything that the key may see
+  planasonix.admin.planasonix_info:
+    api_key: "{{ planasonix_api_key }}"
+    on_forbidden: skip
+  register: organization
+
+- name: Read the entitlements alone
+  planasonix.admin.planasonix_info:
+    api_key: "{{ planasonix_api_key }}"
+    gather_subset:
+      - features
+      - limits
+      - tier
+  register: entitlements
+
+- name: Stop where single sign-on is not part of the plan
+  ansible.builtin.assert:
+    that: "'sso' in entitlements.planasonix.features"
+"""
+
+RETURN = r"""
+msg:
+  description: What was read, on one line.
+  returned: always
+  type: str
+  sample: "read 3 subsets"
+planasonix:
+  description:
+    - The subsets that were read, each as the API gives it. Lists come whole.
+    - C(features) is the list itself, C(ip_whitelist) is as M(planasonix.admin.planasonix_ip_whitelist) returns it, C(settings) are all of them, and each of
+      C(notification_rules) also has C(channels), the names of its channels.
+  returned: success
+  type: dict
+  sample:
+    features: [lineage, git_integration, sso]
+    tier: {"tier": "enterprise", "billing_period": "annual", "renewal_date": "2027-06-01"}
+unavailable:
+  description: The subsets that could not be read, with O(on_forbidden=skip).
+  returned: success
+  type: dict
+  sample: {"mfa": {"status": 403, "code": "insufficient_scope", "msg": "Could not read the MFA status."}}
+"""
+
+from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, gather, run_as_module
+
+MODULE = Module(
+    manages=gather,
+    options={
+        "gather_subset": {
+            "type": "list",
+            "elements": "str",
+            "default": ["all"],
+            "choices": ["all", *SUBSETS, "!all", *(f"!{name}" for name in SUBSETS)],
+        },
+        "on_forbidden": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},
+    },
+)
+
+
+def main() -> None:
+    run_as_module(MODULE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+#!/usr/bin/python
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: planasonix_ip_whitelist
+short_description: Manage the IP allowlist of a Planasonix organization
+version_added: 0.1.0
+description:
+  - Adds, removes and labels entries of the IP allowlist, and switches its enforcement on and off.
+  - Nobody is locked out. Entries are added before others are removed, enforcement is switched off first and on last, and addresses that must keep access are
+    checked before anything is written. See O(protected_addresses).
+  - Networks are compared as networks. V(203.0.113.7) is V(203.0.113.7/32), and an IPv6 network may be written in any way.
+  - An option that is left out is left alone.
+author:
+  - Planasonix collection contributors (@planasonix)
+extends_documentation_fragment:
+  - planasonix.admin.attributes
+  - planasonix.admin.connection
+options:
+  entries:
+    description:
+      - Networks to list, or with O(state=absent) to remove.
+      - An empty list changes nothing, unless O(purge=true).
+      - Where a network is listed several times, the oldest entry with the wanted label stays and the others are removed.
+    type: list
+    elements: dict
+    suboptions:
+      cidr:
+        description: Address or network, IPv4 or IPv6. Host bits must not be set.
+        type: str
+        required: true
+      label:
+        description:
+          - What the network is. If left out, any label is fine.
+          - The API cannot change a label, so the entry is added again with the new label before the old one is removed. Where the API refuses a second entry of
+            the network, the old one is removed first, but only if that takes access from no protected address.
+        type: str
+  state:
+    description:
+      - V(present) lists the O(entries).
+      - V(absent) removes them, whatever their label.
+    type: str
+    choices: [present, absent]
+    default: present
+  purge:
+    description: Whether entries that O(entries) does not list are removed. Needs O(entries).
+    type: bool
+    default: false
+  enabled:
+    description:
+      - Whether the allowlist is enforced. Where it is, it binds API keys too, so the host that runs this module must be listed.
+      - After it was switched on, the module reads it once more. If its key has no access, it tries to switch enforcement off again and fails.
+    type: bool
+  protected_addresses:
+    description:
+      - Addresses and networks that must keep access, for example those of administrators, of the automation and of a break-glass host.
+      - Needed to switch enforcement on, and to remove an entry while it is on. The task fails before any write, in check mode too, unless the resulting list
+        covers each of them.
+    type: list
+    elements: str
+  allow_lockout:
+    description: Whether to go on without this check. Somebody may then lose access, you included.
+    type: bool
+    default: false
+seealso:
+  - module: planasonix.admin.planasonix_info
+"""
+
+EXAMPLES = r"""
+- name: List the office and the automation, and enforce the list
+  planasonix.admin.planasonix_ip_whitelist:
+    api_key: "{{ planasonix_api_key }}"
+    entries:
+      - cidr: 203.0.113.0/24
+        label: Office
+      - cidr: 198.51.100.10
+        label: Automation
+      - cidr: 2001:db8:40::/48
+        label: VPN
+    purge: true
+    enabled: true
+    protected_addresses:
+      - 198.51.100.10
+      - 203.0.113.7
+
+- name: Remove a former egress address
+  planasonix.admin.planasonix_ip_whitelist:
+    api_key: "{{ planasonix_api_key }}"
+    state: absent
+    entries:
+      - cidr: 192.0.2.44
+    protected_addresses:
+      - 198.51.100.10
+"""
+
+RETURN = r"""
+msg:
+  description: What changed, on one line.
+  returned: always
+  type: str
+  sample: "ip_whitelist: added 203.0.113.0/24, enforcement off -> on"
+diff:
+  description: Enforcement and entries, before and after.
+  returned: success
+  type: dict
+  sample:
+    before: {"enabled": false, "entries": []}
+    after: {"enabled": true, "entries": [{"cidr": "203.0.113.0/24", "label": "Office"}]}
+ip_whitelist:
+  description: The allowlist as it now is. New entries have no C(id) and C(created_at) in check mode.
+  returned: success
+  type: dict
+  contains:
+    enabled:
+      description: Whether it is enforced.
+      type: bool
+      sample: true
+    applies_to:
+      description: What it is enforced on.
+      type: list
+      elements: str
+      sample: [api, ui]
+    entries:
+      description: The entries by address.
+      type: list
+      elements: dict
+      sample: [{"id": "ipw_01jq801", "cidr": "203.0.113.0/24", "label": "Office", "created_at": "2026-02-01T12:00:00Z"}]
+"""
+
+from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import ALLOWLIST
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+
+MODULE = Module(
+    manages=ALLOWLIST,
+    options={
+        "entries": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"cidr": {"type": "str", "required": True}, "label": {"type": "str"}},
+        },
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "purge": {"type": "bool", "default": False},
+        "enabled": {"type": "bool"},
+        "protected_addresses": {"type": "list", "elements": "str"},
+        "allow_lockout": {"type": "bool", "default": False},
+    },
+)
+
+
+def main() -> None:
+    run_as_module(MODULE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+#!/usr/bin/python
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: planasonix_notification_channel
+short_description: Manage a notification channel of a Planasonix organization
+version_added: 0.1.0
+description:
+  - Creates, updates, renames, replaces, tests and deletes one notification channel.
+  - An option that is left out is left alone.
+  - After a change the channel is read back, and the task fails if the API did not apply a field.
+author:
+  - Planasonix collection contributors (@planasonix)
+extends_documentation_fragment:
+  - planasonix.admin.attributes
+  - planasonix.admin.connection
+options:
+  name:
+    description:
+      - Name of the channel. If several channels bear it, the task fails with their ids. Address one by O(channel_id).
+      - With O(channel_id) the channel is renamed to it.
+      - One of O(name) and O(channel_id) is needed.
+    type: str
+  channel_id:
+    description: Id of an existing channel.
+    type: str
+  state:
+    description:
+      - Whether the channel is to exist.
+      - V(absent) fails while an enabled rule uses the channel, and names the rules.
+    type: str
+    choices: [present, absent]
+    default: present
+  type:
+    description:
+      - Type of the channel, such as V(email), V(slack), V(pagerduty) or V(webhook). Needed to create it.
+      - The API cannot change the type of a channel. If it differs, the task fails unless O(replace=true).
+    type: str
+  config:
+    description:
+      - What the type needs, such as C(recipients) of an email channel.
+      - It is merged key by key. A key that is not named keeps its value, so V({}) changes nothing.
+      - A value that the API hides behind asterisks or bullets is not compared.
+    type: dict
+  secret_config:
+    description:
+      - The parts of the configuration that the API does not show again, such as a token or a webhook's URL. They are sent along with O(config).
+      - An update of O(config) sends the configuration whole. If it would have to send a value that the API hides, the task fails and names the keys to give
+        here.
+    type: dict
+  update_secrets:
+    description:
+      - When O(secret_config) is sent to a channel that exists and needs no other change.
+      - V(on_create) never does. The secrets are still sent along when O(config) changes.
+      - V(always) does on each run, which is then always changed.
+    type: str
+    choices: [on_create, always]
+    default: on_create
+  enabled:
+    description: Whether the channel delivers.
+    type: bool
+  replace:
+    description:
+      - Whether a channel of another type is deleted and created again with O(config) and O(secret_config).
+      - It fails while an enabled rule uses the channel, and names the rules.
+    type: bool
+    default: false
+  test:
+    description:
+      - When to send a test notification. It is never a change, and not sent in check mode.
+    type: str
+    choices: [never, on_change, always]
+    default: never
+seealso:
+  - module: planasonix.admin.planasonix_info
+"""
+
+EXAMPLES = r"""
+- name: Mail the on-call team, and prove that it works
+  planasonix.admin.planasonix_notification_channel:
+    api_key: "{{ planasonix_api_key }}"
+    name: Data platform on-call
+    type: email
+    config:
+      recipients:
+        - oncall@example.com
+      severity_filter:
+        - high
+        - critical
+    test: on_change
+
+- name: Alert a webhook whose URL is a secret
+  planasonix.admin.planasonix_notification_channel:
+    api_key: "{{ planasonix_api_key }}"
+    name: Incident webhook
+    type: webhook
+    config:
+      method: POST
+    secret_config:
+      url: "{{ incident_webhook_url }}"
+
+- name: Silence a channel
+  planasonix.admin.planasonix_notification_channel:
+    api_key: "{{ planasonix_api_key }}"
+    name: Incident webhook
+    enabled: false
+"""
+
+RETURN = r"""
+msg:
+  description: What changed, on one line.
+  returned: always
+  type: str
+  sample: "notification channel 'Incident webhook': enabled true -> false"
+diff:
+  description: The channel without its id and without the keys of O(secret_config), before and after.
+  returned: success
+  type: dict
+  sample:
+    before: {"type": "webhook", "name": "Incident webhook", "enabled": true, "config": {"method": "POST"}}
+    after: {"type": "webhook", "name": "Incident webhook", "enabled": false, "config": {"method": "POST"}}
+channel:
+  description:
+    - The channel as it now is, without the keys of O(secret_config). Empty once it is deleted.
+    - In check mode a channel that would be created has no C(id).
+  returned: success
+  type: dict
+  sample: {"id": "nch_01jq802", "type": "webhook", "name": "Incident webhook", "enabled": false, "config": {"method": "POST"}}
+delivery:
+  description: The test notification, as the API queued it.
+  returned: when a test notification was sent
+  type: dict
+  sample: {"delivery_id": "ndl_01jq8test", "status": "queued"}
+"""
+
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import CHANNEL
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+
+MODULE = Module(
+    manages=CHANNEL,
+    options={
+        "name": {"type": "str"},
+        "channel_id": {"type": "str"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "type": {"type": "str"},
+        "config": {"type": "dict"},
+        "secret_config": {"type": "dict", "no_log": True},
+        "update_secrets": {"type": "str", "choices": ["on_create", "always"], "default": "on_create", "no_log": False},
+        "enabled": {"type": "bool"},
+        "replace": {"type": "bool", "default": False},
+        "test": {"type": "str", "choices": ["never", "on_change", "always"], "default": "never"},
+    },
+    rules={"required_one_of": [("name", "channel_id")]},
+)
+
+
+def main() -> None:
+    run_as_module(MODULE)
+
+
+if __name__ == "__main__":
+    main()

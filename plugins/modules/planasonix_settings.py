@@ -1,0 +1,93 @@
+#!/usr/bin/python
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: planasonix_settings
+short_description: Manage the settings of a Planasonix organization
+version_added: 0.1.0
+description:
+  - Sets the time zone, the SSO requirement, the data residency and other settings of an organization.
+  - An option that is left out is left alone.
+  - Only the settings that differ are sent. They are read back afterwards, and the task fails if the API did not apply one.
+author:
+  - Planasonix collection contributors (@planasonix)
+extends_documentation_fragment:
+  - planasonix.admin.attributes
+  - planasonix.admin.connection
+options:
+  default_timezone:
+    description: Time zone of schedules that name none, as in the IANA time zone database.
+    type: str
+  require_sso:
+    description: Whether members must sign in by single sign-on. The organization's plan must include it.
+    type: bool
+  data_residency:
+    description: Region in which data is kept, such as V(us) or V(eu).
+    type: str
+  extra:
+    description:
+      - Settings that have no option of their own, by the name that the API gives them. Read them with the subset V(settings) of
+        M(planasonix.admin.planasonix_info).
+      - They are merged key by key, at every level. A key that is not named keeps its value, so V({}) changes nothing.
+    type: dict
+seealso:
+  - module: planasonix.admin.planasonix_info
+"""
+
+EXAMPLES = r"""
+- name: Require single sign-on
+  planasonix.admin.planasonix_settings:
+    api_key: "{{ planasonix_api_key }}"
+    require_sso: true
+
+- name: Set the time zone and switch one feature flag on, leaving the others alone
+  planasonix.admin.planasonix_settings:
+    api_key: "{{ planasonix_api_key }}"
+    default_timezone: Europe/Berlin
+    extra:
+      feature_flags:
+        lineage_v2: true
+"""
+
+RETURN = r"""
+msg:
+  description: What changed, on one line.
+  returned: always
+  type: str
+  sample: "settings: require_sso false -> true"
+diff:
+  description: The settings that the task names, before and after.
+  returned: success
+  type: dict
+  sample: {"before": {"require_sso": false}, "after": {"require_sso": true}}
+settings:
+  description: The settings as they now are. All of them where O(extra) is given, otherwise those that have an option.
+  returned: success
+  type: dict
+  sample: {"default_timezone": "Europe/Berlin", "require_sso": true, "data_residency": "eu"}
+"""
+
+from ansible_collections.planasonix.admin.plugins.module_utils._organization import SETTINGS
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+
+MODULE = Module(
+    manages=SETTINGS,
+    options={
+        "default_timezone": {"type": "str"},
+        "require_sso": {"type": "bool"},
+        "data_residency": {"type": "str"},
+        "extra": {"type": "dict"},
+    },
+)
+
+
+def main() -> None:
+    run_as_module(MODULE)
+
+
+if __name__ == "__main__":
+    main()

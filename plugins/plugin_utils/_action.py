@@ -1,0 +1,104 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one action plugin of all modules: it runs a module inside Ansible's worker, where nothing asks for another process.
+
+A module of its own process costs a start of Python and all imports. The worker is forked already, so the same code costs there as little as ``debug``.
+Each file in ``plugins/action`` binds this class to one module: Ansible imports such a file before it forks, so the imports are paid once per play.
+(With ``action_plugin`` in ``meta/runtime.yml`` they would be paid in each worker; with ``redirect`` the ``module_defaults`` of one module would reach others.)
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import typing as t
+from collections.abc import Mapping
+
+from ansible import constants as C
+from ansible.plugins.action import ActionBase
+from ansible.utils.unsafe_proxy import wrap_var
+from ansible.utils.vars import merge_hash
+
+from ansible_collections.planasonix.admin.plugins.module_utils import _client
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC, Module, holds_secret, run_in_worker
+
+
+class PlanasonixAction(ActionBase):
+    """Runs :attr:`MODULE` in the worker, or hands the task to the packed module."""
+
+    MODULE: Module
+
+    _supports_async = True
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Run the task; a result that holds a secret is hidden from display and logs, while ``register`` keeps it."""
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        if result.get("skipped"):
+            return result
+        arguments = {**self._from_environment(), **plain(self._task.args)}
+        if self._can_run_here():
+            answer = wrap_var(run_in_worker(self.MODULE, self._task.action, arguments, bool(self._task.check_mode), wants_invocation(task_vars)))
+        else:
+            wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
+            answer = self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async)
+            if not wrap_async:
+                self._remove_tmp_path(self._connection._shell.tmpdir)
+        result = merge_hash(result, answer)
+        if holds_secret(result):
+            result["_ansible_no_log"] = True
+            if result.get("failed"):
+                # The display hides the whole result, and a failure must say what to do.
+                self._display.error(str(result.get("msg")))
+        return result
+
+    def _can_run_here(self) -> bool:
+        """Whether nothing asks for another process. On macOS forked workers and system proxies do not mix."""
+        return not (
+            self._connection.transport.rpartition(".")[2] != "local"
+            or self._connection.become
+            or any(self._task.environment or [])
+            or self._task.async_val
+            or _client.REQUESTS_IMPORT_ERROR
+            or sys.platform == "darwin"
+        )
+
+    def _from_environment(self) -> dict[str, str]:
+        """Connection options that the task left out and an environment holds: the task's own, else the controller's."""
+        environment: dict[str, t.Any] = {}
+        if any(self._task.environment or []):
+            self._compute_environment_string(environment)
+        found = {}
+        for name, specification in CONNECTION_SPEC.items():
+            for variable in specification.get("fallback", (None, []))[1]:
+                values = [str(source[variable]) for source in (environment, os.environ) if source.get(variable) is not None]
+                value = next(filter(None, values), None)
+                if value is not None:
+                    found[name] = value
+        return found
+
+
+def plain(value: t.Any) -> t.Any:
+    """The value as a module gets it by JSON: without Ansible's tags, and with vaulted strings decrypted."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return str(value)
+
+
+def wants_invocation(task_vars: dict[str, t.Any]) -> bool:
+    """Whether results tell the module's arguments: always before ansible-core had a setting for it."""
+    if C.config.get_configuration_definition("INJECT_INVOCATION") is None:
+        return True
+    return bool(C.config.get_config_value("INJECT_INVOCATION", variables=task_vars))

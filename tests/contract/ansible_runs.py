@@ -1,0 +1,106 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs playbooks as a user does, and gives back what their tasks registered."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+WAYS = ("worker", "module")
+"""Both ways of running a module: inside Ansible's worker, and packed, in a process of its own."""
+
+
+@dataclass
+class Outcome:
+    """What a playbook run left."""
+
+    results: dict[str, Any]
+    output: str
+    status: int
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        return self.results[name]
+
+
+@dataclass
+class Ansible:
+    """Runs tasks against one API.
+
+    :param folder: Empty folder for the playbook and its results.
+    :param url: Base URL of the API.
+    :param key: API key.
+    """
+
+    folder: Path
+    url: str
+    key: str
+    extra_environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def record(self) -> Path:
+        """Where results are kept."""
+        return self.folder / "results.jsonl"
+
+    def keep(self, name: str, expression: str) -> dict[str, Any]:
+        """A task that keeps the value of a Jinja expression among the results."""
+        return {"record": {"file": str(self.record), "name": name, "value": "{{ " + expression + " }}"}, "check_mode": False}
+
+    def run(self, way: str, *tasks: dict[str, Any], arguments: tuple[str, ...] = (), defaults: dict[str, Any] | None = None) -> Outcome:
+        """Run tasks; each that has ``register`` is recorded, and a failed one does not end the play.
+
+        :param way: One of :data:`WAYS`.
+        :param arguments: More of ``ansible-playbook``'s command line.
+        :param defaults: Connection options instead of this object's.
+        """
+        self.record.unlink(missing_ok=True)
+        steps: list[dict[str, Any]] = []
+        for task in tasks:
+            steps.append({"ignore_errors": True, **task})
+            if "register" in task:
+                steps.append(self.keep(task["register"], task["register"]))
+        play = {
+            "hosts": "localhost",
+            "connection": "local",
+            "gather_facts": False,
+            "module_defaults": {"group/planasonix.admin.planasonix": {"api_url": self.url, "api_key": self.key} if defaults is None else defaults},
+            "environment": {"PLANASONIX_CONTRACT": "module"} if way == "module" else {},
+            "tasks": steps,
+        }
+        playbook = self.folder / "playbook.yml"
+        playbook.write_text(json.dumps([play]), encoding="utf-8")
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PLANASONIX_")) or name == "ANSIBLE_COLLECTIONS_PATH"
+        }
+        environment = {
+            **inherited,
+            "ANSIBLE_ACTION_PLUGINS": str(HERE / "action_plugins"),
+            "ANSIBLE_HOME": str(self.folder / "home"),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            "ANSIBLE_NOCOLOR": "true",
+            "ANSIBLE_INJECT_INVOCATION": "true",
+            "LC_ALL": "C.UTF-8",
+            **self.extra_environment,
+        }
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), str(playbook), *arguments]
+        done = subprocess.run(
+            command,
+            env=environment,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        results = dict(json.loads(line) for line in self.record.read_text(encoding="utf-8").splitlines()) if self.record.exists() else {}
+        return Outcome(results, done.stdout, done.returncode)

@@ -1,0 +1,57 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
+
+from ansible_runs import WAYS, Ansible
+from simulator.process import Simulator
+
+
+@pytest.fixture(scope="session")
+def running_simulators() -> Iterator[dict[str, Simulator]]:
+    """The API in two makes: one that does just what is documented, one under a path prefix."""
+    with Simulator() as plain, Simulator(prefix="/cell/v1") as other:
+        yield {"documented": plain, "other make": other}
+
+
+@pytest.fixture(params=["documented", "other make"])
+def simulator(request: pytest.FixtureRequest, running_simulators: dict[str, Simulator]) -> Simulator:
+    """A fresh API. The other make pages its lists one by one, masks secrets, changes the ids of rules, and has flat error bodies."""
+    simulator = running_simulators[request.param]
+    simulator.reset()
+    if request.param == "other make":
+        simulator.options(page_size=1, mask_config="mask", error_format="flat", rule_replacement="change_id", shared_key_prefix=True)
+    return simulator
+
+
+@pytest.fixture
+def plain_simulator(running_simulators: dict[str, Simulator]) -> Simulator:
+    """A fresh API that does just what is documented, where the make of the server makes no difference."""
+    simulator = running_simulators["documented"]
+    simulator.reset()
+    return simulator
+
+
+@pytest.fixture
+def plain_ansible(plain_simulator: Simulator, tmp_path: Path) -> Ansible:
+    return Ansible(tmp_path, plain_simulator.url, plain_simulator.keys[0])
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    """Both ways of running a module."""
+    return request.param
+
+
+@pytest.fixture
+def ansible(simulator: Simulator, tmp_path: Path) -> Ansible:
+    return Ansible(tmp_path, simulator.url, simulator.keys[0])

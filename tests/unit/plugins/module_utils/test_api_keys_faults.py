@@ -1,0 +1,353 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""API keys where something goes wrong: lost answers, full disks and killed runs. No secret is lost, no key is orphaned."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+from unit.plugins.fake_api import FakeApi, Killed, perform
+
+from ansible_collections.planasonix.admin.plugins.modules.planasonix_api_key import MODULE
+
+PATH = "/api/user/api-keys"
+CREATE, REGENERATE, DELETE = f"POST {PATH}", f"POST {PATH}/*/regenerate", f"DELETE {PATH}/*"
+TASK: dict = {"name": "Deploy", "scopes": ["a:read"]}
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    return FakeApi()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The secret file; its folder holds nothing else."""
+    return tmp_path / "deploy.key"
+
+
+def note_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.pending")
+
+
+def one_known_key(api: FakeApi, secret: str) -> bool:
+    """Whether there is one key, and this is its secret."""
+    return [api.secrets[key["id"]] for key in api.keys] == [secret]
+
+
+def break_calls(monkeypatch: pytest.MonkeyPatch, name: str, failure: BaseException, skip: int = 0, times: int = 1) -> None:
+    """Let some calls of a function of ``os`` fail, before they do anything."""
+    real, calls = getattr(os, name), [0]
+
+    def broken(*arguments, **more):
+        calls[0] += 1
+        if skip < calls[0] <= skip + times:
+            raise failure
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(os, name, broken)
+
+
+@pytest.mark.parametrize("with_file", [False, True], ids=["returned", "in-a-file"])
+@pytest.mark.parametrize(
+    ("kind", "times"),
+    [
+        *((f"{kind} {when}", times) for kind in ("lost", "502", "503", "504") for when in ("before", "after") for times in (1, 3)),
+        ("refused", 2),
+        ("429 before", 2),
+    ],
+)
+def test_creation_whose_answer_is_lost(api, file, kind, times, with_file):
+    api.add_key("Deploy", 9)
+    api.add_key("Other")
+    api.fail(CREATE, kind, times=times)
+    result = perform(api, MODULE, **{**TASK, "rotate_after_days": 5, "return_secret": True, **({"secret_file": str(file)} if with_file else {})})
+    assert not result.get("failed"), result["msg"]
+    assert [key["name"] for key in api.keys] == ["Other", "Deploy"]
+    assert api.secrets[api.keys[1]["id"]] == result["secret"] == (file.read_text() if with_file else result["secret"])
+    assert list(file.parent.iterdir()) == ([file] if with_file else [])
+    assert len(api.pauses) == times
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        pytest.param("500 before", "look at the state", id="500"),
+        pytest.param("500 after", "look at the state", id="500-after"),
+        pytest.param("422 before", "answered 422", id="422"),
+        pytest.param("200 before", "lacks the documented id and secret", id="no-data"),
+        pytest.param(lambda data: {name: value for name, value in data.items() if name != "secret"}, "lacks the documented id and secret", id="no-secret"),
+        pytest.param(lambda data: {**data, "secret": ""}, "lacks the documented id and secret", id="empty-secret"),
+        pytest.param(lambda data: {name: value for name, value in data.items() if name != "id"}, "lacks the documented id and secret", id="no-id"),
+        pytest.param(lambda data: [data], "lacks the documented id and secret", id="list"),
+        pytest.param(lambda data: {**data, "scopes": ["all"]}, "with another scopes than asked for. The new key was deleted again", id="other-scopes"),
+        pytest.param(lambda data: {**data, "name": "x"}, "with another name than asked for", id="other-name"),
+        pytest.param(lambda data: {**data, "expires_at": None}, "with another expires_in_days than asked for", id="no-expiry"),
+    ],
+)
+def test_failed_creation_leaves_nothing_behind(api, file, kind, words):
+    old = api.add_key("Deploy", 9)
+    api.fail(CREATE, kind)
+    result = perform(api, MODULE, **TASK, rotate_after_days=5, expires_in_days=30, secret_file=str(file))
+    assert result["failed"] and words in result["msg"] and "secret" not in result
+    assert ([key["id"] for key in api.keys], list(file.parent.iterdir())) == ([old], [])
+
+
+@pytest.mark.parametrize("pattern", [f"GET {PATH}", DELETE], ids=["look", "delete"])
+def test_a_clean_up_that_fails_is_done_by_the_next_run(api, file, pattern):
+    api.fail(CREATE, "lost after").fail(pattern, "500 before", skip=int(pattern.startswith("GET")))
+    result = perform(api, MODULE, **TASK, secret_file=str(file))
+    assert (result["failed"], result["status"], len(api.keys), note_of(file).exists()) == (True, 500, 1, True)
+    assert perform(api, MODULE, **TASK, secret_file=str(file))["changed"]
+    assert one_known_key(api, file.read_text())
+
+
+@pytest.mark.parametrize(("kind", "count"), [("lost before", 3), ("lost after", 3), ("refused", 3)])
+def test_creation_that_never_gets_an_answer(api, file, kind, count):
+    api.fail(CREATE, kind, times=99)
+    result = perform(api, MODULE, **TASK, secret_file=str(file), retries=2)
+    assert (result["failed"], api.writes.count(CREATE), api.keys, list(file.parent.iterdir())) == (True, count, [], [])
+
+
+def test_several_keys_that_a_lost_creation_could_have_made(api):
+    api.fail(CREATE, "lost after")
+    api.observe = lambda: api.log[-1][0] == "POST" and api.add_key("Deploy", scopes=["a:read"])
+    result = perform(api, MODULE, **TASK)
+    assert result["failed"] and "several new keys fit: key_1, key_2" in result["msg"]
+    assert (len(api.keys), DELETE in api.writes) == (2, False)
+
+
+@pytest.mark.parametrize("other", [{"name": "Other"}, {"name": "Deploy", "scopes": ["b"]}], ids=["name", "scopes"])
+def test_a_new_key_of_somebody_else_is_left_alone(api, other):
+    api.fail(CREATE, "lost after")
+    api.observe = lambda: api.log[-1][0] == "POST" and len(api.keys) == 1 and api.add_key(**other)
+    perform(api, MODULE, **TASK)
+    assert sorted(key["name"] for key in api.keys) == sorted(["Deploy", other["name"]])
+    assert {**api.keys[0], **other} == api.keys[0]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        pytest.param(["lost before"], None, id="lost"),
+        pytest.param(["lost after"], None, id="lost-after"),
+        pytest.param(["502 after"], None, id="502-after"),
+        pytest.param(["429 before", "refused"], None, id="not-sent"),
+        pytest.param(["lost after", "lost after"], "The old secret may be void: run again", id="lost-twice"),
+        pytest.param(["500 after"], "look at the state", id="500"),
+        pytest.param(["403 before"], "lacks the needed scope", id="403"),
+        pytest.param([lambda data: {"id": data["id"]}], "lacks the documented secret, and the old one may be void", id="no-secret"),
+    ],
+)
+def test_regeneration(api, file, kinds, words):
+    key_id = api.add_key("Deploy")
+    file.write_text(api.secrets[key_id])
+    for kind in kinds:
+        api.fail(REGENERATE, kind)
+    result = perform(api, MODULE, name="Deploy", rotate=True, secret_file=str(file))
+    assert [key["id"] for key in api.keys] == [key_id]
+    if words is None:
+        assert not result.get("failed"), result["msg"]
+    else:
+        assert result["failed"] and words in result["msg"]
+        # A run that is not asked to rotate mends what this one may have broken.
+        again = perform(api, MODULE, name="Deploy", secret_file=str(file))
+        assert again["changed"] is (words != "lacks the needed scope")
+    assert one_known_key(api, file.read_text()) and not note_of(file).exists()
+
+
+@pytest.mark.parametrize("second", ["refused", "403 before", "429 before"])
+def test_regeneration_whose_answer_is_lost_and_that_is_then_refused(api, file, second):
+    """The first attempt voided the old secret, so the next run must know."""
+    api.fail(REGENERATE, "lost after").fail(REGENERATE, second, times=99)
+    file.write_text(api.secrets[api.add_key("Deploy")])
+    assert perform(api, MODULE, name="Deploy", rotate=True, secret_file=str(file), retries=1)["failed"]
+    api.faults.clear()
+    perform(api, MODULE, name="Deploy", secret_file=str(file))
+    assert one_known_key(api, file.read_text())
+
+
+@pytest.mark.parametrize("task", [{}, {"scopes": ["b"], "on_mismatch": "recreate"}], ids=["regenerate", "recreate"])
+@pytest.mark.parametrize("kind", ["refused", "403 before"])
+def test_mending_that_is_refused_is_done_by_the_run_after(api, file, kind, task):
+    """A killed run voided the secret; the one that finds its note fails early, and the third must still know."""
+    file.write_text(api.secrets[api.add_key("Deploy")])
+    api.fail(REGENERATE, "killed after")
+    with pytest.raises(Killed):
+        perform(api, MODULE, name="Deploy", rotate=True, secret_file=str(file))
+    api.fail("POST *", kind, times=99)
+    assert perform(api, MODULE, name="Deploy", secret_file=str(file), retries=1, **task)["failed"]
+    api.faults.clear()
+    perform(api, MODULE, name="Deploy", secret_file=str(file))
+    assert one_known_key(api, file.read_text())
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+@pytest.mark.parametrize(
+    "task", [TASK, {"name": "Deploy", "rotate": True}, {"name": "Deploy", "rotate_after_days": 5}], ids=["create", "regenerate", "recreate"]
+)
+def test_no_room_for_the_note(api, file, monkeypatch, function, task):
+    if task is not TASK:
+        api.add_key("Deploy", 9)
+    break_calls(monkeypatch, function, FULL)
+    result = perform(api, MODULE, **task, secret_file=str(file))
+    assert (result["failed"], result["changed"], api.writes, list(file.parent.iterdir())) == (True, False, [], [])
+    assert "could not be stored (No space left on device); nothing was changed" in result["msg"]
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+def test_no_room_for_the_secret_of_a_new_key(api, file, monkeypatch, function):
+    old = api.add_key("Deploy", 9)
+    break_calls(monkeypatch, function, FULL, skip=1)
+    result = perform(api, MODULE, name="Deploy", rotate_after_days=5, secret_file=str(file))
+    assert result["failed"] and "(No space left on device). The new key was deleted again." in result["msg"] and "secret" not in result
+    assert ([key["id"] for key in api.keys], list(file.parent.iterdir())) == ([old], [])
+
+
+def test_no_room_for_the_secret_of_a_new_key_that_cannot_be_deleted(api, file, monkeypatch):
+    api.fail(DELETE, "403 before")
+    break_calls(monkeypatch, "replace", FULL, skip=1)
+    result = perform(api, MODULE, **TASK, secret_file=str(file))
+    assert result["failed"] and "The new key key_1 could not be deleted again: delete it by hand" in result["msg"]
+    assert one_known_key(api, result["secret"])
+    # The note is still there, so the next run replaces the key.
+    perform(api, MODULE, **TASK, secret_file=str(file))
+    assert one_known_key(api, file.read_text())
+
+
+@pytest.mark.parametrize("return_secret", [True, False, None])
+def test_no_room_for_a_regenerated_secret(api, file, monkeypatch, return_secret):
+    api.add_key("Deploy")
+    break_calls(monkeypatch, "fsync", FULL, skip=1)
+    options = {} if return_secret is None else {"return_secret": return_secret}
+    result = perform(api, MODULE, name="Deploy", rotate=True, secret_file=str(file), **options)
+    assert result["failed"] and "this result carries" in result["msg"]
+    assert one_known_key(api, result["secret"])
+
+
+def test_a_secret_is_told_although_the_old_key_cannot_be_deleted(api):
+    api.add_key("Deploy", 9)
+    api.fail(DELETE, "500 before")
+    result = perform(api, MODULE, name="Deploy", rotate_after_days=5)
+    assert (result["failed"], result["changed"], result["status"]) == (True, True, 500)
+    assert result["secret"] == api.secrets[api.keys[1]["id"]]
+
+
+TASKS: dict[str, tuple[float | None, dict]] = {
+    "create": (None, TASK),
+    "recreate": (9, {**TASK, "rotate_after_days": 5}),
+    "recreate-old-one-stays": (9, {**TASK, "rotate_after_days": 5, "revoke_old": False}),
+    "regenerate": (9, {"name": "Deploy", "rotate": True}),
+}
+
+
+def prepare(operation: str, file: Path) -> tuple[FakeApi, dict]:
+    """An organization and a task that makes a secret; the file holds the secret of the key that exists."""
+    api = FakeApi()
+    days_old, task = TASKS[operation]
+    if days_old is not None:
+        file.write_text(api.secrets[api.add_key("Deploy", days_old)])
+    return api, {**task, "secret_file": str(file)}
+
+
+def recover(api: FakeApi, task: dict, file: Path) -> None:
+    """Run again, without asking for a rotation; then the key has a known secret, and no other is forgotten."""
+    task = {**task, "rotate": False}
+    expected = perform(api, MODULE, check_mode=True, **task)
+    result = perform(api, MODULE, **task)
+    assert not result.get("failed"), result["msg"]
+    assert (expected["changed"], expected["msg"]) == (result["changed"], result["msg"])
+    key_id = result["api_key"]["id"]
+    assert file.read_text() == api.secrets[key_id]
+    assert [key["id"] for key in api.keys if key["id"] != key_id] == result["superseded"]
+    assert not note_of(file).exists()
+    assert perform(api, MODULE, **task)["changed"] is False
+
+
+@pytest.mark.parametrize("operation", list(TASKS))
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_at_any_request(operation, when, file):
+    api, task = prepare(operation, file)
+    perform(api, MODULE, **task)
+    for number in range(len(api.log)):
+        for left in file.parent.iterdir():
+            left.unlink()
+        api, task = prepare(operation, file)
+        api.fail("*", f"killed {when}", skip=number)
+        with pytest.raises(Killed):
+            perform(api, MODULE, **task)
+        assert all(left.stat().st_mode & 0o777 == 0o600 for left in [note_of(file)] if left.exists())
+        recover(api, task, file)
+
+
+@pytest.mark.parametrize("operation", list(TASKS))
+@pytest.mark.parametrize("function", ["fsync", "replace", "unlink"])
+@pytest.mark.parametrize("skip", [0, 1])
+def test_killed_while_a_file_is_written(operation, function, skip, file, monkeypatch):
+    api, task = prepare(operation, file)
+    with monkeypatch.context() as patch:
+        break_calls(patch, function, Killed(), skip)
+        with pytest.raises(Killed):
+            perform(api, MODULE, **task)
+    recover(api, task, file)
+
+
+def test_the_note(api, file):
+    old = api.add_key("Deploy", 9)
+    other = api.add_key("Other")
+    api.fail(CREATE, "killed before")
+    with pytest.raises(Killed):
+        perform(api, MODULE, name="Deploy", rotate_after_days=5, secret_file=str(file))
+    assert json.loads(note_of(file).read_text()) == {"name": "Deploy", "operation": "recreate", "ids": [old, other]}
+    assert [path.name for path in file.parent.iterdir()] == [note_of(file).name]
+
+
+def test_check_mode_leaves_a_note_alone(api, file):
+    note_of(file).write_text(json.dumps({"name": "Deploy", "operation": "create", "ids": []}))
+    api.add_key("Deploy")
+    result = perform(api, MODULE, check_mode=True, **TASK, secret_file=str(file))
+    assert result["msg"] == "API key 'Deploy': 1 left behind by an interrupted run deleted, created"
+    assert (note_of(file).exists(), api.writes) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("note", "task", "words"),
+    [
+        pytest.param(
+            '{"name": "Other", "operation": "create", "ids": []}', {}, "belongs to the API key 'Other': run the task of that key first", id="of-another-key"
+        ),
+        pytest.param("{", {}, "cannot be read (JSONDecodeError)", id="broken"),
+        pytest.param("[]", {}, "is not a note of this collection", id="list"),
+        pytest.param('{"name": "Deploy", "operation": "create"}', {}, "is not a note of this collection", id="without-ids"),
+        pytest.param('{"name": "Deploy", "operation": "create", "ids": "key_1"}', {}, "is not a note of this collection", id="odd-ids"),
+    ],
+)
+def test_odd_notes(api, file, note, task, words):
+    note_of(file).write_text(note)
+    result = perform(api, MODULE, **TASK, **task, secret_file=str(file))
+    assert result["failed"] and words in result["msg"] and api.writes == [] and note_of(file).exists()
+
+
+@pytest.mark.parametrize("state", ["absent", "present"])
+def test_an_orphan_that_is_addressed_by_its_id(api, file, state):
+    """The interrupted run made the very key that the task names. Gone is gone; and one that is to stay is not deleted, or both runs say why not."""
+    note_of(file).write_text(json.dumps({"name": "Deploy", "operation": "create", "ids": []}))
+    task = {"key_id": api.add_key("Deploy"), "state": state, "secret_file": str(file)}
+    expected = perform(api, MODULE, check_mode=True, **task)
+    result = perform(api, MODULE, **task)
+    assert (result.get("failed"), result["msg"]) == (expected.get("failed"), expected["msg"])
+    assert state == "present" or (result["changed"], api.keys) == (True, [])
+
+
+@pytest.mark.parametrize("task", [{}, {"rotate_after_days": 5}], ids=["plain", "with-rotation"])
+def test_a_missing_file_is_no_reason_for_a_new_key(api, file, task):
+    api.add_key("Deploy", 1)
+    result = perform(api, MODULE, **TASK, **task, secret_file=str(file))
+    assert (result["changed"], "secret" in result, api.writes, file.exists()) == (False, False, [], False)

@@ -1,0 +1,303 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where the client connects to, and what it sends there: base URLs, the key, redirects, certificates."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+import requests
+from unit.plugins.scripted_server import Answer, ScriptedServer, closed_port
+
+from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import key_path
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection, is_loopback
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import entry_path
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import channel_path
+
+KEY = "plnx_live_key"
+
+
+def connect(url: str, **options) -> Client:
+    return Client(Connection(url, KEY, **{"retries": 0, **options}), sleep=lambda seconds: None)
+
+
+def read(client: Client) -> object:
+    return client.get("/api/thing", "read the thing")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        pytest.param("https://api.planasonix.com", None, id="https"),
+        pytest.param("https://acme.planasonixapis.com/v1", None, id="prefix"),
+        pytest.param("https://acme.planasonixapis.com:8443/v1/", None, id="port-and-slash"),
+        pytest.param("HTTPS://API.PLANASONIX.COM", None, id="capitals"),
+        pytest.param("http://127.0.0.1:8000", None, id="loopback"),
+        pytest.param("http://127.8.9.10", None, id="loopback-net"),
+        pytest.param("http://[::1]:8000/v1", None, id="loopback-ipv6"),
+        pytest.param("http://localhost", None, id="localhost"),
+        pytest.param("http://api.planasonix.com", "unencrypted; use https://", id="http"),
+        pytest.param("http://192.0.2.1", "unencrypted", id="http-address"),
+        pytest.param("http://localhost.example.com", "unencrypted", id="http-looks-like-localhost"),
+        pytest.param("http://127.0.0.1.example.com", "unencrypted", id="http-looks-like-loopback"),
+        pytest.param("http://127.0.0.1\t.example.com", "unencrypted", id="http-tab"),
+        pytest.param("http://127.0.0.1@192.0.2.1", "user name or password", id="user-looks-like-loopback"),
+        pytest.param("https://me:pw@api.planasonix.com", "user name or password", id="password"),
+        pytest.param("https://api.planasonix.com?key=1", "query or a fragment", id="query"),
+        pytest.param("https://api.planasonix.com/#top", "query or a fragment", id="fragment"),
+        pytest.param("https://api.planasonix.com/?", "query or a fragment", id="empty-query"),
+        pytest.param("https://api.planasonix.com/#", "query or a fragment", id="empty-fragment"),
+        pytest.param("ftp://api.planasonix.com", "must be an URL such as", id="scheme"),
+        pytest.param("api.planasonix.com", "must be an URL such as", id="no-scheme"),
+        pytest.param("https://", "must be an URL such as", id="no-host"),
+        pytest.param("https:///api", "must be an URL such as", id="only-a-path"),
+        pytest.param("https://[::1", "must be an URL such as", id="broken-ipv6"),
+        pytest.param("https://host:port", "must be an URL such as", id="port-is-no-number"),
+        pytest.param("https://host:99999", "must be an URL such as", id="port-too-high"),
+        pytest.param("", "must be an URL such as", id="empty"),
+    ],
+)
+def test_url(url, message):
+    if message is None:
+        assert Connection(url, KEY).url == url
+    else:
+        with pytest.raises(InvalidOption, match=message):
+            Connection(url, KEY)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param({"key": ""}, "api_key is empty", id="no-key"),
+        pytest.param({"key": f"{KEY}\n"}, "line break", id="line-break-at-the-end"),
+        pytest.param({"key": f"{KEY}\r\nX-Evil: 1"}, "line break", id="line-break-within"),
+        pytest.param({"key": f"Bearer {KEY}"}, "holds a space", id="space"),
+        pytest.param({"key": "schlüssel"}, "another character", id="umlaut"),
+        pytest.param({"timeout": 0}, "timeout must be greater than 0", id="timeout-0"),
+        pytest.param({"timeout": -1}, "timeout must be greater than 0", id="timeout-negative"),
+        pytest.param({"retries": -1}, "must not be negative", id="retries"),
+        pytest.param({"retry_budget": -0.1}, "must not be negative", id="budget"),
+    ],
+)
+def test_other_refused_options(options, message):
+    with pytest.raises(InvalidOption, match=message) as caught:
+        Connection(**{"url": "https://api.planasonix.com", "key": KEY, **options})
+    assert KEY not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("::1", True), ("LocalHost", True), ("128.0.0.1", False), ("::2", False), ("example.com", False), ("0.0.0.0", False)],
+)
+def test_is_loopback(host, loopback):
+    assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "/v1", "/v1/", "/a/b//"])
+def test_path_prefix(prefix):
+    with ScriptedServer() as server, connect(server.url + prefix) as client:
+        read(client)
+        assert [request.path for request in server.requests] == [f"{prefix.rstrip('/')}/api/thing"]
+
+
+@pytest.mark.parametrize("path", [key_path, channel_path, lambda item_id: entry_path({"id": item_id})], ids=["key", "channel", "entry"])
+@pytest.mark.parametrize("item_id", ["../../organization", "a b", "a?b=c", "a#b", "a%2Fb", "ä", 7], ids=str)
+def test_ids_stay_one_part_of_the_path(path, item_id):
+    with ScriptedServer() as server, connect(server.url) as client:
+        client.send("DELETE", path(item_id), action="delete it")
+        base, _slash, last = server.requests[0].path.rpartition("/")
+        assert (base, last) == (path("x").rpartition("/")[0], quote(str(item_id), safe=""))
+
+
+def test_one_connection_and_the_documented_headers():
+    with ScriptedServer() as server, connect(server.url) as client:
+        read(client)
+        client.send("PUT", "/api/thing", {"name": "ä"}, action="change the thing")
+        client.send("POST", "/api/thing", action="start the thing")
+    first, second, third = (server.requests[number] for number in range(3))
+    assert len({request.port for request in server.requests}) == 1
+    assert {request.headers["Authorization"] for request in server.requests} == {f"Bearer {KEY}"}
+    assert "X-Planasonix-Api-Key" not in first.headers
+    assert (first.body, json.loads(second.body), third.body) == (b"", {"name": "ä"}, b"")
+    assert (second.headers["Content-Type"], first.headers["Accept"]) == ("application/json", "application/json")
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "followed"),
+    [
+        *(("GET", status, True) for status in (301, 302, 303, 307, 308)),
+        *((verb, status, status in (307, 308)) for verb in ("PUT", "POST", "DELETE") for status in (301, 302, 303, 307, 308)),
+        *((verb, 300, False) for verb in ("GET", "PUT")),
+    ],
+)
+def test_redirects_at_the_same_origin(verb, status, followed):
+    with ScriptedServer(Answer(status, "", {"Location": "/moved/thing"})) as server, connect(server.url) as client:
+        if followed:
+            assert client._request(verb, "/api/thing", "call") == {"data": {"ok": True}}
+            assert [(request.method, request.path) for request in server.requests] == [(verb, "/api/thing"), (verb, "/moved/thing")]
+            assert {request.headers["Authorization"] for request in server.requests} == {f"Bearer {KEY}"}
+        else:
+            with pytest.raises(ApiError, match=rf"redirected to {server.url}/moved/thing, which is not followed") as caught:
+                client._request(verb, "/api/thing", "call")
+            assert (caught.value.status, len(server.requests)) == (status, 1)
+
+
+@pytest.mark.parametrize("verb", ["GET", "PUT", "POST", "DELETE"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_elsewhere_send_nothing_there(verb, status):
+    with ScriptedServer() as other, ScriptedServer(Answer(status, "", {"Location": f"{other.url}/thing?token=1"})) as server, connect(server.url) as client:
+        with pytest.raises(ApiError, match=rf"redirected to {other.url}/thing, which is not followed"):
+            client._request(verb, "/api/thing", "call")
+        assert (len(server.requests), other.requests) == (1, [])
+
+
+@pytest.mark.parametrize("location", ["https://{host}/thing", "//other.example.com/thing", "http://localhost:{port}/thing"], ids=["scheme", "host", "name"])
+def test_another_origin_is_one_with_another_scheme_or_name(location):
+    with ScriptedServer() as server, connect(server.url) as client:
+        host = server.url.removeprefix("http://")
+        server.script = [Answer(302, "", {"Location": location.format(host=host, port=host.partition(":")[2])})]
+        with pytest.raises(ApiError, match="which is not followed"):
+            read(client)
+        assert len(server.requests) == 1
+
+
+def test_redirects_without_end():
+    with ScriptedServer(*[Answer(302, "", {"Location": "/api/thing"})] * 20) as server, connect(server.url) as client:
+        with pytest.raises(ApiError, match="which is not followed"):
+            read(client)
+        assert len(server.requests) == 5
+
+
+def test_a_redirect_without_a_target():
+    with ScriptedServer(Answer(302, "")) as server, connect(server.url) as client, pytest.raises(ApiError) as caught:
+        read(client)
+    assert caught.value.status == 302
+
+
+def test_netrc_is_never_read(tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password pw\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with ScriptedServer() as server, connect(server.url) as client:
+        read(client)
+        assert requests.get(server.url, timeout=5).ok
+        ours, theirs = (request.headers["Authorization"] for request in server.requests)
+    assert ours == f"Bearer {KEY}"
+    assert theirs.startswith("Basic "), "the file would have been read"
+
+
+class Recorder(requests.adapters.HTTPAdapter):
+    """Notes how a certificate would be checked, and sends nothing."""
+
+    def send(self, request, stream=False, timeout=None, verify=True, cert=None, proxies=None):
+        self.seen = {"verify": verify, "timeout": timeout, "proxies": dict(proxies)}
+        response = requests.Response()
+        response.status_code, response._content, response.request = 200, b'{"data": {}}', request
+        return response
+
+
+@pytest.mark.parametrize(
+    ("options", "bundle", "verify"),
+    [
+        pytest.param({}, None, True, id="default"),
+        pytest.param({}, "/bundle.pem", "/bundle.pem", id="bundle"),
+        pytest.param({"ca_path": "/ca.pem"}, None, "/ca.pem", id="ca_path"),
+        pytest.param({"ca_path": "/ca.pem"}, "/bundle.pem", "/ca.pem", id="ca_path-wins"),
+        pytest.param({"validate_certs": False}, None, False, id="validate_certs"),
+        pytest.param({"validate_certs": False}, "/bundle.pem", False, id="validate_certs-wins"),
+        pytest.param({"validate_certs": False, "ca_path": "/ca.pem"}, "/bundle.pem", False, id="validate_certs-before-ca_path"),
+    ],
+)
+def test_certificates(options, bundle, verify, monkeypatch):
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if bundle:
+            monkeypatch.setenv(name, bundle)
+    recorder = Recorder()
+    with connect("https://api.example.com", timeout=12.5, **options) as client:
+        client.session.mount("https://", recorder)
+        read(client)
+    assert (recorder.seen["verify"], recorder.seen["timeout"]) == (verify, 12.5)
+
+
+def test_proxy_variables_are_honoured(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:3128")
+    monkeypatch.setenv("NO_PROXY", "direct.example.com")
+    seen = []
+    for host in ("api.example.com", "direct.example.com"):
+        recorder = Recorder()
+        with connect(f"https://{host}") as client:
+            client.session.mount("https://", recorder)
+            read(client)
+        seen.append(recorder.seen["proxies"].get("https"))
+    assert seen == ["http://proxy.example.com:3128", None]
+
+
+@pytest.mark.parametrize(
+    ("exception", "message", "pauses"),
+    [
+        pytest.param(
+            requests.exceptions.SSLError("certificate verify failed"), r"TLS certificate of api.example.com cannot be trusted \(certificate verify", 0, id="tls"
+        ),
+        pytest.param(requests.exceptions.ConnectTimeout("slow"), "no connection to api.example.com", 2, id="connect-timeout"),
+        pytest.param(requests.exceptions.ProxyError("no proxy"), "proxy variables", 2, id="proxy"),
+        pytest.param(requests.exceptions.ReadTimeout("slow"), "gave no whole answer to POST /api/thing", 0, id="read-timeout"),
+        pytest.param(requests.exceptions.ContentDecodingError("gzip"), "cannot be decoded", 0, id="encoding"),
+        pytest.param(requests.exceptions.InvalidURL("bad"), "InvalidURL for api.example.com", 0, id="url"),
+        pytest.param(requests.exceptions.ConnectionError(), "ConnectionError", 0, id="no-reason"),
+    ],
+)
+def test_no_answer_at_all(exception, message, pauses):
+    pauses_made: list[float] = []
+
+    class Broken(requests.adapters.HTTPAdapter):
+        def send(self, *dummy_arguments, **dummy_more):
+            raise exception
+
+    with Client(Connection("https://api.example.com", KEY, retries=2), sleep=pauses_made.append) as client:
+        client.session.mount("https://", Broken())
+        with pytest.raises(ApiError, match=message) as caught:
+            client.send("POST", "/api/thing", {}, action="change the thing")
+    assert len(pauses_made) == pauses
+    assert (caught.value.status, caught.value.details) == (None, {"method": "POST", "path": "/api/thing"})
+
+
+def test_no_tls_at_the_other_end_is_not_retried():
+    with ScriptedServer() as server, connect(server.url.replace("http://", "https://"), retries=5) as client, pytest.raises(ApiError, match="TLS") as caught:
+        read(client)
+    assert caught.value.status is None
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"], ids=["missing", "garbage"])
+def test_ca_path_that_is_of_no_use(content, tmp_path):
+    authority = tmp_path / "ca.pem"
+    if content is not None:
+        authority.write_text(content)
+    with ScriptedServer() as server, connect(server.url.replace("http://", "https://"), ca_path=str(authority)) as client:
+        with pytest.raises(ApiError, match="ca_path"):
+            read(client)
+        assert not server.requests
+
+
+def test_unreachable_host_is_one_clear_sentence():
+    port = closed_port()
+    with connect(f"http://127.0.0.1:{port}") as client, pytest.raises(ApiError) as caught:
+        read(client)
+    assert caught.value.message.startswith(f"Could not read the thing: no connection to 127.0.0.1:{port} (")
+    assert "0x" not in caught.value.message
+    assert caught.value.message.endswith("check api_url, the network and proxy variables.")
+
+
+def test_read_only_sends_no_write():
+    with ScriptedServer() as server:
+        with Client(Connection(server.url, KEY), read_only=True) as client:
+            read(client)
+            for verb in ("POST", "PUT", "DELETE"):
+                with pytest.raises(RuntimeError, match="in check mode"):
+                    client.send(verb, "/api/thing", action="change the thing")
+        assert [request.method for request in server.requests] == ["GET"]

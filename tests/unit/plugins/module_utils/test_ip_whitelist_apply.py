@@ -1,0 +1,254 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The allowlist at work: lost answers, servers that refuse a second entry, the moment of switching on, and the promise that nobody is locked out."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from unit.plugins.fake_api import FakeApi, covers, perform, perform_both
+
+from ansible_collections.planasonix.admin.plugins.modules.planasonix_ip_whitelist import MODULE
+
+A, B = "203.0.113.0/24", "198.51.100.0/24"
+POST, DELETE, TOGGLE = "POST /api/settings/ip-whitelist", "DELETE /api/settings/ip-whitelist/*", "POST /api/settings/ip-whitelist/toggle"
+STATUS = "GET /api/settings/ip-whitelist/status"
+PROTECTED: dict = {"protected_addresses": ["203.0.113.7"]}
+
+
+def listed(api: FakeApi) -> list[tuple]:
+    return [(entry["cidr"], entry["label"]) for entry in api.entries]
+
+
+def test_check_run_again():
+    api = FakeApi()
+    api.add_entry(B)
+    task: dict = {"entries": [{"cidr": A, "label": "x"}], "purge": True, "enabled": True, **PROTECTED}
+    result = perform_both(api, MODULE, **task)
+    assert (listed(api), api.enabled) == ([(A, "x")], True)
+    assert result["ip_whitelist"] == {"enabled": True, "applies_to": ["api", "ui"], "entries": api.entries}
+    again = perform_both(FakeApi(), MODULE, entries=[])
+    assert (again["changed"], again["msg"]) == (False, "no change")
+    api.log.clear()
+    assert (perform(api, MODULE, **task)["changed"], api.writes) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kind"),
+    [
+        *((POST, f"{kind} {when}") for kind in ("lost", "502", "503", "504") for when in ("before", "after")),
+        *((DELETE, f"{kind} {when}") for kind in ("lost", "502") for when in ("before", "after")),
+        *((TOGGLE, f"{kind} {when}") for kind in ("lost", "502") for when in ("before", "after")),
+        *((pattern, kind) for pattern in (POST, DELETE, TOGGLE) for kind in ("refused", "429 before")),
+        (TOGGLE, "500 after"),
+    ],
+)
+def test_lost_answers_are_settled(pattern, kind):
+    api = FakeApi().fail(pattern, kind)
+    api.add_entry(B)
+    result = perform(api, MODULE, entries=[{"cidr": A, "label": "x"}], purge=True, enabled=True, **PROTECTED)
+    assert not result.get("failed"), result["msg"]
+    assert (listed(api), api.enabled) == ([(A, "x")], True)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kind", "words", "after"),
+    [
+        pytest.param(POST, "500 before", "add 203.0.113.0/24 to the IP allowlist", [(B, None)], id="add"),
+        pytest.param(POST, "200 before", "203.0.113.0/24 is not listed", [], id="add-without-effect"),
+        pytest.param(DELETE, "403 before", "remove 198.51.100.0/24", [(B, None), (A, None)], id="remove"),
+        pytest.param(DELETE, "204 before", "198.51.100.0/24 is still listed", [(B, None), (A, None)], id="remove-without-effect"),
+        pytest.param(TOGGLE, "200 before", "enforcement is still off", [(A, None)], id="switch-on-without-effect"),
+        pytest.param(TOGGLE, "403 before", "switch enforcement of the IP allowlist on", [(A, None)], id="switch-on"),
+    ],
+)
+def test_failures(pattern, kind, words, after):
+    api = FakeApi().fail(pattern, kind)
+    api.add_entry(B)
+    result = perform(api, MODULE, entries=[{"cidr": A}], purge=True, enabled=True, **PROTECTED)
+    assert result["failed"] and words in result["msg"]
+    assert (listed(api), api.enabled and "switch" in words) == (after, False)
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+@pytest.mark.parametrize(
+    ("enabled", "others", "options", "done"),
+    [
+        pytest.param(False, [], {}, True, id="off"),
+        pytest.param(True, ["203.0.113.7/32"], PROTECTED, True, id="covered-by-another-entry"),
+        pytest.param(True, ["203.0.113.0/25"], {"protected_addresses": [A]}, False, id="covered-in-part"),
+        pytest.param(True, [], PROTECTED, False, id="uncovered"),
+        pytest.param(True, [], {"allow_lockout": True}, True, id="lockout-allowed"),
+        pytest.param(True, [], {"enabled": False}, True, id="switched-off-first"),
+        pytest.param(False, [], {"enabled": True, **PROTECTED}, True, id="switched-on-last"),
+    ],
+)
+def test_second_entry_refused(status, enabled, others, options, done):
+    api = FakeApi()
+    api.refuse_second_entry, api.enabled = status, enabled
+    api.add_entry(A, "x")
+    for cidr in others:
+        api.add_entry(cidr)
+    before = listed(api)
+    result = perform(api, MODULE, entries=[{"cidr": A, "label": "y"}], **options)
+    if done:
+        assert not result.get("failed"), result["msg"]
+        assert listed(api) == [*before[1:], (A, "y")]
+        assert perform(api, MODULE, entries=[{"cidr": A, "label": "y"}], **options)["changed"] is False
+    else:
+        assert result["failed"] and "would be locked out for a moment" in result["msg"] and "(duplicate_cidr)" in result["msg"]
+        assert (listed(api), api.writes, result["changed"], result["status"]) == (before, [POST], False, status)
+
+
+def test_other_refusals_of_a_new_label_change_nothing():
+    api = FakeApi().fail(POST, "403 before")
+    api.add_entry(A, "x")
+    result = perform(api, MODULE, entries=[{"cidr": A, "label": "y"}])
+    assert (result["failed"], result["status"], listed(api)) == (True, 403, [(A, "x")])
+
+
+@pytest.mark.parametrize(("times", "after"), [(1, [(A, "x")]), (2, [])], ids=["old-label-put-back", "nothing-can-be-put-back"])
+def test_second_entry_refused_and_then_the_first(times, after):
+    api = FakeApi().fail(POST, "409 before").fail(POST, "500 before", times=times)
+    api.add_entry(A, "x")
+    result = perform(api, MODULE, entries=[{"cidr": A, "label": "y"}])
+    assert (result["failed"], result["changed"], listed(api)) == (True, True, after)
+    assert A in result["msg"]
+
+
+def test_refused_second_entries_are_replaced_one_at_a_time():
+    api = FakeApi()
+    api.refuse_second_entry, api.enabled = 409, True
+    halves = ["203.0.113.0/25", "203.0.113.0/26"]
+    for cidr in (*halves, B):
+        api.add_entry(cidr, "x")
+    perform(api, MODULE, entries=[{"cidr": cidr, "label": "y"} for cidr in halves], purge=True, protected_addresses=["203.0.113.7"])
+    assert listed(api) == [(cidr, "y") for cidr in halves]
+    assert [write.split()[0] for write in api.writes] == ["POST", "POST", "DELETE", "POST", "DELETE", "POST", "DELETE"]
+
+
+@pytest.mark.parametrize(
+    ("faults", "enabled", "words"),
+    [
+        pytest.param([(STATUS, "403 before", 1, 1)], False, "enforcement is now off again", id="switched-off-again"),
+        pytest.param([(STATUS, "403 before", 1, 1), (TOGGLE, "403 before", 1, 1)], True, "enforcement is STILL ON", id="cannot-be-switched-off"),
+        pytest.param([(STATUS, "403 before", 1, 2)], False, "STILL ON", id="off-but-nobody-can-tell"),
+        pytest.param([(STATUS, "403 before", 1, 1), (TOGGLE, "200 before", 1, 1)], True, "STILL ON", id="off-without-effect"),
+        pytest.param([(STATUS, "500 before", 1, 1), (TOGGLE, "lost after", 1, 1)], False, "now off again", id="answer-of-off-lost"),
+    ],
+)
+def test_access_is_proved_after_switching_on(faults, enabled, words):
+    api = FakeApi()
+    api.add_entry(A)
+    for pattern, kind, skip, times in faults:
+        api.fail(pattern, kind, skip, times)
+    result = perform(api, MODULE, enabled=True, **PROTECTED)
+    assert (result["failed"], result["changed"], api.enabled) == (True, True, enabled)
+    assert words in result["msg"] and "this key had no access" in result["msg"]
+    assert api.writes[:2] == [TOGGLE, TOGGLE] and api.bodies[:2] == [{"enabled": True}, {"enabled": False}]
+    assert ("administrator at a listed address" in result["msg"]) is ("STILL ON" in words)
+
+
+def test_a_host_that_locks_itself_out_is_told_so():
+    api = FakeApi()
+    api.address = "192.0.2.1"
+    api.add_entry(A)
+    result = perform(api, MODULE, enabled=True, **PROTECTED)
+    assert (result["failed"], result["status"], result["code"], api.enabled) == (True, 403, "ip_not_allowed", True)
+    assert "STILL ON" in result["msg"]
+
+
+def test_still_on_is_not_said_of_what_was_never_switched_on():
+    api = FakeApi().fail(TOGGLE, "401 before", times=9).fail(STATUS, "401 before", skip=1, times=9)
+    api.add_entry(A)
+    result = perform(api, MODULE, enabled=True, **PROTECTED)
+    assert (result["failed"], result["status"], api.enabled) == (True, 401, False)
+    assert "STILL ON" not in result["msg"]
+
+
+def test_enforcement_is_not_left_in_doubt_when_the_host_cannot_be_reached():
+    """Nothing was ever sent, so nothing was switched on."""
+    api = FakeApi().fail(TOGGLE, "refused", times=99)
+    api.add_entry(A)
+    result = perform(api, MODULE, enabled=True, **PROTECTED)
+    assert result["failed"] and "no connection" in result["msg"] and "STILL ON" not in result["msg"]
+    assert set(api.writes) == {TOGGLE} and {body["enabled"] for body in api.bodies} == {True}
+
+
+# All networks of a few addresses: many of them overlap, adjoin or contain each other.
+NETWORKS = [f"10.0.0.{start}/{length}" for length in range(29, 33) for start in range(0, 8, 2 ** (32 - length))]
+NETWORKS += [f"2001:db8::{start}/{length}" if start else f"2001:db8::/{length}" for length in (127, 128) for start in range(0, 2, 2 ** (128 - length))]
+
+
+def some_task(chance: random.Random, present: list[str]) -> dict:
+    """Arguments of a task, at random, for an organization where these networks are listed."""
+    asked = chance.sample(NETWORKS, chance.randint(0, 2)) + chance.sample(present, chance.randint(0, len(present)))
+    label = {"label": chance.choice(["x", "y"])} if chance.random() < 0.5 else {}
+    task: dict = {"entries": [{"cidr": cidr, **label} for cidr in asked]}
+    if chance.random() < 0.9:
+        within = [network for network in NETWORKS if covers([*asked, *present], network)] or NETWORKS
+        task["protected_addresses"] = chance.choices(within if chance.random() < 0.8 else NETWORKS, k=chance.randint(0, 2))
+    if chance.random() < 0.2:
+        return {**task, "state": "absent", **({"enabled": False} if chance.random() < 0.2 else {})}
+    if chance.random() < 0.5:
+        task["purge"] = True
+    if chance.random() < 0.6:
+        task["enabled"] = chance.random() < 0.8
+    return task
+
+
+def wanted(before: list[tuple], task: dict) -> set[tuple]:
+    """The networks and labels that a task asks for; ``...`` stands for any label."""
+    asked = {entry["cidr"]: entry.get("label", ...) for entry in task["entries"]}
+    if task.get("state") == "absent":
+        return {(cidr, label) for cidr, label in before if cidr not in asked}
+    kept = set() if task.get("purge") else {(cidr, label) for cidr, label in before if cidr not in asked}
+    return kept | set(asked.items())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nobody_is_locked_out_on_the_way(seed):
+    """Walk all states that many tasks lead through, whatever the server refuses and whichever answers are lost."""
+    chance = random.Random(20260101 + seed)
+    outcomes = {"done": 0, "refused": 0, "switched on": 0, "removed while on": 0}
+    for _number in range(80):
+        api = FakeApi()
+        api.enabled = chance.random() < 0.5
+        api.refuse_second_entry = chance.choice([0, 409])
+        for cidr in chance.choices(NETWORKS, k=chance.randint(1, 5)):
+            if not api.refuse_second_entry or cidr not in dict(listed(api)):
+                api.add_entry(cidr, chance.choice([None, "x", "y"]), chance.randint(0, 9))
+        task = some_task(chance, [cidr for cidr, _label in listed(api)])
+        if chance.random() < 0.4:
+            api.fail(chance.choice([POST, DELETE, TOGGLE]), chance.choice(["lost before", "lost after", "502 after"]))
+        protected = task.get("protected_addresses", [])
+        before, enabled = listed(api), api.enabled
+
+        def look(api: FakeApi = api, protected: list[str] = protected) -> None:
+            method, path, body = api.log[-1]
+            if api.enabled and (method == "DELETE" or body == {"enabled": True}):
+                outcomes["removed while on" if method == "DELETE" else "switched on"] += 1
+                assert protected, f"{method} {path} with nobody protected"
+                assert all(covers([entry["cidr"] for entry in api.entries], network) for network in protected)
+
+        api.observe = look
+        result = perform(api, MODULE, **task)
+        goal, final = wanted(before, task), task.get("enabled", enabled)
+        if result.get("failed"):
+            outcomes["refused"] += 1
+            assert (listed(api), api.enabled, result["changed"]) == (before, enabled, False), result["msg"]
+            # The refusal has a reason: enforcement in the end, and the result or a moment on the way leaves somebody out.
+            assert final
+            safe = protected and all(covers([cidr for cidr, _label in goal], network) for network in protected)
+            assert not safe or (api.refuse_second_entry and enabled and "for a moment" in result["msg"])
+            continue
+        outcomes["done"] += 1
+        found = [(cidr, ... if (cidr, ...) in goal else label) for cidr, label in listed(api)]
+        assert goal == set(found) and api.enabled is final
+        assert all(found.count((entry["cidr"], entry.get("label", ...))) == 1 for entry in task["entries"] if task.get("state") != "absent")
+        api.log.clear()
+        assert (perform(api, MODULE, **task)["changed"], api.writes) == (False, [])
+    assert all(outcomes.values()), f"the tasks are not varied enough: {outcomes}"

@@ -1,0 +1,287 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From arguments to a result: check mode, failures, secrets, and that a task in the worker and a module of its own give the same."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import typing as t
+from collections.abc import Iterator
+from dataclasses import replace
+from unittest import mock
+
+import pytest
+from ansible.module_utils import basic
+from ansible.module_utils.common.parameters import PASS_VARS
+from unit.plugins.fake_api import KEY, FakeApi, Killed, perform
+
+from ansible_collections.planasonix.admin.plugins.module_utils import _client, _runner
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Connection
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, given, holds_secret, run, run_as_module, run_in_worker
+from ansible_collections.planasonix.admin.plugins.modules import (
+    planasonix_api_key,
+    planasonix_info,
+    planasonix_ip_whitelist,
+    planasonix_notification_channel,
+    planasonix_settings,
+)
+
+try:
+    from ansible.module_utils.testing import patch_module_args  # ansible-core 2.19+  # pylint: disable=ungrouped-imports
+except ImportError:
+
+    @contextlib.contextmanager
+    def patch_module_args(args: dict[str, t.Any] | None = None) -> Iterator[None]:
+        with mock.patch.object(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": args or {}}).encode()):
+            yield
+
+
+SETTINGS, INFO, KEYS = planasonix_settings.MODULE, planasonix_info.MODULE, planasonix_api_key.MODULE
+ALLOWLIST, CHANNEL = planasonix_ip_whitelist.MODULE, planasonix_notification_channel.MODULE
+SECRET = "s3cret-webhook"
+ENTRY = {"cidr": "203.0.113.0/24"}
+
+TASKS: dict[str, tuple[Module, dict[str, t.Any]]] = {
+    "settings": (SETTINGS, {"require_sso": True}),
+    "settings-unchanged": (SETTINGS, {"require_sso": False, "extra": {}}),
+    "allowlist": (ALLOWLIST, {"entries": [ENTRY], "enabled": True, "protected_addresses": ["203.0.113.7"], "purge": True}),
+    "allowlist-absent": (ALLOWLIST, {"entries": [{"cidr": "192.0.2.0/24"}], "state": "absent"}),
+    "channel": (CHANNEL, {"name": "New", "type": "webhook", "config": {"a": 1}, "secret_config": {"k": SECRET}, "enabled": False, "test": "on_change"}),
+    "channel-update": (CHANNEL, {"name": "Alerts", "enabled": False}),
+    "channel-replaced": (CHANNEL, {"name": "Alerts", "type": "email", "replace": True}),
+    "channel-absent": (CHANNEL, {"name": "Alerts", "state": "absent"}),
+    "channel-tested": (CHANNEL, {"name": "Alerts", "test": "always"}),
+    "key": (KEYS, {"name": "New", "scopes": ["a:read"], "expires_in_days": 30}),
+    "key-recreated": (KEYS, {"name": "Deploy", "rotate_after_days": 5}),
+    "key-regenerated": (KEYS, {"name": "Deploy", "rotate": True}),
+    "key-absent": (KEYS, {"name": "Deploy", "state": "absent"}),
+    "key-unchanged": (KEYS, {"name": "Deploy", "scopes": ["a:read"]}),
+}
+FAILURES: dict[str, tuple[Module, dict[str, t.Any]]] = {
+    "unknown-option": (SETTINGS, {"require_ssl": True}),
+    "wrong-type": (SETTINGS, {"require_sso": "perhaps"}),
+    "wrong-choice": (KEYS, {"name": "x", "state": "gone"}),
+    "one-of-missing": (KEYS, {}),
+    "suboption-missing": (ALLOWLIST, {"entries": [{"label": "x"}]}),
+    "no-key": (SETTINGS, {"api_key": ""}),
+    "key-with-line-break": (SETTINGS, {"api_key": f"{KEY}\n"}),
+    "plain-http": (SETTINGS, {"api_url": "http://api.example.com"}),
+    "bad-network": (ALLOWLIST, {"entries": [{"cidr": "203.0.113.7/24"}]}),
+    "guard": (ALLOWLIST, {"enabled": True}),
+    "masked": (CHANNEL, {"name": "Alerts", "secret_config": {"k": "***"}}),
+    "secret-nowhere": (KEYS, {"name": "x", "return_secret": False}),
+}
+WITH_SECRET_RESULTS = {"key", "key-recreated", "key-regenerated"}
+
+
+def organization() -> FakeApi:
+    api = FakeApi()
+    api.add_entry("192.0.2.0/24", "old")
+    api.add_channel("Alerts")
+    api.add_key("Deploy", 9)
+    for path in ("user/profile", "user/mfa", "session-timeout", "user-preferences", "settings/log-retention", "organization", "features/limits", "tier"):
+        api.objects[path] = {"about": path}
+    api.objects["features"] = {"features": []}
+    return api
+
+
+def in_worker(api: FakeApi, module: Module, arguments: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
+    with mock.patch.object(_runner, "Client", api.client):
+        return run_in_worker(module, "planasonix_x", {"api_key": KEY, **arguments}, check_mode, invocation=True)
+
+
+def as_module(api: FakeApi, module: Module, arguments: dict[str, t.Any], check_mode: bool, capsys: pytest.CaptureFixture[str]) -> dict[str, t.Any]:
+    arguments = {"api_key": KEY, **arguments, "_ansible_check_mode": check_mode, "_ansible_module_name": "planasonix_x"}
+    if "inject_invocation" in PASS_VARS:  # since ansible-core 2.21 a module tells its arguments on demand alone
+        arguments["_ansible_inject_invocation"] = True
+    with mock.patch.object(_runner, "Client", api.client), patch_module_args(arguments), pytest.raises(SystemExit):
+        run_as_module(module)
+    result: dict[str, t.Any] = json.loads(capsys.readouterr().out)
+    return result
+
+
+def no_deprecations(result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Without what AnsibleModule adds of its own."""
+    return {name: value for name, value in result.items() if name not in ("warnings", "deprecations")}
+
+
+@pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
+@pytest.mark.parametrize("case", [*TASKS, *FAILURES, "info"])
+def test_worker_and_module_give_the_same(case, check_mode, capsys):
+    module, arguments = {**TASKS, **FAILURES, "info": (INFO, {"gather_subset": ["!mfa"]})}[case]
+    here, there = organization(), organization()
+    result = in_worker(here, module, arguments, check_mode)
+    assert result == no_deprecations(as_module(there, module, arguments, check_mode, capsys))
+    assert (here.log, here.enabled, here.entries, here.keys, here.channels) == (there.log, there.enabled, there.entries, there.keys, there.channels)
+    assert result.get("failed", False) is (case in FAILURES)
+    assert KEY not in json.dumps(result) and SECRET not in json.dumps(result)
+
+
+@pytest.mark.parametrize("case", [*TASKS, "info"])
+def test_check_mode_sends_only_get_and_tells_the_same(case):
+    module, arguments = {**TASKS, "info": (INFO, {})}[case]
+    api = organization()
+    expected = perform(api, module, check_mode=True, **arguments)
+    assert {method for method, _path, _body in api.log} == {"GET"}
+    result = perform(api, module, **arguments)
+    assert set(expected) == set(result) - {"secret", "delivery"}
+    assert {name: expected.get(name) for name in ("changed", "msg", "diff")} == {name: result.get(name) for name in ("changed", "msg", "diff")}
+    assert ("secret" in result) is (case in WITH_SECRET_RESULTS)
+    assert holds_secret(result) is (case in WITH_SECRET_RESULTS)
+
+
+@pytest.mark.parametrize("case", list(TASKS))
+def test_a_write_in_check_mode_would_be_an_error_not_a_change(case):
+    """A resource that ignored the plan could still not write."""
+    module, arguments = TASKS[case]
+    api = organization()
+    broken = replace(t.cast(Resource, module.manages), read=lambda client, options: client.send("PUT", "/api/thing", action="cheat"))
+    result = perform(api, replace(module, manages=broken), check_mode=True, **arguments)
+    assert (result["failed"], result["changed"], api.writes) == (True, False, [])
+
+
+@pytest.mark.parametrize("wrote", [False, True], ids=["reading", "after-a-write"])
+@pytest.mark.parametrize("error", [ValueError(KEY), KeyError(KEY), RecursionError(), AssertionError(KEY)], ids=lambda error: type(error).__name__)
+def test_no_exception_escapes_and_none_is_quoted(error, wrote):
+    reads = []
+
+    def read(client, options):
+        reads.append(options)
+        if len(reads) > wrote:
+            raise error
+        return resource.read(client, options)
+
+    resource = t.cast(Resource, SETTINGS.manages)
+    result = perform(organization(), replace(SETTINGS, manages=replace(resource, read=read)), require_sso=True)
+    assert result["msg"].startswith(f"Unexpected {type(error).__name__} in test_runner.py, line ")
+    assert (result["failed"], result["changed"], set(result)) == (True, wrote, {"failed", "changed", "msg"})
+    assert KEY not in json.dumps(result)
+
+
+def test_a_kill_is_not_taken_for_a_failure():
+    with pytest.raises(Killed):
+        perform(organization().fail("GET *", "killed before"), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kind", "changed", "details"),
+    [
+        pytest.param(
+            "GET *",
+            "403 before",
+            False,
+            {"status": 403, "code": "planned_fault", "request_id": "req_1", "method": "GET", "path": "/api/settings"},
+            id="answered",
+        ),
+        pytest.param("GET *", "refused", False, {"method": "GET", "path": "/api/settings"}, id="unreachable"),
+        pytest.param(
+            "POST *",
+            "422 before",
+            False,
+            {"status": 422, "code": "planned_fault", "request_id": "req_1", "method": "POST", "path": "/api/settings"},
+            id="refused",
+        ),
+        pytest.param("POST *", "200 before", True, {}, id="without-effect"),
+    ],
+)
+def test_failure_details(pattern, kind, changed, details):
+    result = perform(organization().fail(pattern, kind, times=99), SETTINGS, require_sso=True)
+    assert {name: value for name, value in result.items() if name != "msg"} == {"failed": True, "changed": changed, **details}
+
+
+def test_a_key_that_the_api_quotes_is_censored():
+    api = organization()
+    api.address, api.enabled = "192.0.2.1", True
+    with mock.patch.object(api, "answer", lambda *dummy: (401, {"message": f"bad token {KEY}"})):
+        result = in_worker(api, SETTINGS, {})
+    assert (result["failed"], result["status"]) == (True, 401)
+    assert "bad token ********" in result["msg"] and KEY not in json.dumps(result)
+
+
+@pytest.mark.parametrize("value", ["True", "False", "None"])
+def test_a_secret_that_reads_like_a_boolean_does_not_hide_the_booleans(value):
+    result = in_worker(organization(), CHANNEL, {"name": "Alerts", "enabled": False, "secret_config": {"k": value}})
+    assert result["changed"] is True
+
+
+@pytest.mark.parametrize("invocation", [True, False])
+@pytest.mark.parametrize("arguments", [{"secret_config": {"k": SECRET}}, {"typo": SECRET}], ids=["valid", "invalid"])
+def test_invocation(invocation, arguments):
+    api = organization()
+    with mock.patch.object(_runner, "Client", api.client):
+        result = run_in_worker(CHANNEL, "planasonix_x", {"api_key": KEY, "name": "Alerts", **arguments}, False, invocation)
+    assert ("invocation" in result) is invocation
+    if invocation:
+        told = result["invocation"]["module_args"]
+        assert told["api_key"] == "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+        assert (told["name"], told["retries"]) == ("Alerts", 5)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "field", "value"),
+    [
+        ("PLANASONIX_API_URL", "https://acme.example.com/v1", "url", "https://acme.example.com/v1"),
+        ("PLANASONIX_API_KEY", "plnx_live_env", "key", "plnx_live_env"),
+        ("PLANASONIX_VALIDATE_CERTS", "no", "validate_certs", False),
+        ("PLANASONIX_CA_PATH", "/etc/ca.pem", "ca_path", "/etc/ca.pem"),
+        ("PLANASONIX_TIMEOUT", "2.5", "timeout", 2.5),
+    ],
+)
+@pytest.mark.parametrize("given_too", [False, True], ids=["environment", "option-wins"])
+def test_connection(variable, text, field, value, given_too, monkeypatch):
+    seen: list[Connection] = []
+
+    def note(connection: Connection, read_only: bool) -> t.NoReturn:
+        seen.append(connection)
+        raise NotImplementedError
+
+    options = {"api_url": "https://b.example.com", "api_key": "b", "validate_certs": True, "ca_path": "/b", "timeout": 9}
+    monkeypatch.setenv("PLANASONIX_API_KEY", "plnx_live_env")
+    monkeypatch.setenv(variable, text)
+    with mock.patch.object(_runner, "Client", note):
+        run_in_worker(SETTINGS, "x", options if given_too else {}, False, False)
+    name = {"url": "api_url", "key": "api_key"}.get(field, field)
+    assert getattr(seen[0], field) == (options[name] if given_too else value)
+
+
+def test_connection_defaults():
+    parameters = {name: option.get("default") for name, option in SETTINGS.argument_spec().items()} | {"api_key": KEY}
+    assert _runner.connection_of(parameters) == Connection("https://api.planasonix.com", KEY, True, None, 30, 5, 120)
+
+
+def test_missing_requests_is_told(monkeypatch, capsys):
+    monkeypatch.setattr(_client, "REQUESTS_IMPORT_ERROR", "Traceback: No module named 'requests'")
+    result = as_module(organization(), SETTINGS, {}, False, capsys)
+    assert result["failed"] and "requests" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("value", "result"),
+    [
+        ([{"cidr": "x", "label": None}, {"cidr": "y", "label": ""}], [{"cidr": "x"}, {"cidr": "y", "label": ""}]),
+        (["a", None], ["a", None]),
+        ({"a": None}, {"a": None}),
+        ("a", "a"),
+    ],
+    ids=["suboptions", "scalars", "mapping", "text"],
+)
+def test_given(value, result):
+    assert given(value) == result
+
+
+@pytest.mark.parametrize(
+    ("result", "hidden"),
+    [({"msg": "x"}, False), ({"secret": "x"}, True), ({"otpauth_uri": "x"}, True), ({"backup_codes": []}, True), ({"api_key": {"secret": "x"}}, False)],
+    ids=["none", "secret", "uri", "codes", "deeper"],
+)
+def test_holds_secret(result, hidden):
+    assert holds_secret(result) is hidden
+
+
+def test_a_connection_that_cannot_be_made_is_a_failure_like_any_other():
+    parameters = {name: option.get("default") for name, option in SETTINGS.argument_spec().items()} | {"api_key": KEY, "timeout": 0}
+    assert run(SETTINGS, parameters, False) == {"failed": True, "changed": False, "msg": "timeout must be greater than 0 seconds."}

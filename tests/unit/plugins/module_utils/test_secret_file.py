@@ -1,0 +1,173 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where secrets are written: the file itself, its mode, its folder, and when."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from unit.plugins.fake_api import FakeApi, perform
+
+from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.modules.planasonix_api_key import MODULE
+
+TASK: dict = {"name": "Deploy", "scopes": ["a:read"]}
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+@pytest.mark.parametrize("old_mode", [None, 0o644], ids=["new", "over-a-readable-file"])
+def test_readable_by_its_owner_alone_from_the_first_byte(tmp_path, monkeypatch, umask, old_mode):
+    file = tmp_path / "key"
+    if old_mode:
+        file.write_text("old")
+        file.chmod(old_mode)
+    modes, real = [], os.fsync
+
+    def look(handle: int) -> None:
+        modes.append(stat.S_IMODE(os.fstat(handle).st_mode))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", look)
+    before = os.umask(umask)
+    try:
+        _secret_file.write(str(file), "schlüssel")
+    finally:
+        os.umask(before)
+    assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode), modes) == ("schlüssel".encode(), 0o600, [0o600])
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+@pytest.mark.parametrize("failure", [OSError(28, "full"), KeyboardInterrupt()], ids=["full", "interrupted"])
+def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch, function, failure):
+    file = tmp_path / "key"
+    file.write_text("old")
+
+    def fail(*dummy: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(os, function, fail)
+    with pytest.raises(type(failure)):
+        _secret_file.write(str(file), "new")
+    assert (file.read_text(), list(tmp_path.iterdir())) == ("old", [file])
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        pytest.param("/etc/key", None, id="absolute"),
+        pytest.param("key", "must be an absolute path, not 'key'", id="relative"),
+        pytest.param("", "must be an absolute path", id="empty"),
+        pytest.param("/etc/", "must name a file, not the folder", id="folder"),
+    ],
+)
+def test_check_path(path, message):
+    if message is None:
+        _secret_file.check_path(path)
+    else:
+        with pytest.raises(InvalidOption, match=message):
+            _secret_file.check_path(path)
+
+
+def test_remove_note(tmp_path):
+    path = str(tmp_path / "key")
+    _secret_file.write_note(path, {"name": "x", "operation": "create", "ids": []})
+    assert _secret_file.read_note(path) == {"name": "x", "operation": "create", "ids": []}
+    for _time in range(2):
+        _secret_file.remove_note(path)
+        assert _secret_file.read_note(path) is None
+
+
+def no_folder(file: Path) -> str:
+    return str(file.parent / "missing" / "key")
+
+
+def in_a_file(file: Path) -> str:
+    file.write_text("x")
+    return str(file / "key")
+
+
+def a_folder(file: Path) -> str:
+    file.mkdir()
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [(no_folder, "/missing does not exist"), (in_a_file, "key does not exist"), (a_folder, "key is a folder"), (str, "is not writable")],
+    ids=["no-folder", "in-a-file", "a-folder", "not-writable"],
+)
+@pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
+@pytest.mark.parametrize(
+    ("task", "verb"),
+    [(TASK, "made"), ({"name": "Deploy", "rotate": True}, "regenerated"), ({"name": "Deploy", "rotate_after_days": 5}, "made")],
+    ids=["create", "regenerate", "recreate"],
+)
+def test_an_obstacle_is_found_before_anything_is_made(tmp_path, monkeypatch, make, words, check_mode, task, verb):
+    api = FakeApi()
+    if task is not TASK:
+        api.add_key("Deploy", 9)
+    path = make(tmp_path / "key")
+    if make is str:
+        monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    before = sorted(tmp_path.rglob("*"))
+    result = perform(api, MODULE, check_mode, **task, secret_file=path)
+    assert result["failed"] and words in result["msg"] and f"is not {verb}" in result["msg"]
+    assert (api.writes, sorted(tmp_path.rglob("*"))) == ([], before)
+
+
+def test_an_obstacle_is_none_where_no_secret_is_made(tmp_path):
+    api = FakeApi()
+    api.add_key("Deploy")
+    assert perform(api, MODULE, **TASK, secret_file=no_folder(tmp_path / "key"))["changed"] is False
+
+
+@pytest.mark.parametrize(
+    "task", [TASK, {"name": "Deploy", "rotate": True}, {"name": "Deploy", "rotate_after_days": 5}], ids=["create", "regenerate", "recreate"]
+)
+@pytest.mark.parametrize(
+    ("options", "in_file", "returned"),
+    [
+        ({}, False, True),
+        ({"return_secret": True}, False, True),
+        ({}, True, False),
+        ({"return_secret": True}, True, True),
+        ({"return_secret": False}, True, False),
+    ],
+    ids=["default", "asked-for", "file", "file-and-asked-for", "file-and-not-asked-for"],
+)
+def test_where_the_secret_goes(tmp_path, task, options, in_file, returned):
+    api, file = FakeApi(), tmp_path / "deploy.key"
+    if task is not TASK:
+        api.add_key("Deploy", 9)
+    result = perform(api, MODULE, **{**task, **options, **({"secret_file": str(file)} if in_file else {})})
+    secret = api.secrets[result["api_key"]["id"]]
+    assert result.get("secret") == (secret if returned else None)
+    assert sorted(tmp_path.iterdir()) == ([file] if in_file else [])
+    if in_file:
+        assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == (secret, 0o600)
+
+
+def test_the_old_key_is_deleted_after_the_new_secret_is_stored(tmp_path):
+    api, file = FakeApi(), tmp_path / "deploy.key"
+    api.add_key("Deploy", 9)
+    seen = []
+
+    def look() -> None:
+        seen.append((api.log[-1][0], file.exists() and file.read_text() == api.secrets[api.keys[-1]["id"]]))
+
+    api.observe = look
+    perform(api, MODULE, name="Deploy", rotate_after_days=5, secret_file=str(file))
+    assert seen == [("POST", False), ("DELETE", True)]
+
+
+@pytest.mark.parametrize("path", ["key", "/tmp/"])
+def test_a_path_that_means_no_certain_file(path):
+    api = FakeApi()
+    result = perform(api, MODULE, **TASK, secret_file=path)
+    assert result["failed"] and "secret_file must" in result["msg"] and not api.log

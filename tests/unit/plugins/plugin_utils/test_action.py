@@ -1,0 +1,224 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The action plugin: where a task runs, with which arguments, and what is shown of its result."""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+from types import SimpleNamespace
+from unittest import mock
+
+import pytest
+from ansible import constants as C
+
+from ansible_collections.planasonix.admin.plugins.module_utils import _client
+from ansible_collections.planasonix.admin.plugins.modules.planasonix_settings import MODULE
+from ansible_collections.planasonix.admin.plugins.plugin_utils import _action
+from ansible_collections.planasonix.admin.plugins.plugin_utils._action import PlanasonixAction, plain, wants_invocation
+
+try:
+    from ansible.template import trust_as_template as tagged  # ansible-core 2.19+  # pylint: disable=ungrouped-imports
+except ImportError:
+    from ansible.utils.unsafe_proxy import wrap_var as tagged
+
+
+class SettingsAction(PlanasonixAction):
+    MODULE = MODULE
+
+
+class Number(int):
+    """A number of a kind of its own."""
+
+
+def make_action(task: dict[str, t.Any] | None = None, connection: dict[str, t.Any] | None = None) -> t.Any:
+    """An action of a task with these attributes, on a connection with those. Templates stand for themselves."""
+    attributes = {"args": {}, "action": "planasonix.admin.planasonix_settings", "check_mode": False, "async_val": 0, "environment": [], **(task or {})}
+    shell = SimpleNamespace(tmpdir="/tmp/x", env_prefix=lambda **variables: "")
+    wire = {"transport": "local", "become": None, "has_native_async": False, "_shell": shell, **(connection or {})}
+    templar = SimpleNamespace(template=lambda value: value)
+    parts: list[t.Any] = [SimpleNamespace(**attributes), SimpleNamespace(**wire), mock.Mock(), mock.Mock(), templar, mock.Mock()]
+    action: t.Any = SettingsAction(*parts)
+    action._display = mock.Mock()
+    return action
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """What ran: in the worker, and as a module. Each answers with :attr:`answer`."""
+    found = SimpleNamespace(worker=[], module=[], removed=[], answer={"changed": True, "msg": "done"})
+
+    def run_in_worker(*arguments: t.Any) -> dict[str, t.Any]:
+        found.worker.append(arguments)
+        return dict(found.answer)
+
+    def execute_module(self: PlanasonixAction, **arguments: t.Any) -> dict[str, t.Any]:
+        found.module.append(arguments)
+        return dict(found.answer)
+
+    monkeypatch.setattr(_action, "run_in_worker", run_in_worker)
+    monkeypatch.setattr(PlanasonixAction, "_execute_module", execute_module)
+    monkeypatch.setattr(PlanasonixAction, "_remove_tmp_path", lambda self, path: found.removed.append(path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("task", "connection", "here"),
+    [
+        pytest.param({}, {}, True, id="local"),
+        pytest.param({}, {"transport": "ansible.builtin.local"}, True, id="local-by-full-name"),
+        pytest.param({}, {"transport": "ssh"}, False, id="ssh"),
+        pytest.param({}, {"transport": "community.docker.docker"}, False, id="other-by-full-name"),
+        pytest.param({}, {"become": mock.Mock()}, False, id="become"),
+        pytest.param({"environment": [{"http_proxy": "x"}]}, {}, False, id="environment"),
+        pytest.param({"environment": [{}, {"A": "b"}]}, {}, False, id="environment-of-the-task"),
+        pytest.param({"environment": [{}, {}]}, {}, True, id="empty-environments"),
+        pytest.param({"environment": [None]}, {}, True, id="null-environment"),
+        pytest.param({"environment": None}, {}, True, id="no-environment"),
+        pytest.param({"async_val": 10}, {}, False, id="async"),
+        pytest.param({"check_mode": True}, {}, True, id="check-mode"),
+    ],
+)
+def test_where_a_task_runs(runs, task, connection, here):
+    result = make_action(task, connection).run(task_vars={})
+    assert result == {"changed": True, "msg": "done"}
+    assert (len(runs.worker), len(runs.module)) == ((1, 0) if here else (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("platform", "missing", "here"), [("linux", None, True), ("darwin", None, False), ("linux", "Traceback", False)], ids=["linux", "macos", "no-requests"]
+)
+def test_where_a_task_cannot_run_in_the_worker(runs, monkeypatch, platform, missing, here):
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(_client, "REQUESTS_IMPORT_ERROR", missing)
+    make_action().run(task_vars={})
+    assert (len(runs.worker), len(runs.module)) == ((1, 0) if here else (0, 1))
+
+
+@pytest.mark.parametrize("check_mode", [True, False, None])
+def test_what_the_worker_is_told(runs, monkeypatch, check_mode):
+    monkeypatch.setattr(_action, "wants_invocation", lambda task_vars: task_vars["wanted"])
+    make_action({"args": {"require_sso": True}, "check_mode": check_mode}).run(task_vars={"wanted": 42})
+    assert runs.worker == [(MODULE, "planasonix.admin.planasonix_settings", {"require_sso": True}, bool(check_mode), 42)]
+
+
+@pytest.mark.parametrize(
+    ("async_val", "native", "wrap", "removed"),
+    [(0, False, False, ["/tmp/x"]), (10, False, True, []), (10, True, False, ["/tmp/x"])],
+    ids=["plain", "async", "native-async"],
+)
+def test_how_the_module_is_run(runs, async_val, native, wrap, removed):
+    make_action({"args": {"require_sso": True}, "async_val": async_val}, {"transport": "ssh", "has_native_async": native}).run(task_vars={"a": 1})
+    assert runs.module == [{"module_args": {"require_sso": True}, "task_vars": {"a": 1}, "wrap_async": wrap}]
+    assert runs.removed == removed
+
+
+CONTROLLER = {"PLANASONIX_API_URL": "https://controller.example.com", "PLANASONIX_API_KEY": "controller"}
+
+
+@pytest.mark.parametrize(
+    ("controller", "environment", "arguments", "passed"),
+    [
+        pytest.param({}, [], {}, {}, id="nothing"),
+        pytest.param(CONTROLLER, [], {}, {"api_url": "https://controller.example.com", "api_key": "controller"}, id="controller"),
+        pytest.param(
+            CONTROLLER, [{"PLANASONIX_API_KEY": "task"}], {}, {"api_url": "https://controller.example.com", "api_key": "task"}, id="task-before-controller"
+        ),
+        pytest.param(
+            CONTROLLER,
+            [{"PLANASONIX_API_KEY": "play"}, {"PLANASONIX_API_KEY": "task"}],
+            {},
+            {"api_url": "https://controller.example.com", "api_key": "task"},
+            id="task-before-play",
+        ),
+        pytest.param(
+            CONTROLLER,
+            [{"PLANASONIX_API_KEY": "task"}],
+            {"api_key": "option"},
+            {"api_url": "https://controller.example.com", "api_key": "option"},
+            id="option-before-task",
+        ),
+        pytest.param({}, [{"PLANASONIX_TIMEOUT": 5, "OTHER": "x"}], {}, {"timeout": "5"}, id="number"),
+        pytest.param(
+            {"PLANASONIX_VALIDATE_CERTS": "yes"},
+            [{"PLANASONIX_VALIDATE_CERTS": False}],
+            {},
+            {"validate_certs": "False"},
+            id="false-of-the-task-before-controller",
+        ),
+        pytest.param({"PLANASONIX_CA_PATH": "/ca", "PLANASONIX_VALIDATE_CERTS": "no"}, [], {}, {"ca_path": "/ca", "validate_certs": "no"}, id="certificates"),
+        pytest.param({"PLANASONIX_API_KEY": ""}, [], {}, {}, id="empty"),
+        pytest.param({}, [], {"default_timezone": "UTC", "extra": {"a": 1}}, {"default_timezone": "UTC", "extra": {"a": 1}}, id="options"),
+    ],
+)
+@pytest.mark.parametrize("transport", ["local", "ssh"])
+def test_arguments(runs, monkeypatch, controller, environment, arguments, passed, transport):
+    for name, value in controller.items():
+        monkeypatch.setenv(name, value)
+    make_action({"args": arguments, "environment": environment}, {"transport": transport}).run(task_vars={})
+    assert (runs.worker[0][2] if runs.worker else runs.module[0]["module_args"]) == passed
+
+
+@pytest.mark.parametrize("transport", ["local", "ssh"])
+@pytest.mark.parametrize(
+    ("answer", "hidden", "errors"),
+    [
+        pytest.param({"changed": True, "msg": "made"}, False, [], id="no-secret"),
+        pytest.param({"changed": True, "msg": "made", "secret": "s"}, True, [], id="secret"),
+        pytest.param({"changed": True, "msg": "made", "backup_codes": []}, True, [], id="codes"),
+        pytest.param({"failed": True, "msg": "not stored", "secret": "s"}, True, ["not stored"], id="failure-with-a-secret"),
+        pytest.param({"failed": True, "msg": "refused"}, False, [], id="failure"),
+    ],
+)
+def test_a_result_with_a_secret_is_hidden(runs, transport, answer, hidden, errors):
+    runs.answer = answer
+    action = make_action(connection={"transport": transport})
+    result = action.run(task_vars={})
+    assert result == {**answer, **({"_ansible_no_log": True} if hidden else {})}
+    assert [call.args[0] for call in action._display.error.call_args_list] == errors
+
+
+def test_a_task_without_variables(runs):
+    assert make_action().run()["msg"] == "done"
+
+
+def test_a_skipped_task_does_nothing(runs, monkeypatch):
+    monkeypatch.setattr(_action.ActionBase, "run", lambda *dummy: {"skipped": True})
+    assert make_action().run(task_vars={}) == {"skipped": True}
+    assert runs.worker == runs.module == []
+
+
+@pytest.mark.parametrize(
+    ("value", "result"),
+    [
+        pytest.param(tagged("x"), "x", id="tagged-text"),
+        pytest.param("x", "x", id="text"),
+        pytest.param(True, True, id="true"),
+        pytest.param(None, None, id="null"),
+        pytest.param(1.5, 1.5, id="float"),
+        pytest.param(Number(3), 3, id="kind-of-number"),
+        pytest.param([tagged("x"), (1, tagged("y"))], ["x", [1, "y"]], id="lists"),
+        pytest.param({tagged("a"): {"b": [tagged("x")]}, 1: None}, {"a": {"b": ["x"]}, "1": None}, id="mapping"),
+        pytest.param(SimpleNamespace(a=1), "namespace(a=1)", id="anything-else"),
+    ],
+)
+def test_plain(value, result):
+    def kinds(item: t.Any) -> t.Any:
+        if isinstance(item, dict):
+            return dict, [(type(key), kinds(part)) for key, part in item.items()]
+        return (type(item), [kinds(part) for part in item]) if isinstance(item, (list, tuple)) else type(item)
+
+    assert plain(value) == result
+    assert kinds(plain(value)) == kinds(result)
+
+
+@pytest.mark.parametrize(("known", "setting", "wanted"), [(False, None, True), (True, True, True), (True, False, False)], ids=["no-setting", "on", "off"])
+def test_wants_invocation(monkeypatch, known, setting, wanted):
+    config = SimpleNamespace(
+        get_configuration_definition=lambda name: {"name": name} if known else None, get_config_value=lambda name, variables: variables["setting"]
+    )
+    monkeypatch.setattr(C, "config", config)
+    assert wants_invocation({"setting": setting}) is wanted

@@ -1,0 +1,115 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A real HTTP server on the loopback interface that gives the answers of a script, for what only a real connection can show."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import typing as t
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+DROP = "drop"
+"""The request is read, and the connection closed without an answer."""
+TRUNCATE = "truncate"
+"""The answer breaks off in its body."""
+HANG = "hang"
+"""There is no answer while the server runs."""
+
+
+@dataclass
+class Answer:
+    """One answer. A body that is neither text nor bytes is sent as JSON."""
+
+    status: int = 200
+    body: t.Any = field(default_factory=lambda: {"data": {"ok": True}})
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Request:
+    """One request as the server got it."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    port: int
+    """Port of the client, the same for all requests of one connection."""
+
+
+class ScriptedServer:
+    """Answers by the script, one step for each request, and then with 200 and ``{"data": {"ok": true}}``."""
+
+    def __init__(self, *script: Answer | str) -> None:
+        self.script = list(script)
+        self.requests: list[Request] = []
+        self.stopped = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                outer.requests.append(Request(self.command, self.path, dict(self.headers), body, self.client_address[1]))
+                step = outer.script.pop(0) if outer.script else Answer()
+                if isinstance(step, Answer):
+                    self.give(step)
+                    return
+                if step == HANG:
+                    outer.stopped.wait(10)
+                if step == TRUNCATE:
+                    self.send_response(200)
+                    self.send_header("Content-Length", "1000")
+                    self.end_headers()
+                    self.wfile.write(b'{"data": {')
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+
+            do_GET = do_POST = do_PUT = do_DELETE = do
+
+            def give(self, answer: Answer) -> None:
+                content = answer.body if isinstance(answer.body, bytes) else (answer.body if isinstance(answer.body, str) else json.dumps(answer.body)).encode()
+                self.send_response(answer.status)
+                headers = {"Content-Type": "application/json", **answer.headers}
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                if answer.status == 204:
+                    content = b""
+                else:
+                    self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *dummy_arguments: t.Any, **dummy_more: t.Any) -> None:
+                """Keep quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self) -> ScriptedServer:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *dummy: object) -> None:
+        self.stopped.set()
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+def closed_port() -> int:
+    """A port of the loopback interface on which nothing listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])

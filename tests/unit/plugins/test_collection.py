@@ -1,0 +1,199 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is written in two places is the same in both: modules, their action files, the action group, the documentation."""
+
+from __future__ import annotations
+
+import importlib
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.planasonix.admin.plugins.doc_fragments import attributes, connection
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Connection
+from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC, SECRET_RESULTS, Module
+from ansible_collections.planasonix.admin.plugins.plugin_utils._action import PlanasonixAction
+
+COLLECTION = "ansible_collections.planasonix.admin.plugins"
+ROOT = Path(__file__).resolve().parents[3]
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
+RUNTIME = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
+FRAGMENT = yaml.safe_load(connection.ModuleDocFragment.DOCUMENTATION)
+
+
+def load(name: str) -> t.Any:
+    return importlib.import_module(f"{COLLECTION}.modules.{name}")
+
+
+def documentation(name: str) -> dict[str, t.Any]:
+    found: dict[str, t.Any] = yaml.safe_load(load(name).DOCUMENTATION)
+    return found
+
+
+def test_there_are_modules():
+    assert "planasonix_settings" in MODULES and len(MODULES) >= 5
+
+
+def test_each_module_has_an_action_file_and_each_action_file_a_module():
+    assert sorted(path.stem for path in (ROOT / "plugins" / "action").glob("*.py") if path.stem != "__init__") == MODULES
+
+
+def test_the_action_group_holds_each_module_once():
+    assert RUNTIME["action_groups"] == {"planasonix": MODULES}
+
+
+def test_nothing_is_redirected():
+    assert set(RUNTIME) == {"requires_ansible", "action_groups"}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_action_file_is_bound_to_the_module(name):
+    action = importlib.import_module(f"{COLLECTION}.action.{name}").ActionModule
+    assert issubclass(action, PlanasonixAction)
+    assert isinstance(load(name).MODULE, Module)
+    assert action.MODULE is load(name).MODULE
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_documentation_bears_the_name_of_the_module_and_uses_both_fragments(name):
+    found = documentation(name)
+    manages = isinstance(load(name).MODULE.manages, Resource)
+    assert found["module"] == name
+    of_attributes, *others = (fragment for fragment in found["extends_documentation_fragment"] if fragment.startswith("planasonix.admin.attributes"))
+    assert of_attributes == ("planasonix.admin.attributes" if manages else "planasonix.admin.attributes.info")
+    assert "planasonix.admin.connection" in found["extends_documentation_fragment"]
+    # Anything beside it only says in which action group the module is.
+    assert set(others) <= {"planasonix.admin.attributes.actiongroup_planasonix"}
+
+
+def described(option: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What the documentation of an option says of its specification."""
+    return {
+        "type": option["type"],
+        "elements": option.get("elements"),
+        "required": option.get("required", False),
+        "default": option.get("default"),
+        "choices": option.get("choices"),
+        "suboptions": {name: described(inner) for name, inner in option.get("suboptions", {}).items()},
+    }
+
+
+def specified(option: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The same of the specification itself."""
+    return {
+        "type": option["type"],
+        "elements": option.get("elements"),
+        "required": option.get("required", False),
+        "default": option.get("default"),
+        "choices": option.get("choices"),
+        "suboptions": {name: specified(inner) for name, inner in option.get("options", {}).items()},
+    }
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_documentation_tells_the_options(name):
+    told = {option: described(found) for option, found in {**FRAGMENT["options"], **documentation(name)["options"]}.items()}
+    assert told == {option: specified(found) for option, found in load(name).MODULE.argument_spec().items()}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_documentation_tells_the_results(name):
+    module = load(name)
+    told = yaml.safe_load(module.RETURN)
+    assert "msg" in told
+    if isinstance(module.MODULE.manages, Resource):
+        assert {"diff", module.MODULE.manages.name} <= set(told)
+    assert "changed" not in told, "Ansible documents it for all modules"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_use_options_that_there_are(name):
+    for task in yaml.safe_load(load(name).EXAMPLES):
+        arguments = task.get(f"planasonix.admin.{name}")
+        if arguments is not None:
+            assert set(arguments) <= set(load(name).MODULE.argument_spec())
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_option_of_a_module_hides_one_of_the_connection(name):
+    assert not set(load(name).MODULE.options) & set(CONNECTION_SPEC)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_updatable_options_have_no_default(name):
+    """An option left out is left alone; only options that say how to work may have a default."""
+    ways = {"state", "purge", "allow_lockout", "update_secrets", "replace", "test", "on_mismatch", "rotate", "revoke_old", "gather_subset", "on_forbidden"}
+    assert {option for option, found in load(name).MODULE.options.items() if "default" in found} <= ways
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_secrets_are_no_log(name):
+    spec = load(name).MODULE.argument_spec()
+    assert {option for option, found in spec.items() if found.get("no_log")} == {"api_key", *({"secret_config"} & set(spec))}
+    assert {option for option, found in spec.items() if "no_log" in found and found["no_log"] is False} == {
+        option for option in spec if option in ("key_id", "secret_file", "return_secret", "update_secrets")
+    }
+
+
+def test_the_connection_options_are_those_of_the_interface():
+    assert {name: (option.get("default"), option.get("fallback", (None, [None]))[1]) for name, option in CONNECTION_SPEC.items()} == {
+        "api_url": ("https://api.planasonix.com", ["PLANASONIX_API_URL"]),
+        "api_key": (None, ["PLANASONIX_API_KEY"]),
+        "validate_certs": (True, ["PLANASONIX_VALIDATE_CERTS"]),
+        "ca_path": (None, ["PLANASONIX_CA_PATH"]),
+        "timeout": (30, ["PLANASONIX_TIMEOUT"]),
+        "retries": (5, [None]),
+        "retry_budget": (120, [None]),
+    }
+    defaults = Connection("https://api.planasonix.com", "x")
+    assert {name: CONNECTION_SPEC[name]["default"] for name in ("validate_certs", "timeout", "retries", "retry_budget")} == {
+        name: getattr(defaults, name) for name in ("validate_certs", "timeout", "retries", "retry_budget")
+    }
+
+
+@pytest.mark.parametrize("option", sorted(CONNECTION_SPEC))
+def test_the_connection_fragment_names_the_environment_variable(option):
+    variables = CONNECTION_SPEC[option].get("fallback", (None, []))[1]
+    text = " ".join(
+        [FRAGMENT["options"][option]["description"]]
+        if isinstance(FRAGMENT["options"][option]["description"], str)
+        else FRAGMENT["options"][option]["description"]
+    )
+    assert all(f"E({variable})" in text for variable in variables)
+    assert ("E(PLANASONIX" in text) is bool(variables)
+
+
+@pytest.mark.parametrize("fragment", ["DOCUMENTATION", "INFO"])
+def test_the_attributes_fragment_promises_check_mode(fragment):
+    found = yaml.safe_load(getattr(attributes.ModuleDocFragment, fragment))["attributes"]
+    assert found["check_mode"]["support"] == "full"
+    assert found["diff_mode"]["support"] == ("full" if fragment == "DOCUMENTATION" else "N/A")
+
+
+def test_the_subsets_are_those_of_the_interface():
+    names = [
+        "profile",
+        "mfa",
+        "api_keys",
+        "session_timeout",
+        "preferences",
+        "settings",
+        "ip_whitelist",
+        "log_retention",
+        "organization",
+        "features",
+        "limits",
+        "tier",
+    ]
+    assert set(SUBSETS) == {*names, "notification_channels", "notification_rules"}
+    assert documentation("planasonix_info")["options"]["gather_subset"]["choices"] == ["all", *SUBSETS, "!all", *(f"!{name}" for name in SUBSETS)]
+
+
+def test_the_secrets_of_results_are_those_of_the_interface():
+    assert {"secret", "otpauth_uri", "backup_codes"} == SECRET_RESULTS

@@ -395,7 +395,7 @@ def check_made(made: Values, body: Values) -> None:
 
     :raises NotApplied: if it differs.
     """
-    wrong = [name for name in ("name", "scopes") if name in made and not same(made[name], body[name])]
+    wrong: list[str] = [name for name in ("name", "scopes") if name in made and not same(made[name], body[name])]
     if "expires_in_days" in body and "expires_at" in made and made["expires_at"] is None:
         wrong.append("expires_in_days")
     if wrong:

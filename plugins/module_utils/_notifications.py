@@ -221,7 +221,7 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
 
 def managed(channel: Values, options: Values) -> Values:
     """What the module manages, without the keys of ``secret_config``: they are never shown, whatever the API answers."""
-    shown = {name: channel[name] for name in ("type", "name", "enabled", "config") if name in channel}
+    shown: Values = {name: channel[name] for name in ("type", "name", "enabled", "config") if name in channel}
     if isinstance(shown.get("config"), dict):
         shown["config"] = without(shown["config"], *options.get("secret_config", {}))
     return shown

@@ -84,7 +84,7 @@ def merged(current: t.Any, desired: t.Any) -> t.Any:
 
 def differences(before: Values, after: Values) -> list[str]:
     """Each field that differs, as text: ``idle_timeout_minutes 60 -> 30``."""
-    texts = []
+    texts: list[str] = []
     for name in sorted({*before, *after}):
         old, new = before.get(name), after.get(name)
         if isinstance(old, dict) and isinstance(new, dict):

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import re
 import typing as t
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,9 +29,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     NotStored,
     PlanasonixError,
     RefusedPlan,
+    Unexpected,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, same
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, require_field, send
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, same, without
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, parse_time, require_field, send
 
 KEYS_PATH = "/api/user/api-keys"
 LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
@@ -70,7 +70,12 @@ def check_key(options: Values) -> None:
         _secret_file.check_path(options["secret_file"])
     elif options.get("return_secret") is False and options["state"] == "present":
         raise InvalidOption("return_secret: false needs secret_file: a secret that is neither returned nor written would be lost.")
-    if "renew_before_days" in options and "expires_in_days" in options and options["renew_before_days"] >= options["expires_in_days"]:
+    if (
+        options["state"] == "present"
+        and "renew_before_days" in options
+        and "expires_in_days" in options
+        and options["renew_before_days"] >= options["expires_in_days"]
+    ):
         raise InvalidOption("renew_before_days must be less than expires_in_days, or every run would make a new key.")
 
 
@@ -95,6 +100,8 @@ def read_key_list(client: Client) -> tuple[Values, ...]:
     for key in keys:
         require_field(key, "id", "an API key")
         require_field(key, "name", "an API key")
+        if "scopes" in key:
+            key["scopes"] = key["scopes"] or []
     return tuple(keys)
 
 
@@ -121,13 +128,10 @@ def moment(key: Values, name: str) -> datetime.datetime | None:
     value = require_field(key, name, f"the API key {key['name']!r}")
     if value is None:
         return None
-    # Python before 3.11 reads neither "Z" nor a fraction of any length.
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:?\d\d)?", str(value))
-    if not match:
+    time = parse_time(value)
+    if time is None:
         raise ApiError(f"The API's answer for the API key {key['name']!r} has no ISO 8601 time in {name}: {value!r}.")
-    seconds, fraction, zone = match.groups()
-    zone = "+00:00" if zone in (None, "Z") else zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
-    return datetime.datetime.fromisoformat(f"{seconds}.{(fraction or '0').ljust(6, '0')}{zone}")
+    return time
 
 
 def namesakes(keys: Sequence[Values], name: str | None) -> list[Values]:
@@ -211,15 +215,17 @@ def plan_key(current: Keys, options: Values) -> Plan:
             managed(key), body, calls, {"name": body["name"], "scopes": body["scopes"]}, f"{subject}: {', '.join([*notes, done])}", {"superseded": superseded}
         )
     calls = leftovers
+    outcome = dict(key)
     again = current.note is not None and current.note["operation"] == "regenerate"
     if options.get("rotate") or again:
         if current.obstacle:
             raise RefusedPlan(f"The {subject} is not regenerated, since its secret could not be stored: {current.obstacle}; correct secret_file.")
         refuse_own(current, key, "regenerated")
         calls += (Call("POST", f"{key_path(key['id'])}/regenerate", None, f"regenerate the {subject}"),)
+        outcome = without(key, "prefix", "last_used_at", "rotated_at")
         notes.append("regenerated" if options.get("rotate") else "regenerated again after an interrupted run")
     message = f"{subject}: {', '.join(notes)}" if notes else "no change"
-    return Plan(managed(key), managed(key), calls, dict(key), message, {"superseded": superseded})
+    return Plan(managed(key), managed(key), calls, outcome, message, {"superseded": superseded})
 
 
 def refuse_own(current: Keys, key: Values, what: str) -> None:
@@ -310,6 +316,10 @@ def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> App
     except PlanasonixError as error:
         error.details = {**extras, **error.details}
         raise
+    except Exception as error:  # pylint: disable=broad-exception-caught
+        unexpected = Unexpected(error)
+        unexpected.details = extras
+        raise unexpected from None
     if path:
         _secret_file.remove_note(path)
     return Applied(extras, identity)
@@ -358,6 +368,8 @@ def create_without_doubles(client: Client, call: Call, current: Keys, path: str 
             made = send(client, call)
             if not isinstance(made, dict) or not made.get("id") or not isinstance(made.get("secret"), str) or not made["secret"]:
                 raise ApiError(f"Could not {call.action}: the answer to POST {KEYS_PATH} lacks the documented id and secret.", method="POST", path=KEYS_PATH)
+            if attempt > 1:
+                delete_stray(client, call, known | {made["id"]})  # a lost attempt may have taken effect after it was looked for
             return made
         except AnswerLost:
             again = client.pause(attempt)

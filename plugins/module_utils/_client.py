@@ -213,7 +213,7 @@ class Client:
         return data
 
     def get_list(self, path: str, action: str) -> list[dict[str, t.Any]]:
-        """Read all pages of a documented list of objects.
+        """Read all pages of a documented list of objects, without ``updated_at``.
 
         :raises ApiError: as :meth:`get`, and if a cursor does not advance.
         """
@@ -225,14 +225,14 @@ class Client:
             page = self._data(body, path, action)
             if not isinstance(page, list) or not all(isinstance(item, dict) for item in page):
                 raise ApiError(f"Could not {action}: the answer to GET {path} is not the documented list of objects.", method="GET", path=path)
-            items.extend(page)
+            items.extend({name: value for name, value in item.items() if name != "updated_at"} for item in page)
             meta = body.get("meta")
             cursor = meta.get("next_cursor") if isinstance(meta, dict) else None
             if cursor is None or cursor == "":
                 return items
             if str(cursor) in seen or len(seen) >= MAXIMUM_PAGES:
                 raise ApiError(
-                    f"Could not {action}: the pages of GET {path} do not end, since the server repeats the cursor {squeeze(str(cursor), 60)!r}.",
+                    f"Could not {action}: the pages of GET {path} do not end; the last cursor was {squeeze(str(cursor), 60)!r}.",
                     method="GET",
                     path=path,
                 )
@@ -302,7 +302,7 @@ class Client:
             response = self.session.request(method, url, json=body, params=query, timeout=self.connection.timeout, verify=self.verify, allow_redirects=False)
             length = response.headers.get("Content-Length", "")
             # urllib3 before 2.0 does not notice a body that breaks off.
-            if length.isdigit() and "Content-Encoding" not in response.headers and method != "HEAD" and len(response.content) < int(length):
+            if length.isdigit() and "Content-Encoding" not in response.headers and len(response.content) < int(length):
                 raise requests.exceptions.ChunkedEncodingError("the body of the answer broke off")
             location = response.headers.get("Location")
             followed = (301, 302, 303, 307, 308) if method == "GET" else (307, 308)
@@ -318,15 +318,15 @@ class Client:
         """Turn a failed exchange into an error, and say whether it may be tried again."""
         where = urlsplit(self.base).netloc
         details = {"method": method, "path": path}
-        if isinstance(exception, requests.exceptions.SSLError):
+        if isinstance(exception, requests.exceptions.SSLError) and re.search(r"certificate|hostname", str(exception), re.IGNORECASE):
             return ApiError(
                 f"Could not {action}: the TLS certificate of {where} cannot be trusted ({reason_of(exception)}); "
                 "set ca_path to the authority that signed it, or correct api_url.",
                 **details,
             ), False
-        if isinstance(exception, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)) or isinstance(
-            getattr(root_of(exception), "reason", None), urllib3.exceptions.NewConnectionError
-        ):
+        if isinstance(exception, requests.exceptions.SSLError) and "WRONG_VERSION_NUMBER" in str(exception).upper().replace(" ", "_"):
+            return ApiError(f"Could not {action}: {where} does not speak TLS; correct the port or the scheme of api_url.", **details), False
+        if never_connected(exception):
             return NoConnection(
                 f"Could not {action}: no connection to {where} ({reason_of(exception)}); check api_url, the network and proxy variables.", **details
             ), True
@@ -394,6 +394,18 @@ class Client:
         if not isinstance(body, dict) or "data" not in body:
             raise ApiError(f"Could not {action}: the answer to GET {path} lacks the documented key 'data'; check api_url.", method="GET", path=path)
         return body["data"]
+
+
+def never_connected(exception: OSError) -> bool:
+    """Whether nothing was sent, since no connection came about. With a proxy, urllib3 reports a connection that broke later in the same way."""
+    reason = getattr(root_of(exception), "reason", None)
+    if isinstance(reason, urllib3.exceptions.ProxyError):
+        reason = reason.original_error
+        if str(reason).startswith("Tunnel connection failed"):
+            return True
+    return isinstance(exception, requests.exceptions.ConnectTimeout) or isinstance(
+        reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+    )
 
 
 def root_of(exception: BaseException) -> object:

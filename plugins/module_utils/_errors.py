@@ -9,7 +9,9 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
+import traceback
 import typing as t
+from pathlib import PurePath
 
 
 class PlanasonixError(Exception):
@@ -23,6 +25,18 @@ class PlanasonixError(Exception):
         super().__init__(message)
         self.message = message
         self.details = {name: value for name, value in details.items() if value is not None}
+
+
+class Unexpected(PlanasonixError):
+    """A fault of this collection, or an answer that no one thought of.
+
+    The text of the original exception could hold anything, a key included, so only its kind and place are told.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        kind = type(error).__name__
+        super().__init__(f"Unexpected {kind} in {PurePath(place.filename).name}, line {place.lineno}; please report it with the playbook's task.")
 
 
 class InvalidOption(PlanasonixError):

@@ -48,7 +48,7 @@ SUBSETS: dict[str, t.Callable[[Client, Read], t.Any]] = {
     "mfa": read_object("/api/user/mfa", "the MFA status"),
     "api_keys": lambda client, dummy_read: list(read_key_list(client)),
     "session_timeout": read_object("/api/session-timeout", "the session timeout"),
-    "preferences": read_object("/api/user-preferences", "the preferences"),
+    "preferences": lambda client, dummy_read: client.get("/api/user-preferences", "read the preferences"),
     "settings": read_object("/api/settings/all", "the settings"),
     "ip_whitelist": lambda client, dummy_read: read_allowlist(client, {}).outcome(),
     "log_retention": read_object("/api/settings/log-retention", "the log retention"),

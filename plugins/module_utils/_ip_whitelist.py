@@ -12,6 +12,7 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import typing as t
 from collections.abc import Iterable, Sequence
@@ -21,7 +22,7 @@ from urllib.parse import quote
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, InvalidOption, NotApplied, RefusedPlan
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, create_once, require_field, send
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, create_once, parse_time, require_field, send
 
 ENTRIES_PATH = "/api/settings/ip-whitelist"
 STATUS_PATH = "/api/settings/ip-whitelist/status"
@@ -31,7 +32,9 @@ TOGGLE_PATH = "/api/settings/ip-whitelist/toggle"
 REFUSALS_OF_A_SECOND_ENTRY = frozenset({400, 409, 422})
 
 # What the API answers to a switch that it does not act on. A 403 is none of them: after a lost answer it may come from the allowlist that is on by now.
-CERTAIN_REFUSALS = frozenset({400, 401, 404, 405, 409, 415, 422})
+CERTAIN_REFUSALS = frozenset({400, 401, 404, 405, 409, 415, 422, 429})
+
+LATE = datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -203,7 +206,7 @@ def plan_entries(entries: Sequence[Values], options: Values) -> tuple[list[Value
     relabelled: set[str] = set()
     removals: list[Values] = []
     for cidr, label in wanted.items():
-        listed = sorted((entry for entry in entries if entry["cidr"] == cidr), key=lambda entry: entry.get("created_at") or "")
+        listed = sorted((entry for entry in entries if entry["cidr"] == cidr), key=lambda entry: parse_time(entry.get("created_at")) or LATE)
         fitting = [entry for entry in listed if label is None or (entry.get("label") or "") == label]
         if not fitting:
             additions.append({"cidr": cidr} if label is None else {"cidr": cidr, "label": label})
@@ -255,15 +258,22 @@ def apply_allowlist(client: Client, plan: Plan, current: Allowlist, options: Val
     """
     known = {entry["id"] for entry in current.entries}
     listed = {entry["cidr"] for entry in current.entries}
-    replaced: set[str] = set()
+    kept: set[str] = set()
     replacements: list[Call] = []
+    proved = False
     for call in plan.calls:
-        if call.method == "DELETE":
-            # By now all additions are made. A network whose second entry was refused is replaced here, one at a time.
+        removes = call.method == "DELETE"
+        if not proved and (removes or (call.path == TOGGLE_PATH and call.body["enabled"])):
+            # All additions are made by now, and nobody may lose access before they are seen to be there.
+            kept |= prove_additions(client, plan, current, options, {replacement.body["cidr"] for replacement in replacements})
+            proved = True
+        if removes:
+            # A network whose second entry was refused is replaced here, one at a time.
             for replacement in replacements:
                 replace_entry(client, replacement, plan, current)
+                kept.update(other.path for other in removals_of(plan, current, replacement.body["cidr"]))
             replacements = []
-            if call.path not in replaced:
+            if call.path not in kept:
                 send(client, call)
         elif call.path == TOGGLE_PATH and call.body["enabled"]:
             switch_on(client, call)
@@ -277,8 +287,37 @@ def apply_allowlist(client: Client, plan: Plan, current: Allowlist, options: Val
                     raise
                 check_replacement(plan, call, options, refusal)
                 replacements.append(call)
-                replaced.update(other.path for other in removals_of(plan, current, call.body["cidr"]))
     return Applied()
+
+
+def prove_additions(client: Client, plan: Plan, current: Allowlist, options: Values, deferred: set[str]) -> set[str]:
+    """Read the entries before anything is removed or enforced.
+
+    :param deferred: Networks whose new entry was refused so far.
+    :returns: Paths of entries that the plan removes and that must stay, since the API changed them instead of adding another.
+    :raises NotApplied: if an addition is missing, or a protected address would lose access.
+    """
+    additions = [call.body for call in plan.calls if call.path == ENTRIES_PATH and call.body["cidr"] not in deferred]
+    if not additions:
+        return set()
+    entries = read_entries(client)
+    known = {entry["id"] for entry in current.entries}
+    kept: set[str] = set()
+    for addition in additions:
+        found = [entry for entry in entries if entry["cidr"] == addition["cidr"]]
+        if any(entry["id"] not in known for entry in found):
+            continue
+        changed = [entry for entry in found if "label" in addition and entry.get("label") == addition["label"]]
+        if not changed:
+            raise NotApplied(f"The API accepted {addition['cidr']}, but does not list it; nothing was removed from the IP allowlist or enforced.")
+        kept.update(entry_path(entry) for entry in changed)
+    gone = {call.path for call in plan.calls if call.method == "DELETE"} - kept
+    lost = uncovered(options.get("protected_addresses", []), (entry["cidr"] for entry in entries if entry_path(entry) not in gone or entry["cidr"] in deferred))
+    if lost and plan.after["enabled"] and not options.get("allow_lockout"):
+        raise NotApplied(
+            f"The IP allowlist does not cover {', '.join(lost)} as planned, since it changed meanwhile; nothing was removed or enforced, run again."
+        )
+    return kept
 
 
 def add_entry(client: Client, call: Call, known: set[t.Any]) -> None:
@@ -357,15 +396,16 @@ def switch_on(client: Client, call: Call) -> None:
         end = "enforcement is now off again; correct entries and protected_addresses before you switch it on"
     else:
         end = "enforcement is STILL ON, and only an administrator at a listed address, or Planasonix support, can switch it off"
-    raise NotApplied(f"Once enforcement of the IP allowlist was switched on, this key had no access ({reason.message}): {end}.", **reason.details)
+    what = "this key had no access" if reason.status in (None, 401, 403) else "it could not be proved that this key has access"
+    raise NotApplied(f"Once enforcement of the IP allowlist was switched on, {what} ({reason.message}): {end}.", **reason.details)
 
 
 def missed_in_allowlist(current: Allowlist, plan: Plan, options: Values) -> list[str]:
     """What a plan wanted and the API did not do. A double entry, made by another run at the same time, is left to the next run."""
-    additions, _relabelled, _removals = plan_entries(current.entries, options)
+    additions, _relabelled, removals = plan_entries(current.entries, options)
     gone = {call.path for call in plan.calls if call.method == "DELETE"}
     texts = [f"{entry['cidr']} is not listed" + (f" with the label {entry['label']!r}" if "label" in entry else "") for entry in additions]
-    texts += [f"{entry['cidr']} is still listed" for entry in current.entries if entry_path(entry) in gone]
+    texts += [f"{entry['cidr']} is still listed" for entry in removals if entry_path(entry) in gone]
     if current.enabled != plan.after["enabled"]:
         texts.append(f"enforcement is still {on_off(current.enabled)}")
     return texts

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, InvalidOption, RefusedPlan
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, same, without
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, RefusedPlan
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, merged, same, without
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, create_once, require_field, send
 
 CHANNELS_PATH = "/api/notifications/channels"
@@ -76,12 +76,12 @@ def read_channel_list(client: Client) -> tuple[Values, ...]:
     for channel in channels:
         require_field(channel, "id", "a notification channel")
         require_field(channel, "name", "a notification channel")
-    return tuple(without(channel, "updated_at") for channel in channels)
+    return tuple(channels)
 
 
 def read_rules(client: Client) -> tuple[Values, ...]:
     """Read ``GET /api/notifications/rules``."""
-    return tuple(without(rule, "updated_at") for rule in client.get_list(RULES_PATH, "read the notification rules"))
+    return tuple(client.get_list(RULES_PATH, "read the notification rules"))
 
 
 def find_channel(channels: t.Iterable[Values], options: Values) -> Values | None:
@@ -194,14 +194,10 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
     sends_secrets = bool(secrets) and options.get("update_secrets") == "always"
     if options.get("config") or sends_secrets:
         config = require_field(found, "config", subject) or {}
-        config_changes = {
-            key: value
-            for key, value in options.get("config", {}).items()
-            if not is_masked(config.get(key)) and not ((key in config or value is None) and same(config.get(key), value))
-        }
+        config_changes = {key: value for key, value in options.get("config", {}).items() if differs(config.get(key), value)}
     body = {name: value for name, value in {**found, **changes}.items() if name in ("name", "enabled")}
     if config_changes or sends_secrets:
-        body["config"] = {**config, **options.get("config", {}), **secrets}
+        body["config"] = {**merged(config, options.get("config", {})), **secrets}
         masked = sorted(key for key, value in body["config"].items() if is_masked(value))
         if masked:
             raise RefusedPlan(
@@ -209,7 +205,7 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
             )
     after = {**found, **changes}
     if config_changes:
-        after["config"] = {**config, **config_changes}
+        after["config"] = merged(config, config_changes)
     before, after = managed(found, options), managed(after, options)
     texts = differences(before, after) + (["secrets sent again"] if sends_secrets else [])
     calls: tuple[Call, ...] = ()
@@ -217,6 +213,13 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
     if changes or config_changes or sends_secrets:
         calls = (Call("PUT", path, body, f"update the {subject}"),)
     return Plan(before, after, calls + test_calls(path, bool(calls), options, subject), {**found, **after}, describe(subject, texts))
+
+
+def differs(current: t.Any, desired: t.Any) -> bool:
+    """Whether a value of the config is not as desired. Mappings are compared by the keys that are named; a masked value is unknown, so it does not differ."""
+    if isinstance(current, dict) and isinstance(desired, dict):
+        return any(differs(current.get(key), value) for key, value in desired.items())
+    return not is_masked(current) and not same(current, desired)
 
 
 def managed(channel: Values, options: Values) -> Values:
@@ -249,7 +252,12 @@ def apply_channel(client: Client, plan: Plan, current: Channels, dummy_options: 
             ids["new"] = quote(str(require_field(created, "id", "the new notification channel")), safe="")
             identity = {"channel_id": created["id"]}
             continue
-        answer = send(client, call, **ids)
+        try:
+            answer = send(client, call, **ids)
+        except ApiError as error:
+            if not call.changes:
+                error.message += f" The channel itself is as asked for{'; the test may have been sent' if isinstance(error, AnswerLost) else ''}."
+            raise
         if not call.changes:
             extras["delivery"] = answer
     return Applied(extras, identity)
@@ -260,7 +268,8 @@ def missed_in_channels(current: Channels, plan: Plan, options: Values) -> list[s
     if options["state"] == "absent":
         gone = {call.path for call in plan.calls if call.method == "DELETE"}
         return [f"{channel['name']!r} ({channel['id']}) is still listed" for channel in current.channels if channel_path(channel["id"]) in gone]
-    left = plan_channel(current, without(options, "update_secrets", "replace"))
+    enabled = {"enabled": plan.after["enabled"]} if "enabled" in plan.after else {}
+    left = plan_channel(current, {**without(options, "update_secrets", "replace"), **enabled})
     return differences(left.before, left.after)
 
 

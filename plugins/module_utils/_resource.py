@@ -9,8 +9,11 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
+import datetime
+import re
 import typing as t
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError
@@ -52,7 +55,15 @@ def create_once(client: Client, call: Call, find: t.Callable[[], list[Values]]) 
     while True:
         attempt += 1
         try:
-            return send(client, call) or {}
+            created = send(client, call)
+            if not isinstance(created, dict) or "id" not in created:
+                raise AnswerLost(f"Could not {call.action}: the answer to POST {call.path} lacks the documented id.", method="POST", path=call.path)
+            if attempt > 1:
+                # A lost attempt may have taken effect after it was looked for.
+                for double in find():
+                    if double["id"] != created["id"]:
+                        client.send("DELETE", f"{call.path}/{quote(str(double['id']), safe='')}", action=f"undo a double of: {call.action}")
+            return created
         except AnswerLost:
             # Waits before it looks, since the API may still be busy with the request.
             again = client.pause(attempt)
@@ -83,6 +94,20 @@ class Resource:
     missed: t.Callable[[t.Any, Plan, Values], list[str]]
     apply: t.Callable[[Client, Plan, t.Any, Values], Applied] = send_all
     check: t.Callable[[Values], None] = lambda dummy_options: None
+
+
+def parse_time(text: t.Any) -> datetime.datetime | None:
+    """An ISO 8601 time of the API; UTC where it names no zone. ``None`` if it is no such time."""
+    # Python before 3.11 reads neither "Z" nor a fraction of any length.
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:?\d\d)?", str(text))
+    if not match:
+        return None
+    seconds, fraction, zone = match.groups()
+    zone = "+00:00" if zone in (None, "Z") else zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
+    try:
+        return datetime.datetime.fromisoformat(f"{seconds}.{(fraction or '0').ljust(6, '0')}{zone}")
+    except ValueError:
+        return None
 
 
 def require_field(values: Values, name: str, subject: str) -> t.Any:

@@ -11,11 +11,9 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
-import traceback
 import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePath
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -24,7 +22,7 @@ from ansible.module_utils.errors import UnsupportedError
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import NotApplied, PlanasonixError
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import NotApplied, PlanasonixError, Unexpected
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import read_facts
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
@@ -50,11 +48,13 @@ class Module:
     :param manages: The resource, or a function of client and options that returns the result of a module that only reads.
     :param options: Argument specification of the options beyond the connection.
     :param rules: ``mutually_exclusive``, ``required_if`` and the like, as AnsibleModule takes them.
+    :param makes_secrets: Whether its result may hold a secret that nobody knew before.
     """
 
     manages: Resource | t.Callable[[Client, Values], Values]
     options: dict[str, dict[str, t.Any]]
     rules: dict[str, t.Any] = field(default_factory=dict)
+    makes_secrets: bool = False
 
     def argument_spec(self) -> dict[str, dict[str, t.Any]]:
         """The whole argument specification."""
@@ -77,15 +77,14 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
                 return manage(client, module.manages, options, check_mode)
             return module.manages(client, options)
     except PlanasonixError as error:
-        return {"failed": True, "changed": client is not None and client.wrote, "msg": error.message, **error.details}
+        return failure(error, client)
     except Exception as error:  # pylint: disable=broad-exception-caught
-        # Its text could hold anything, a key included, so only its kind and place are told.
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        return {
-            "failed": True,
-            "changed": client is not None and client.wrote,
-            "msg": f"Unexpected {type(error).__name__} in {PurePath(place.filename).name}, line {place.lineno}; please report it with the playbook's task.",
-        }
+        return failure(Unexpected(error), client)
+
+
+def failure(error: PlanasonixError, client: Client | None) -> Values:
+    """The result of a task that failed; it is changed if a write was answered before."""
+    return {"failed": True, "changed": client is not None and client.wrote, "msg": error.message, **error.details}
 
 
 def given(value: t.Any) -> t.Any:
@@ -131,6 +130,10 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
     except PlanasonixError as error:
         error.details = {**applied.extras, **error.details}
         raise
+    except Exception as error:  # pylint: disable=broad-exception-caught
+        unexpected = Unexpected(error)
+        unexpected.details = applied.extras
+        raise unexpected from None
 
 
 def gather(client: Client, options: Values) -> Values:

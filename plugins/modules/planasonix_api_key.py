@@ -88,7 +88,7 @@ options:
       - It is V(true) unless O(secret_file) is given. V(false) needs O(secret_file).
     type: bool
 notes:
-  - With C(async) a returned secret also stands in the job's file on the target until C(async_status) removes it with C(mode=cleanup). Use O(secret_file) there.
+  - With C(async) the result is read and displayed by another task, so O(secret_file) or C(no_log) is needed there.
 seealso:
   - module: planasonix.admin.planasonix_info
 """
@@ -186,6 +186,7 @@ MODULE = Module(
         "return_secret": {"type": "bool", "no_log": False},
     },
     rules={"required_one_of": [("name", "key_id")]},
+    makes_secrets=True,
 )
 
 

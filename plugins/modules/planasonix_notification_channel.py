@@ -43,12 +43,13 @@ options:
   config:
     description:
       - What the type needs, such as C(recipients) of an email channel.
-      - It is merged key by key. A key that is not named keeps its value, so V({}) changes nothing.
+      - It is merged key by key, at every level. A key that is not named keeps its value, so V({}) changes nothing.
       - A value that the API hides behind asterisks or bullets is not compared.
     type: dict
   secret_config:
     description:
       - The parts of the configuration that the API does not show again, such as a token or a webhook's URL. They are sent along with O(config).
+      - Only secrets belong here. Ansible censors each of these values wherever it occurs in the result.
       - An update of O(config) sends the configuration whole. If it would have to send a value that the API hides, the task fails and names the keys to give
         here.
     type: dict

@@ -21,7 +21,6 @@ from collections.abc import Mapping
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible.utils.vars import merge_hash
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC, Module, holds_secret, run_in_worker
@@ -38,24 +37,36 @@ class PlanasonixAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Run the task; a result that holds a secret is hidden from display and logs, while ``register`` keeps it."""
         task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
-        if result.get("skipped"):
-            return result
+        super().run(tmp, task_vars)
         arguments = {**self._from_environment(), **plain(self._task.args)}
         if self._can_run_here():
-            answer = wrap_var(run_in_worker(self.MODULE, self._task.action, arguments, bool(self._task.check_mode), wants_invocation(task_vars)))
+            result = wrap_var(run_in_worker(self.MODULE, self._task.action, arguments, bool(self._task.check_mode), wants_invocation(task_vars)))
+        elif self._task.async_val and self.MODULE.makes_secrets and not (self._task.no_log or arguments.get("secret_file")):
+            return {
+                "failed": True,
+                "msg": "With async the new secret would be displayed by the task that reads the result: give secret_file, or set no_log: true on both tasks.",
+            }
         else:
-            wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
-            answer = self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async)
-            if not wrap_async:
-                self._remove_tmp_path(self._connection._shell.tmpdir)
-        result = merge_hash(result, answer)
+            result = self._execute_elsewhere(arguments, task_vars)
         if holds_secret(result):
             result["_ansible_no_log"] = True
             if result.get("failed"):
                 # The display hides the whole result, and a failure must say what to do.
                 self._display.error(str(result.get("msg")))
         return result
+
+    def _execute_elsewhere(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Hand the task to the packed module."""
+        wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
+        no_log = self._play_context.no_log
+        # Some connections, such as ssh, print what a module answers at -vvv, before anybody can tell that there is a secret in it.
+        self._play_context.no_log = no_log or self.MODULE.makes_secrets
+        try:
+            return t.cast(dict[str, t.Any], self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async))
+        finally:
+            self._play_context.no_log = no_log
+            if not wrap_async:
+                self._remove_tmp_path(self._connection._shell.tmpdir)
 
     def _can_run_here(self) -> bool:
         """Whether nothing asks for another process. On macOS forked workers and system proxies do not mix."""

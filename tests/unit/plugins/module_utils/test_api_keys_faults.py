@@ -100,6 +100,14 @@ def test_failed_creation_leaves_nothing_behind(api, file, kind, words):
     assert ([key["id"] for key in api.keys], list(file.parent.iterdir())) == ([old], [])
 
 
+@pytest.mark.parametrize("task", [TASK, {"name": "Other", "rotate": True}], ids=["create", "regenerate"])
+@pytest.mark.parametrize("kind", ["refused", "403 before"])
+def test_a_refusal_without_a_file_changes_nothing(api, kind, task):
+    old = api.add_key("Other")
+    result = perform(api.fail("POST *", kind, times=99), MODULE, **task)
+    assert (result["failed"], result["changed"], [key["id"] for key in api.keys]) == (True, False, [old])
+
+
 @pytest.mark.parametrize("pattern", [f"GET {PATH}", DELETE], ids=["look", "delete"])
 def test_a_clean_up_that_fails_is_done_by_the_next_run(api, file, pattern):
     api.fail(CREATE, "lost after").fail(pattern, "500 before", skip=int(pattern.startswith("GET")))

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
+import urllib3
 from unit.plugins.scripted_server import Answer, ScriptedServer, closed_port
 
 from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import key_path
@@ -238,6 +239,12 @@ def test_proxy_variables_are_honoured(monkeypatch):
     assert seen == ["http://proxy.example.com:3128", None]
 
 
+def proxy_error(reason: Exception) -> requests.exceptions.ProxyError:
+    """What requests raises for a failure at or behind a proxy."""
+    inner = urllib3.exceptions.ProxyError("Unable to connect to proxy", reason)
+    return requests.exceptions.ProxyError(urllib3.exceptions.MaxRetryError(None, "/", inner))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("exception", "message", "pauses"),
     [
@@ -245,7 +252,10 @@ def test_proxy_variables_are_honoured(monkeypatch):
             requests.exceptions.SSLError("certificate verify failed"), r"TLS certificate of api.example.com cannot be trusted \(certificate verify", 0, id="tls"
         ),
         pytest.param(requests.exceptions.ConnectTimeout("slow"), "no connection to api.example.com", 2, id="connect-timeout"),
-        pytest.param(requests.exceptions.ProxyError("no proxy"), "proxy variables", 2, id="proxy"),
+        pytest.param(proxy_error(urllib3.exceptions.NewConnectionError(None, "refused")), "proxy variables", 2, id="no-proxy"),  # type: ignore[arg-type]
+        pytest.param(proxy_error(OSError("Tunnel connection failed: 403 Forbidden")), "proxy variables", 2, id="no-tunnel"),
+        pytest.param(proxy_error(ConnectionResetError("reset")), "gave no whole answer to POST /api/thing", 0, id="broken-behind-a-proxy"),
+        pytest.param(requests.exceptions.SSLError("UNEXPECTED_EOF_WHILE_READING"), "gave no whole answer to POST /api/thing", 0, id="tls-broken-off"),
         pytest.param(requests.exceptions.ReadTimeout("slow"), "gave no whole answer to POST /api/thing", 0, id="read-timeout"),
         pytest.param(requests.exceptions.ContentDecodingError("gzip"), "cannot be decoded", 0, id="encoding"),
         pytest.param(requests.exceptions.InvalidURL("bad"), "InvalidURL for api.example.com", 0, id="url"),

@@ -19,7 +19,12 @@ A, B, C = "203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24"
 def allowlist(*entries: tuple, enabled: bool = False) -> Allowlist:
     """An allowlist of ``(cidr, label, day of creation)``, with the ids e0, e1, ..."""
     found = [
-        {"id": f"e{number}", "cidr": entry[0], "label": entry[1] if len(entry) > 1 else None, "created_at": f"2026-01-{entry[2] if len(entry) > 2 else 1:02}"}
+        {
+            "id": f"e{number}",
+            "cidr": entry[0],
+            "label": entry[1] if len(entry) > 1 else None,
+            "created_at": f"2026-01-{entry[2] if len(entry) > 2 else 1:02}T00:00:00Z",
+        }
         for number, entry in enumerate(entries)
     ]
     return Allowlist(tuple(found), enabled, ["api", "ui"])
@@ -204,6 +209,17 @@ def test_entries_are_told_by_address():
         ("10.0.0.0/16", None),
         ("2001:db8::/32", None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("listed", "told"),
+    [("203.0.113.7/24", "203.0.113.0/24"), ("203.0.113.7", "203.0.113.7/32"), ("2001:DB8::/32", "2001:db8::/32"), ("office", "office")],
+    ids=["host-bits", "address", "ipv6-spelling", "word"],
+)
+def test_what_the_api_lists_is_told_in_one_spelling(listed, told):
+    api = FakeApi()
+    api.entries = [{"id": "e0", "cidr": listed}]
+    assert [entry["cidr"] for entry in perform(api, MODULE)["ip_whitelist"]["entries"]] == [told]
 
 
 @pytest.mark.parametrize(

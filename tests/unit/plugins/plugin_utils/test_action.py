@@ -185,12 +185,6 @@ def test_a_task_without_variables(runs):
     assert make_action().run()["msg"] == "done"
 
 
-def test_a_skipped_task_does_nothing(runs, monkeypatch):
-    monkeypatch.setattr(_action.ActionBase, "run", lambda *dummy: {"skipped": True})
-    assert make_action().run(task_vars={}) == {"skipped": True}
-    assert runs.worker == runs.module == []
-
-
 # Made in the test: before ansible-core 2.19, pytest-xdist cannot tell of a failed test that has a tagged text as a parameter.
 @pytest.mark.parametrize(
     ("make", "result"),

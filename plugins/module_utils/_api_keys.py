@@ -258,7 +258,9 @@ def reasons_to_recreate(current: Keys, key: Values, options: Values) -> list[str
             reasons.append(text)
     if "rotate_after_days" in options:
         created = moment(key, "created_at")
-        if created is None or current.now - created > datetime.timedelta(days=options["rotate_after_days"]):
+        if created is None:
+            raise ApiError(f"The API does not tell when the API key {key['name']!r} was created, so rotate_after_days cannot be met.")
+        if current.now - created > datetime.timedelta(days=options["rotate_after_days"]):
             reasons.append(f"older than {options['rotate_after_days']} days")
     if "renew_before_days" in options:
         expires = moment(key, "expires_at")

@@ -97,7 +97,7 @@ class PlanasonixAction(ActionBase):
 def plain(value: t.Any) -> t.Any:
     """The value as a module gets it by JSON: without Ansible's tags, and with vaulted strings decrypted."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {plain(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if value is None or isinstance(value, bool):
@@ -105,7 +105,7 @@ def plain(value: t.Any) -> t.Any:
     for kind in (int, float):
         if isinstance(value, kind):
             return kind(value)
-    return str(value)
+    return str.__str__(str(value))  # str() alone gives ansible-core 2.16's own type of text back
 
 
 def wants_invocation(task_vars: dict[str, t.Any]) -> bool:

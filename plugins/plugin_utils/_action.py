@@ -58,13 +58,14 @@ class PlanasonixAction(ActionBase):
     def _execute_elsewhere(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Hand the task to the packed module."""
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
-        no_log = self._play_context.no_log
         # Some connections, such as ssh, print what a module answers at -vvv, before anybody can tell that there is a secret in it.
-        self._play_context.no_log = no_log or self.MODULE.makes_secrets
+        context = self._connection._play_context
+        no_log = context.no_log
+        context.no_log = no_log or self.MODULE.makes_secrets
         try:
             return t.cast(dict[str, t.Any], self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async))
         finally:
-            self._play_context.no_log = no_log
+            context.no_log = no_log
             if not wrap_async:
                 self._remove_tmp_path(self._connection._shell.tmpdir)
 

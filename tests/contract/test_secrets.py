@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,26 @@ def test_a_lost_answer_leaves_one_object(simulator: Simulator, ansible: Ansible,
         assert not outcome[name]["failed"], outcome.output
     state = simulator.state()
     assert (len(state["ip_whitelist"]["entries"]), len(state["channels"])) == (1, 1)
+
+
+def test_secret_is_not_displayed_by_other_connections(plain_simulator: Simulator, plain_ansible: Ansible, tmp_path: Path) -> None:
+    """At -vvv ssh prints what a module answers, and with async another task displays the result."""
+    ssh = tmp_path / "ssh"
+    ssh.write_text('#!/bin/sh\nfor command; do :; done\nexec sh -c "$command"\n')
+    ssh.chmod(0o700)
+    remote = {"ansible_connection": "ssh", "ansible_ssh_executable": str(ssh), "ansible_python_interpreter": sys.executable}
+    outcome = plain_ansible.run(
+        "worker",
+        {**task(), "vars": remote, "register": "ssh"},
+        {**task(name="Another"), "async": 30, "poll": 1, "register": "refused"},
+        {**task(name="Another"), "async": 30, "poll": 1, "no_log": True, "register": "asynchronous"},
+        arguments=("-vvv",),
+    )
+    secrets = {key["name"]: key["secret"] for key in plain_simulator.state()["api_keys"]}
+    assert outcome["ssh"]["secret"] == secrets["Deployment"], outcome.output
+    assert "give secret_file, or set no_log: true" in outcome["refused"]["msg"]
+    assert outcome["asynchronous"]["secret"] == secrets["Another"]
+    assert not any(secret in outcome.output for secret in secrets.values())
 
 
 def test_own_key_is_never_deleted(plain_simulator: Simulator, plain_ansible: Ansible, way: str) -> None:

@@ -37,7 +37,14 @@ def make_action(task: dict[str, t.Any] | None = None, connection: dict[str, t.An
     """An action of a task with these attributes, on a connection with those. Templates stand for themselves."""
     attributes = {"args": {}, "action": "planasonix.admin.planasonix_settings", "check_mode": False, "async_val": 0, "environment": [], **(task or {})}
     shell = SimpleNamespace(tmpdir="/tmp/x", env_prefix=lambda **variables: "")
-    wire = {"transport": "local", "become": None, "has_native_async": False, "_shell": shell, **(connection or {})}
+    wire = {
+        "transport": "local",
+        "become": None,
+        "has_native_async": False,
+        "_shell": shell,
+        "_play_context": SimpleNamespace(no_log=False),
+        **(connection or {}),
+    }
     templar = SimpleNamespace(template=lambda value: value)
     parts: list[t.Any] = [SimpleNamespace(**attributes), SimpleNamespace(**wire), mock.Mock(), mock.Mock(), templar, mock.Mock()]
     action: t.Any = SettingsAction(*parts)

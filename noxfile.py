@@ -42,10 +42,8 @@ class Core:
     """Pythons that it runs on; the first that is on PATH is taken."""
     pip: str
     """The pip that its ansible-test puts into virtual environments."""
-    in_gate: bool = False
-    """`make test` runs its sanity and its tests; otherwise only `make matrix` does."""
-    in_contract: bool = False
-    """`make test` runs every module against the simulator on it."""
+    gate: tuple[str, ...] = ()
+    """Which of its sessions `make test` runs; `make matrix` runs all three."""
 
     @property
     def python(self) -> str:
@@ -57,15 +55,15 @@ class Core:
 
 
 CORES = (
-    Core("2.16", ("3.11", "3.12", "3.10"), "23.1.2", in_gate=True, in_contract=True),
+    Core("2.16", ("3.11", "3.12", "3.10"), "23.1.2", gate=("sanity", "tests", "contract")),
     Core("2.17", ("3.11", "3.12", "3.10"), "23.1.2"),
     Core("2.18", ("3.11", "3.12", "3.13"), "24.2"),
-    Core("2.19", ("3.11", "3.12", "3.13"), "24.2", in_gate=True),
+    Core("2.19", ("3.11", "3.12", "3.13"), "24.2", gate=("sanity", "tests")),
     Core("2.20", ("3.12", "3.13", "3.14"), "25.2"),
-    Core("2.21", ("3.13", "3.12", "3.14"), "25.2", in_gate=True, in_contract=True),
+    Core("2.21", ("3.13", "3.12", "3.14"), "25.2", gate=("sanity", "tests", "contract")),
 )
 NEWEST = CORES[-1]
-MEASURED = next((core for core in reversed(CORES) if core.in_gate and shutil.which(f"python{core.python}")), NEWEST)
+MEASURED = next((core for core in reversed(CORES) if "tests" in core.gate and shutil.which(f"python{core.python}")), NEWEST)
 """Where coverage is measured: once, on the newest that this machine can run, for it doubles the time of the tests."""
 MINIMUM_COVERAGE = 85
 """Percent of plugins/ that unit and integration tests together run."""
@@ -206,17 +204,17 @@ def contract(session: nox.Session, core: Core) -> None:
 def add_sessions(core: Core) -> None:
     """Add the sessions of one ansible-core."""
 
-    def add(run: Callable[[nox.Session, Core], None], default: bool) -> None:
+    def add(run: Callable[[nox.Session, Core], None]) -> None:
         def run_on_core(session: nox.Session) -> None:
             run(session, core)
 
         run_on_core.__doc__ = f"{run.__doc__} On {core.label}."
         name = run.__name__
-        nox.session(name=f"{name}-{core.version}", python=core.python, default=default, tags=["core", "matrix", name])(run_on_core)
+        nox.session(name=f"{name}-{core.version}", python=core.python, default=name in core.gate, tags=["core", "matrix", name])(run_on_core)
 
-    add(sanity, core.in_gate)
-    add(tests, core.in_gate)
-    add(contract, core.in_contract)
+    add(sanity)
+    add(tests)
+    add(contract)
 
 
 for supported in CORES:

@@ -33,7 +33,7 @@ DRIVER_PYTHONS = ("3.14", "3.13", "3.12", "3.11", "3.10")
 LANES = 2
 HEARTBEAT = 60
 """Seconds after which a session that still runs says so."""
-LIMIT = 1200
+LIMIT = 1800
 """Seconds after which a session is taken for hung."""
 EXCLUSIVE = {"sanity"}
 """Tags of which one session at a time runs: ansible-test's sanity tests share environments in the home folder."""

@@ -36,7 +36,7 @@ CERTAIN_REFUSALS = frozenset({400, 401, 404, 405, 409, 415, 422, 429})
 
 LATE = datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Network: t.TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,7 @@ def run_check(check: Check, nox: list[str], environment: dict[str, str]) -> None
     """Run a session, its output into its log, and note what came of it."""
     say(f"started {check.name}")
     report = LOGS / f"{check.name}.json"
+    report.unlink(missing_ok=True)
     begin = time.monotonic()
     command = [*nox, "--report", str(report), "--session", check.name]
     with (

@@ -43,17 +43,19 @@ MESSAGES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
 
 def test_messages(plain_ansible: Ansible, plain_simulator: Simulator, way: str) -> None:
     addresses = {"UNREACHABLE": f"http://127.0.0.1:{unused_port()}", "WRONG PREFIX": f"{plain_simulator.url}/v2"}
+    # A module that is packed validates the same whether in check mode or not.
+    checks = (True, False) if way == "worker" else (False,)
     tasks = []
     for number, (module, arguments, connection, _complaint) in enumerate(MESSAGES):
         connection = {name: addresses.get(str(value), value) for name, value in connection.items()}
-        for check in (True, False):
+        for check in checks:
             options = {"api_url": plain_ansible.url, "api_key": plain_ansible.key, "retry_budget": 0.2, **connection, **arguments}
             tasks.append({f"planasonix.admin.planasonix_{module}": options, "check_mode": check, "register": f"result_{number}_{check}"})
     outcome = plain_ansible.run(way, *tasks, arguments=("-vvv", "--diff"), defaults={})
     assert len(outcome.results) == len(tasks), outcome.output
     wrong = []
     for number, (_module, _arguments, _connection, complaint) in enumerate(MESSAGES):
-        for check in (True, False):
+        for check in checks:
             result = outcome[f"result_{number}_{check}"]
             if not result["failed"] or result["changed"] or complaint not in result["msg"] or "\n" in result["msg"]:
                 wrong.append((complaint, result["msg"]))

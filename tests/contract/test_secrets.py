@@ -110,11 +110,13 @@ def test_secret_is_not_displayed_by_other_connections(plain_simulator: Simulator
     ssh.write_text('#!/bin/sh\nfor command; do :; done\nexec sh -c "$command"\n')
     ssh.chmod(0o700)
     remote = {"ansible_connection": "ssh", "ansible_ssh_executable": str(ssh), "ansible_python_interpreter": sys.executable}
+    # Ansible writes and reads ~/.ansible_async in different folders where HOME is not the home of the user's account.
+    asynchronous = {"async": 30, "poll": 1, "vars": {"ansible_async_dir": str(tmp_path / "async")}}
     outcome = plain_ansible.run(
         "worker",
         {**task(), "vars": remote, "register": "ssh"},
-        {**task(name="Another"), "async": 30, "poll": 1, "register": "refused"},
-        {**task(name="Another"), "async": 30, "poll": 1, "no_log": True, "register": "asynchronous"},
+        {**task(name="Another"), **asynchronous, "register": "refused"},
+        {**task(name="Another"), **asynchronous, "no_log": True, "register": "asynchronous"},
         arguments=("-vvv",),
     )
     secrets = {key["name"]: key["secret"] for key in plain_simulator.state()["api_keys"]}

@@ -35,17 +35,17 @@ def test_returned_secret_is_registered_and_not_displayed(simulator: Simulator, a
     assert ansible.key not in outcome.output
 
 
-def test_secret_file(simulator: Simulator, ansible: Ansible, way: str, tmp_path: Path) -> None:
+def test_secret_file(plain_simulator: Simulator, plain_ansible: Ansible, way: str, tmp_path: Path) -> None:
     """Made, regenerated and recreated: there is one key, and the file holds its secret and nothing lies beside it."""
     file = tmp_path / "key"
-    control = f"http://127.0.0.1:{simulator.port}/_simulator/state/acme-analytics"
+    control = f"http://127.0.0.1:{plain_simulator.port}/_simulator/state/acme-analytics"
     steps = {"made": {}, "again": {}, "regenerated": {"rotate": True}, "recreated": {"scopes": ["pipelines:run"], "on_mismatch": "recreate"}}
     tasks: list[dict[str, Any]] = []
     for name, options in steps.items():
         tasks.append({**task(secret_file=str(file), **options), "register": name})
         tasks.append({"control": {"url": control}, "register": f"{name}_state"})
-        tasks.append(ansible.keep(f"{name}_file", f"lookup('file', {str(file)!r})"))
-    outcome = ansible.run(way, *tasks)
+        tasks.append(plain_ansible.keep(f"{name}_file", f"lookup('file', {str(file)!r})"))
+    outcome = plain_ansible.run(way, *tasks)
     secrets = []
     for name in steps:
         (key,) = (key for key in outcome[f"{name}_state"]["answer"]["api_keys"] if key["name"] == KEY["name"])

@@ -29,7 +29,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     NotStored,
     PlanasonixError,
     RefusedPlan,
-    Unexpected,
+    carrying,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, same, without
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, parse_time, require_field, send
@@ -304,7 +304,7 @@ def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> App
     path = options.get("secret_file")
     extras: Values = {}
     identity: Values = {}
-    try:
+    with carrying(extras):
         for call in plan.calls:
             if call.method == "DELETE":
                 send(client, call)
@@ -314,14 +314,8 @@ def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> App
                 identity = {"key_id": made["id"]}
             else:
                 made = regenerate(client, call, current, plan, path)
-            extras = {"secret": made["secret"]} if options.get("return_secret", path is None) else {}
-    except PlanasonixError as error:
-        error.details = {**extras, **error.details}
-        raise
-    except Exception as error:  # pylint: disable=broad-exception-caught
-        unexpected = Unexpected(error)
-        unexpected.details = extras
-        raise unexpected from None
+            if options.get("return_secret", path is None):
+                extras["secret"] = made["secret"]
     if path:
         _secret_file.remove_note(path)
     return Applied(extras, identity)

@@ -9,8 +9,10 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 import typing as t
+from collections.abc import Iterator
 from pathlib import PurePath
 
 
@@ -73,3 +75,20 @@ class NoConnection(ApiError):
 
 class AnswerLost(ApiError):
     """A write may or may not have taken effect, since its answer never came. Only reading can tell."""
+
+
+@contextlib.contextmanager
+def carrying(extras: dict[str, t.Any]) -> Iterator[None]:
+    """Let whatever fails inside carry these keys of the result, such as a new secret that is nowhere else.
+
+    :raises PlanasonixError: in place of any other exception.
+    """
+    try:
+        yield
+    except PlanasonixError as error:
+        error.details = {**extras, **error.details}
+        raise
+    except Exception as error:  # pylint: disable=broad-exception-caught
+        unexpected = Unexpected(error)
+        unexpected.details = dict(extras)
+        raise unexpected from None

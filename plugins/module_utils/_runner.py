@@ -22,7 +22,7 @@ from ansible.module_utils.errors import UnsupportedError
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import NotApplied, PlanasonixError, Unexpected
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import NotApplied, PlanasonixError, Unexpected, carrying
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import read_facts
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
@@ -120,20 +120,13 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
     applied = resource.apply(client, plan, state, options)
     if not plan.changed:
         return {**result, resource.name: plan.outcome, **applied.extras}
-    try:
+    with carrying(applied.extras):
         wanted = {**options, **applied.identity}
         state = resource.read(client, wanted)
         missed = resource.missed(state, plan, wanted)
         if missed:
             raise NotApplied(f"The API accepted the change, but it shows no effect ({', '.join(missed)}); look at it in the product before you run again.")
         return {**result, resource.name: resource.show(state, wanted), **applied.extras}
-    except PlanasonixError as error:
-        error.details = {**applied.extras, **error.details}
-        raise
-    except Exception as error:  # pylint: disable=broad-exception-caught
-        unexpected = Unexpected(error)
-        unexpected.details = applied.extras
-        raise unexpected from None
 
 
 def gather(client: Client, options: Values) -> Values:

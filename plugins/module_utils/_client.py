@@ -186,12 +186,17 @@ class Client:
         self.wrote = False
         self.base = connection.url.rstrip("/")
         self.session = requests.Session()
-        # With an authentication object of its own, requests never looks in .netrc, which would replace the Bearer header.
-        self.session.auth = self._authenticate
-        self.session.headers.update({"Accept": "application/json", "User-Agent": "ansible-collection-planasonix.admin"})
-        # Given with each request, it wins over REQUESTS_CA_BUNDLE, which requests reads only where verify is True.
-        self.verify: bool | str = (connection.ca_path or True) if connection.validate_certs else False
-        if self.verify is False:
+        self.session.headers.update(
+            {"Accept": "application/json", "User-Agent": "ansible-collection-planasonix.admin", "Authorization": f"Bearer {connection.key}"}
+        )
+        # From the environment come proxies and, where validate_certs and ca_path say nothing, certificate authorities. It is read once, not for each request,
+        # and a .netrc, which would replace the Bearer header, never.
+        verify: bool | str = (connection.ca_path or True) if connection.validate_certs else False
+        environment = self.session.merge_environment_settings(self.base, {}, None, verify, None)
+        self.session.trust_env = False
+        self.session.proxies.update(environment["proxies"])
+        self.session.verify = environment["verify"]
+        if not connection.validate_certs:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
     def __enter__(self) -> Client:
@@ -270,10 +275,6 @@ class Client:
         self.waited += pause
         return True
 
-    def _authenticate(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self.connection.key}"
-        return request
-
     def _request(self, method: str, path: str, action: str, *, body: t.Any = None, query: dict[str, t.Any] | None = None, repeatable: bool = False) -> t.Any:
         """Send one request as often as the retry rule allows, and return the decoded body of a success (``None`` where it has none)."""
         repeatable = repeatable or method in REPEATABLE_METHODS
@@ -299,7 +300,7 @@ class Client:
     def _exchange(self, method: str, url: str, body: t.Any, query: dict[str, t.Any] | None) -> requests.Response:
         """One exchange, with the redirects that stay at the same origin; any other is left as the answer, so that the key goes nowhere else."""
         for _number in range(MAXIMUM_REDIRECTS):
-            response = self.session.request(method, url, json=body, params=query, timeout=self.connection.timeout, verify=self.verify, allow_redirects=False)
+            response = self.session.request(method, url, json=body, params=query, timeout=self.connection.timeout, allow_redirects=False)
             length = response.headers.get("Content-Length", "")
             # urllib3 before 2.0 does not notice a body that breaks off.
             if length.isdigit() and "Content-Encoding" not in response.headers and len(response.content) < int(length):

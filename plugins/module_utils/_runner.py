@@ -48,13 +48,13 @@ class Module:
     :param manages: The resource, or a function of client and options that returns the result of a module that only reads.
     :param options: Argument specification of the options beyond the connection.
     :param rules: ``mutually_exclusive``, ``required_if`` and the like, as AnsibleModule takes them.
-    :param makes_secrets: Whether its result may hold a secret that nobody knew before.
+    :param returns_secret: Whether a task with these arguments, as the user wrote them, is to return a secret that nobody knew before. ``None``: none ever does.
     """
 
     manages: Resource | t.Callable[[Client, Values], Values]
     options: dict[str, dict[str, t.Any]]
     rules: dict[str, t.Any] = field(default_factory=dict)
-    makes_secrets: bool = False
+    returns_secret: t.Callable[[Values], bool] | None = None
 
     def argument_spec(self) -> dict[str, dict[str, t.Any]]:
         """The whole argument specification."""

@@ -166,8 +166,20 @@ superseded:
   sample: [key_01jq8old]
 """
 
+import typing as t
+
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import API_KEY
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+
+
+def returns_secret(arguments: dict[str, t.Any]) -> bool:
+    """Whether a new secret goes into the result: unless it is kept in a file alone, or no key can be made."""
+    asked = arguments.get("return_secret")
+    returned = not arguments.get("secret_file") if asked is None else boolean(asked, strict=False)
+    return returned and arguments.get("state") != "absent"
+
 
 MODULE = Module(
     manages=API_KEY,
@@ -186,7 +198,7 @@ MODULE = Module(
         "return_secret": {"type": "bool", "no_log": False},
     },
     rules={"required_one_of": [("name", "key_id")]},
-    makes_secrets=True,
+    returns_secret=returns_secret,
 )
 
 

@@ -24,6 +24,7 @@ from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC, Module, holds_secret, run_in_worker
+from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import rehearse
 
 
 class PlanasonixAction(ActionBase):
@@ -41,10 +42,11 @@ class PlanasonixAction(ActionBase):
         arguments = {**self._from_environment(), **plain(self._task.args)}
         if self._can_run_here():
             result = wrap_var(run_in_worker(self.MODULE, self._task.action, arguments, bool(self._task.check_mode), wants_invocation(task_vars)))
-        elif self._task.async_val and self.MODULE.makes_secrets and not (self._task.no_log or arguments.get("secret_file")):
+        elif self._task.async_val and not self._task.no_log and self.MODULE.returns_secret and self.MODULE.returns_secret(arguments):
             return {
                 "failed": True,
-                "msg": "With async the new secret would be displayed by the task that reads the result: give secret_file, or set no_log: true on both tasks.",
+                "msg": "With async the new secret would be displayed by the task that reads the result: "
+                "give secret_file alone, or set no_log: true on both tasks.",
             }
         else:
             result = self._execute_elsewhere(arguments, task_vars)
@@ -61,7 +63,7 @@ class PlanasonixAction(ActionBase):
         # Some connections, such as ssh, print what a module answers at -vvv, before anybody can tell that there is a secret in it.
         context = self._connection._play_context
         no_log = context.no_log
-        context.no_log = no_log or self.MODULE.makes_secrets
+        context.no_log = no_log or self.MODULE.returns_secret is not None
         try:
             return t.cast(dict[str, t.Any], self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async))
         finally:
@@ -114,3 +116,6 @@ def wants_invocation(task_vars: dict[str, t.Any]) -> bool:
     if C.config.get_configuration_definition("INJECT_INVOCATION") is None:
         return True
     return bool(C.config.get_config_value("INJECT_INVOCATION", variables=task_vars))
+
+
+rehearse()

@@ -121,7 +121,7 @@ def test_secret_is_not_displayed_by_other_connections(plain_simulator: Simulator
     )
     secrets = {key["name"]: key["secret"] for key in plain_simulator.state()["api_keys"]}
     assert outcome["ssh"]["secret"] == secrets["Deployment"], outcome.output
-    assert "give secret_file, or set no_log: true" in outcome["refused"]["msg"]
+    assert "give secret_file alone, or set no_log: true" in outcome["refused"]["msg"]
     assert outcome["asynchronous"]["secret"] == secrets["Another"]
     assert not any(secret in outcome.output for secret in secrets.values())
 

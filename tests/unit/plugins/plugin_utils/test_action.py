@@ -15,6 +15,7 @@ import pytest
 from ansible import constants as C
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
+from ansible_collections.planasonix.admin.plugins.modules import planasonix_api_key
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_settings import MODULE
 from ansible_collections.planasonix.admin.plugins.plugin_utils import _action
 from ansible_collections.planasonix.admin.plugins.plugin_utils._action import PlanasonixAction, plain, wants_invocation
@@ -29,13 +30,25 @@ class SettingsAction(PlanasonixAction):
     MODULE = MODULE
 
 
+class ApiKeyAction(PlanasonixAction):
+    MODULE = planasonix_api_key.MODULE
+
+
 class Number(int):
     """A number of a kind of its own."""
 
 
-def make_action(task: dict[str, t.Any] | None = None, connection: dict[str, t.Any] | None = None) -> t.Any:
+def make_action(task: dict[str, t.Any] | None = None, connection: dict[str, t.Any] | None = None, kind: type[PlanasonixAction] = SettingsAction) -> t.Any:
     """An action of a task with these attributes, on a connection with those. Templates stand for themselves."""
-    attributes = {"args": {}, "action": "planasonix.admin.planasonix_settings", "check_mode": False, "async_val": 0, "environment": [], **(task or {})}
+    attributes = {
+        "args": {},
+        "action": "planasonix.admin.planasonix_settings",
+        "check_mode": False,
+        "async_val": 0,
+        "no_log": False,
+        "environment": [],
+        **(task or {}),
+    }
     shell = SimpleNamespace(tmpdir="/tmp/x", env_prefix=lambda **variables: "")
     wire = {
         "transport": "local",
@@ -47,7 +60,7 @@ def make_action(task: dict[str, t.Any] | None = None, connection: dict[str, t.An
     }
     templar = SimpleNamespace(template=lambda value: value)
     parts: list[t.Any] = [SimpleNamespace(**attributes), SimpleNamespace(**wire), mock.Mock(), mock.Mock(), templar, mock.Mock()]
-    action: t.Any = SettingsAction(*parts)
+    action: t.Any = kind(*parts)
     action._display = mock.Mock()
     return action
 
@@ -121,6 +134,27 @@ def test_how_the_module_is_run(runs, async_val, native, wrap, removed):
     make_action({"args": {"require_sso": True}, "async_val": async_val}, {"transport": "ssh", "has_native_async": native}).run(task_vars={"a": 1})
     assert runs.module == [{"module_args": {"require_sso": True}, "task_vars": {"a": 1}, "wrap_async": wrap}]
     assert runs.removed == removed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "no_log", "refused"),
+    [
+        pytest.param({}, False, True, id="returned"),
+        pytest.param({}, True, False, id="no-log"),
+        pytest.param({"secret_file": "/f"}, False, False, id="file"),
+        pytest.param({"secret_file": "/f", "return_secret": True}, False, True, id="file-and-returned"),
+        pytest.param({"secret_file": "/f", "return_secret": "no"}, False, False, id="file-and-not-returned"),
+        pytest.param({"return_secret": "yes"}, False, True, id="returned-on-demand"),
+        pytest.param({"state": "absent"}, False, False, id="absent"),
+    ],
+)
+def test_a_secret_that_async_would_display_is_not_made(runs, arguments, no_log, refused):
+    task = {"args": {"name": "k", **arguments}, "action": "planasonix.admin.planasonix_api_key", "async_val": 10, "no_log": no_log}
+    result = make_action(task, kind=ApiKeyAction).run(task_vars={})
+    assert bool(result.get("failed")) is refused
+    assert len(runs.module) == (0 if refused else 1)
+    if refused:
+        assert "give secret_file alone, or set no_log: true" in result["msg"]
 
 
 CONTROLLER = {"PLANASONIX_API_URL": "https://controller.example.com", "PLANASONIX_API_KEY": "controller"}

@@ -1,0 +1,41 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The rehearsal before Ansible forks: it goes all the way, and nowhere else."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from ansible_collections.planasonix.admin.plugins.module_utils import _client
+from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import rehearse
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Connections that were tried; each is refused."""
+    tried: list[object] = []
+
+    def connect(_self: socket.socket, address: object) -> None:
+        tried.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    return tried
+
+
+@pytest.mark.parametrize("proxy", [None, "http://proxy.example.com:3128"], ids=["direct", "proxy"])
+def test_it_reads_an_answer_and_connects_to_nothing(no_network, monkeypatch, proxy):
+    if proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+    result = rehearse()
+    assert (result.get("failed"), result.get("rehearsal")) == (None, {})
+    assert no_network == []
+
+
+def test_without_requests_there_is_none(monkeypatch):
+    monkeypatch.setattr(_client, "REQUESTS_IMPORT_ERROR", "Traceback")
+    assert rehearse()["failed"]

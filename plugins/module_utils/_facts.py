@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.planasonix.admin.plugins.module_utils._account import PREFERENCES, PROFILE
 from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import read_key_list
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import read_allowlist
-from ansible_collections.planasonix.admin.plugins.module_utils._notifications import read_channel_list, read_rules
+from ansible_collections.planasonix.admin.plugins.module_utils._mfa import read_mfa
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import read_channel_list, read_rules, with_channel_names
+from ansible_collections.planasonix.admin.plugins.module_utils._organization import LOG_RETENTION, SESSION_TIMEOUT
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, without
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import require_field
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource, require_field
 
 Read = dict[str, t.Any]
 """Subsets that were read already, so that one that needs another does not read it again."""
@@ -28,6 +31,11 @@ Read = dict[str, t.Any]
 def read_object(path: str, what: str) -> t.Callable[[Client, Read], Values]:
     """A reader of one documented object, without ``updated_at``."""
     return lambda client, dummy_read: without(client.get(path, f"read {what}"), "updated_at")
+
+
+def read_state(resource: Resource) -> t.Callable[[Client, Read], t.Any]:
+    """A reader of what a resource reads."""
+    return lambda client, dummy_read: resource.read(client, {})
 
 
 def read_features(client: Client, dummy_read: Read) -> t.Any:
@@ -39,19 +47,18 @@ def read_rules_with_names(client: Client, read: Read) -> list[Values]:
     """Read the rules with the names of their channels; an id that no channel has stands for itself."""
     if "notification_channels" not in read:
         read["notification_channels"] = list(read_channel_list(client))
-    names = {channel["id"]: channel["name"] for channel in read["notification_channels"]}
-    return [{**rule, "channels": [names.get(channel, channel) for channel in rule.get("channel_ids") or []]} for rule in read_rules(client)]
+    return [with_channel_names(rule, read["notification_channels"]) for rule in read_rules(client)]
 
 
 SUBSETS: dict[str, t.Callable[[Client, Read], t.Any]] = {
-    "profile": read_object("/api/user/profile", "the profile"),
-    "mfa": read_object("/api/user/mfa", "the MFA status"),
+    "profile": read_state(PROFILE),
+    "mfa": lambda client, dummy_read: read_mfa(client, {}).status,
     "api_keys": lambda client, dummy_read: list(read_key_list(client)),
-    "session_timeout": read_object("/api/session-timeout", "the session timeout"),
-    "preferences": lambda client, dummy_read: client.get("/api/user-preferences", "read the preferences"),
+    "session_timeout": read_state(SESSION_TIMEOUT),
+    "preferences": read_state(PREFERENCES),
     "settings": read_object("/api/settings/all", "the settings"),
     "ip_whitelist": lambda client, dummy_read: read_allowlist(client, {}).outcome(),
-    "log_retention": read_object("/api/settings/log-retention", "the log retention"),
+    "log_retention": read_state(LOG_RETENTION),
     "organization": read_object("/api/organization", "the organization"),
     "features": read_features,
     "limits": read_object("/api/features/limits", "the limits"),

@@ -18,12 +18,15 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, RefusedPlan
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, NotApplied, RefusedPlan
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, merged, same, without
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, create_once, require_field, send
 
 CHANNELS_PATH = "/api/notifications/channels"
 RULES_PATH = "/api/notifications/rules"
+
+RULE_FIELDS = ("name", "event", "channel_ids", "filters", "enabled")
+"""What the documented POST of a rule takes."""
 
 MASK = re.compile(r"[*\u2022]{3}")
 """What the API shows in place of a secret: three or more asterisks or bullets in a row."""
@@ -280,3 +283,151 @@ def show_channel(current: Channels, options: Values) -> Values:
 
 
 CHANNEL = Resource("channel", read_channels, plan_channel, show_channel, missed_in_channels, apply_channel, check_channel)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is known of the rules.
+
+    :param rules: As listed, each with an id and a name.
+    :param channels: The channels that rules may send to.
+    """
+
+    rules: tuple[Values, ...]
+    channels: tuple[Values, ...]
+
+
+def check_rule(options: Values) -> None:
+    """Refuse a rule without a name.
+
+    :raises InvalidOption: if it is empty.
+    """
+    if not options["name"]:
+        raise InvalidOption("name is empty; is the variable that it comes from set?")
+
+
+def read_rules_and_channels(client: Client, dummy_options: Values) -> Rules:
+    """Read ``GET /api/notifications/rules`` and ``GET /api/notifications/channels``."""
+    rules = read_rules(client)
+    for rule in rules:
+        require_field(rule, "id", "a notification rule")
+        require_field(rule, "name", "a notification rule")
+    return Rules(rules, read_channel_list(client))
+
+
+def find_rule(rules: t.Iterable[Values], name: str) -> Values | None:
+    """The rule of a name.
+
+    :raises InvalidOption: if several bear it.
+    """
+    found = [rule for rule in rules if rule["name"] == name]
+    if len(found) > 1:
+        ids = ", ".join(str(rule["id"]) for rule in found)
+        raise InvalidOption(f"Several notification rules are named {name!r}: {ids}; the API cannot remove a rule, so remove all but one in the product's UI.")
+    return found[0] if found else None
+
+
+def channel_ids_of(channels: t.Iterable[Values], wanted: t.Iterable[t.Any], kept: t.Iterable[t.Any]) -> list[t.Any]:
+    """The ids of channels that are named by id or by name.
+
+    :param kept: Ids that the rule has already; one of a channel that is gone may stay.
+    :raises InvalidOption: if there is no such channel, or several.
+    """
+    channels = tuple(channels)
+    ids: list[t.Any] = []
+    for name in wanted:
+        found = [channel["id"] for channel in channels if channel["name"] == name or str(channel["id"]) == name]
+        found = found or [channel_id for channel_id in kept if str(channel_id) == name]
+        if not found:
+            known = ", ".join(sorted(repr(channel["name"]) for channel in channels)) or "none"
+            raise InvalidOption(f"channels: no notification channel has the name or id {name!r}; there are: {known}.")
+        if len(found) > 1:
+            raise InvalidOption(f"channels: several notification channels have the name or id {name!r}: {', '.join(map(str, found))}; give the id of one.")
+        ids.extend(channel_id for channel_id in found if channel_id not in ids)
+    return ids
+
+
+def with_channel_names(rule: Values, channels: t.Iterable[Values]) -> Values:
+    """The rule with ``channels``, the names of its channels; an id that no channel has stands for itself."""
+    names = {channel["id"]: channel["name"] for channel in channels}
+    return {**rule, "channels": [names.get(channel_id, channel_id) for channel_id in rule.get("channel_ids") or []]}
+
+
+def plan_rule(current: Rules, options: Values) -> Plan:
+    """Plan ``POST /api/notifications/rules``, which creates a rule or replaces the one of its name: what is not given keeps its value.
+
+    :raises InvalidOption: if several rules bear the name, a channel is unknown, or a new rule lacks its event or channels.
+    """
+    found = find_rule(current.rules, options["name"])
+    subject = f"notification rule {options['name']!r}"
+    desired: Values = {name: options[name] for name in ("name", "event", "filters", "enabled") if name in options}
+    if "channels" in options:
+        kept = require_field(found, "channel_ids", subject) or [] if found else []
+        desired["channel_ids"] = channel_ids_of(current.channels, options["channels"], kept)
+    if found is None:
+        missing = [name for name in ("event", "channels") if name not in options]
+        if missing:
+            raise InvalidOption(f"The {subject} does not exist; {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} needed to create it.")
+        body = {"filters": {}, "enabled": True, **desired}
+        return rule_plan(current, {}, body, body, f"{subject}: created")
+    changes = {name: value for name, value in desired.items() if not same(require_field(found, name, subject), value)}
+    if not changes:
+        shown = managed_rule(found, current.channels)
+        return Plan(shown, shown, outcome=with_channel_names(found, current.channels))
+    body = {name: found[name] for name in RULE_FIELDS if found.get(name) is not None} | changes
+    # The API may give the rule that it replaces another id.
+    outcome = without(found, "id", "created_at") | changes
+    texts = differences(managed_rule(found, current.channels), managed_rule(outcome, current.channels))
+    return rule_plan(current, managed_rule(found, current.channels), body, outcome, describe(subject, texts))
+
+
+def rule_plan(current: Rules, before: Values, body: Values, outcome: Values, message: str) -> Plan:
+    """The plan of one POST."""
+    call = Call("POST", RULES_PATH, body, f"{'replace' if before else 'create'} the notification rule {body['name']!r}")
+    return Plan(before, managed_rule(outcome, current.channels), (call,), with_channel_names(outcome, current.channels), message)
+
+
+def managed_rule(rule: Values, channels: t.Iterable[Values]) -> Values:
+    """What the module manages, for the diff: channels by name."""
+    shown = with_channel_names(rule, channels)
+    return {name: shown[name] for name in ("name", "event", "channels", "filters", "enabled") if name in shown}
+
+
+def apply_rule(client: Client, plan: Plan, current: Rules, dummy_options: Values) -> Applied:
+    """Send the plan; where the answer is lost, the list tells whether the rule is as asked for."""
+    known = {rule["id"] for rule in current.rules}
+    for call in plan.calls:
+
+        def find(body: Values = call.body) -> list[Values]:
+            rules = [rule for rule in read_rules(client) if rule.get("name") == body["name"]]
+            new = [rule for rule in rules if rule["id"] not in known]
+            return new or [rule for rule in rules if all(name in rule and same(rule[name], value) for name, value in body.items())]
+
+        create_once(client, call, find, deletable=False)
+    return Applied()
+
+
+def missed_in_rules(current: Rules, dummy_plan: Plan, options: Values) -> list[str]:
+    """What a plan wanted and the API did not do.
+
+    :raises NotApplied: if the API left the old rule beside the new one.
+    """
+    found = [str(rule["id"]) for rule in current.rules if rule["name"] == options["name"]]
+    if len(found) > 1:
+        raise NotApplied(
+            f"The API left the old notification rule {options['name']!r} beside the new one: {', '.join(found)}; it cannot remove one, "
+            "so remove all but the new one in the product's UI."
+        )
+    if not found:
+        return [f"{options['name']!r} is not listed"]
+    left = plan_rule(current, options)
+    return differences(left.before, left.after)
+
+
+def show_rule(current: Rules, options: Values) -> Values:
+    """The rule as it now is, with the names of its channels."""
+    rule = find_rule(current.rules, options["name"])
+    return {} if rule is None else with_channel_names(rule, current.channels)
+
+
+RULE = Resource("rule", read_rules_and_channels, plan_rule, show_rule, missed_in_rules, apply_rule, check_rule)

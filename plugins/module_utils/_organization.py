@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Organization settings.
+"""Settings, session timeout and log retention of an organization.
 
-Endpoints: ``/api/settings`` and ``/api/settings/all``.
+Endpoints: ``/api/settings``, ``/api/settings/all``, ``/api/session-timeout`` and ``/api/settings/log-retention``.
 
 This file is private to the collection; it can change at any time.
 """
@@ -14,7 +14,8 @@ from __future__ import annotations
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, merged, same, without
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource, require_field
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource, missed_by_plan, require_field, show_state
+from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable, check_minimum, singleton
 
 SETTINGS_FIELDS = ("default_timezone", "require_sso", "data_residency")
 
@@ -48,15 +49,55 @@ def plan_settings(current: Values, options: Values) -> Plan:
     return Plan(before, after, calls, {**current, **body}, describe("settings", differences(before, after)))
 
 
-def show_settings(current: Values, dummy_options: Values) -> Values:
-    """The settings as they now are."""
-    return current
+SETTINGS = Resource("settings", read_settings, plan_settings, show_state, missed_by_plan(plan_settings), check=check_settings)
 
 
-def missed_in_settings(current: Values, dummy_plan: Plan, options: Values) -> list[str]:
-    """What a plan wanted and the API did not do."""
-    left = plan_settings(current, options)
-    return differences(left.before, left.after)
+SESSION_TIMEOUT_FIELDS: FieldTable = {
+    "idle_timeout_minutes": {"type": "int"},
+    "absolute_timeout_minutes": {"type": "int"},
+    "extend_on_activity": {"type": "bool"},
+}
 
 
-SETTINGS = Resource("settings", read_settings, plan_settings, show_settings, missed_in_settings, check=check_settings)
+def check_session_timeout(options: Values) -> None:
+    """Refuse numbers that no session can have.
+
+    :raises InvalidOption: if one is less than 1, or idle exceeds absolute.
+    """
+    check_minimum(options, 1, "minute", "idle_timeout_minutes", "absolute_timeout_minutes")
+    if {"idle_timeout_minutes", "absolute_timeout_minutes"} <= options.keys():
+        check_idle(options)
+
+
+def check_idle(timeout: Values) -> None:
+    """Refuse an idle timeout that never comes into effect.
+
+    :raises InvalidOption: if it exceeds the absolute one, of which one may be what the organization has.
+    """
+    idle = require_field(timeout, "idle_timeout_minutes", "the session timeout")
+    absolute = require_field(timeout, "absolute_timeout_minutes", "the session timeout")
+    if idle > absolute:
+        raise InvalidOption(
+            f"idle_timeout_minutes would be {idle} and absolute_timeout_minutes {absolute}, and idle may not exceed absolute; give both, or other numbers."
+        )
+
+
+SESSION_TIMEOUT = singleton("session_timeout", "/api/session-timeout", SESSION_TIMEOUT_FIELDS, check=check_session_timeout, check_result=check_idle)
+
+
+LOG_RETENTION_FIELDS: FieldTable = {
+    "run_logs_days": {"type": "int"},
+    "audit_logs_days": {"type": "int"},
+    "diagnostic_artifacts_days": {"type": "int"},
+}
+
+
+def check_log_retention(options: Values) -> None:
+    """Refuse a retention of less than one day.
+
+    :raises InvalidOption: with the option.
+    """
+    check_minimum(options, 1, "day", *LOG_RETENTION_FIELDS)
+
+
+LOG_RETENTION = singleton("log_retention", "/api/settings/log-retention", LOG_RETENTION_FIELDS, check=check_log_retention)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, differences
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,11 @@ def send_all(client: Client, plan: Plan, dummy_state: t.Any, dummy_options: Valu
     return Applied()
 
 
-def create_once(client: Client, call: Call, find: t.Callable[[], list[Values]]) -> Values:
+def create_once(client: Client, call: Call, find: t.Callable[[], list[Values]], *, deletable: bool = True) -> Values:
     """Send a POST that creates an object, so that there is one in the end also where the answer is lost.
 
     :param find: Reads the objects that the call may have made.
+    :param deletable: Whether the API can delete such an object, so that a double can be undone.
     :returns: ``data`` of the answer, or the object that was found.
     :raises AnswerLost: if answers were lost until the retries or their budget were used up, and there is no such object.
     """
@@ -58,7 +59,7 @@ def create_once(client: Client, call: Call, find: t.Callable[[], list[Values]]) 
             created = send(client, call)
             if not isinstance(created, dict) or "id" not in created:
                 raise AnswerLost(f"Could not {call.action}: the answer to POST {call.path} lacks the documented id.", method="POST", path=call.path)
-            if attempt > 1:
+            if attempt > 1 and deletable:
                 # A lost attempt may have taken effect after it was looked for.
                 for double in find():
                     if double["id"] != created["id"]:
@@ -78,7 +79,7 @@ def create_once(client: Client, call: Call, find: t.Callable[[], list[Values]]) 
 class Resource:
     """One thing that a module manages.
 
-    :param name: Key under which the module returns it.
+    :param name: Key under which the module returns it; ``None`` where there is nothing to return.
     :param read: Reads the current state. Only GET.
     :param plan: Decides what to write, from the state and the given options. No I/O.
     :param show: The object that the module returns, from the state and the options.
@@ -87,13 +88,28 @@ class Resource:
     :param check: Refuses options that contradict each other, before anything is read.
     """
 
-    name: str
+    name: str | None
     read: t.Callable[[Client, Values], t.Any]
     plan: t.Callable[[t.Any, Values], Plan]
     show: t.Callable[[t.Any, Values], Values]
     missed: t.Callable[[t.Any, Plan, Values], list[str]]
     apply: t.Callable[[Client, Plan, t.Any, Values], Applied] = send_all
     check: t.Callable[[Values], None] = lambda dummy_options: None
+
+
+def show_state(current: Values, dummy_options: Values) -> Values:
+    """Show what was read, as it is."""
+    return current
+
+
+def missed_by_plan(plan: t.Callable[[t.Any, Values], Plan]) -> t.Callable[[t.Any, Plan, Values], list[str]]:
+    """A ``missed`` that plans again: what the new plan would still change is what the API did not do."""
+
+    def missed(current: t.Any, dummy_plan: Plan, options: Values) -> list[str]:
+        left = plan(current, options)
+        return differences(left.before, left.after)
+
+    return missed
 
 
 def parse_time(text: t.Any) -> datetime.datetime | None:

@@ -47,6 +47,7 @@ class Module:
 
     :param manages: The resource, or a function of client and options that returns the result of a module that only reads.
     :param options: Argument specification of the options beyond the connection.
+    :param library_errors: Libraries that it needs beside requests, each with the traceback of its failed import, or ``None``.
     :param rules: ``mutually_exclusive``, ``required_if`` and the like, as AnsibleModule takes them.
     :param returns_secret: Whether a task with these arguments, as the user wrote them, is to return a secret that nobody knew before. ``None``: none ever does.
     """
@@ -55,10 +56,16 @@ class Module:
     options: dict[str, dict[str, t.Any]]
     rules: dict[str, t.Any] = field(default_factory=dict)
     returns_secret: t.Callable[[Values], bool] | None = None
+    library_errors: Mapping[str, str | None] = field(default_factory=dict)
 
     def argument_spec(self) -> dict[str, dict[str, t.Any]]:
         """The whole argument specification."""
         return {**CONNECTION_SPEC, **self.options}
+
+    def missing_libraries(self) -> dict[str, str]:
+        """Libraries that cannot be imported here, each with the traceback."""
+        errors = {"requests": _client.REQUESTS_IMPORT_ERROR, **self.library_errors}
+        return {name: error for name, error in errors.items() if error}
 
 
 def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Values:
@@ -116,17 +123,22 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
     plan = resource.plan(state, options)
     result = {"changed": plan.changed, "msg": plan.message, "diff": {"before": plan.before, "after": plan.after}, **plan.extras}
     if check_mode:
-        return {**result, resource.name: plan.outcome}
+        return {**result, **returned(resource, plan.outcome)}
     applied = resource.apply(client, plan, state, options)
     if not plan.changed:
-        return {**result, resource.name: plan.outcome, **applied.extras}
+        return {**result, **returned(resource, plan.outcome), **applied.extras}
     with carrying(applied.extras):
         wanted = {**options, **applied.identity}
         state = resource.read(client, wanted)
         missed = resource.missed(state, plan, wanted)
         if missed:
             raise NotApplied(f"The API accepted the change, but it shows no effect ({', '.join(missed)}); look at it in the product before you run again.")
-        return {**result, resource.name: resource.show(state, wanted), **applied.extras}
+        return {**result, **returned(resource, resource.show(state, wanted)), **applied.extras}
+
+
+def returned(resource: Resource, value: Values) -> Values:
+    """The managed object under its key of the result; nothing where a module returns none."""
+    return {} if resource.name is None else {resource.name: value}
 
 
 def gather(client: Client, options: Values) -> Values:
@@ -144,8 +156,8 @@ def holds_secret(result: Mapping[str, t.Any]) -> bool:
 def run_as_module(module: Module) -> None:
     """The body of each module's ``main()``."""
     ansible_module = AnsibleModule(argument_spec=module.argument_spec(), supports_check_mode=True, **module.rules)
-    if _client.REQUESTS_IMPORT_ERROR:
-        ansible_module.fail_json(msg=missing_required_lib("requests"), exception=_client.REQUESTS_IMPORT_ERROR)
+    for library, error in module.missing_libraries().items():
+        ansible_module.fail_json(msg=missing_required_lib(library), exception=error)
     result = run(module, ansible_module.params, ansible_module.check_mode)
     # Not inside an except block: there fail_json would add a traceback at -vvv.
     if result.get("failed"):

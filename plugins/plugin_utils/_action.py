@@ -22,7 +22,6 @@ from ansible import constants as C
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC, Module, holds_secret, run_in_worker
 from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import rehearse
 
@@ -52,9 +51,11 @@ class PlanasonixAction(ActionBase):
             result = self._execute_elsewhere(arguments, task_vars)
         if holds_secret(result):
             result["_ansible_no_log"] = True
+            # The display hides the whole result, and what a failure or a warning asks for must be seen.
             if result.get("failed"):
-                # The display hides the whole result, and a failure must say what to do.
                 self._display.error(str(result.get("msg")))
+            for warning in result.get("warnings", []):
+                self._display.warning(str(warning))
         return result
 
     def _execute_elsewhere(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -78,7 +79,7 @@ class PlanasonixAction(ActionBase):
             or self._connection.become
             or any(self._task.environment or [])
             or self._task.async_val
-            or _client.REQUESTS_IMPORT_ERROR
+            or self.MODULE.missing_libraries()
             or sys.platform == "darwin"
         )
 

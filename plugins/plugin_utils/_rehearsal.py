@@ -13,7 +13,6 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import socket
-import typing as t
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
@@ -53,11 +52,8 @@ def exchange(client: Client, dummy_options: Values) -> Values:
     class Pool(urllib3.HTTPConnectionPool):
         ConnectionCls = Connection
 
-    class Adapter(requests.adapters.HTTPAdapter):
-        def send(self, request: t.Any, **options: t.Any) -> t.Any:
-            return super().send(request, **{**options, "proxies": {}})
-
-    adapter = Adapter()
+    adapter = requests.adapters.HTTPAdapter()
     adapter.poolmanager.pool_classes_by_scheme = {"http": Pool}
+    client.session.proxies.clear()
     client.session.mount("http://", adapter)
     return {"changed": False, "rehearsal": client.get("/api/organization", "rehearse")}

@@ -14,9 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from simulator.process import Simulator
+
 HERE = Path(__file__).resolve().parent
 WAYS = ("worker", "module")
 """Both ways of running a module: inside Ansible's worker, and packed, in a process of its own."""
+
+
+def begin(simulator: Simulator, make: str) -> None:
+    """Make the API fresh. The other make pages its lists one by one, masks secrets, changes the ids of rules, and has flat error bodies."""
+    simulator.reset()
+    if make == "other make":
+        simulator.options(page_size=1, mask_config="mask", error_format="flat", rule_replacement="change_id", shared_key_prefix=True)
 
 
 @dataclass

@@ -20,6 +20,7 @@ class Case:
     :param complaint: What the message about them says.
     :param returns: Key of the returned object.
     :param assigned: Fields of it that only the server can give.
+    :param state: Sections of the organization's state that it needs to begin with.
     """
 
     module: str
@@ -29,9 +30,56 @@ class Case:
     invalid: dict[str, Any]
     complaint: str
     assigned: tuple[str, ...] = field(default=("id", "created_at"))
+    state: dict[str, Any] = field(default_factory=dict)
 
+
+CHANNELS: list[dict[str, Any]] = [
+    {"id": f"nch_{name}", "type": "email", "name": name, "enabled": True, "config": {}, "created_at": "2026-01-01T00:00:00Z"}
+    for name in ("On-call", "Chat", "Pager")
+]
 
 CASES = [
+    Case(
+        "planasonix_session_timeout",
+        "session_timeout",
+        {"idle_timeout_minutes": 30, "extend_on_activity": False},
+        {"absolute_timeout_minutes": 720},
+        {"idle_timeout_minutes": 721},
+        "idle_timeout_minutes would be 721 and absolute_timeout_minutes 720",
+    ),
+    Case(
+        "planasonix_log_retention",
+        "log_retention",
+        {"run_logs_days": 14, "audit_logs_days": 730, "diagnostic_artifacts_days": 14},
+        {"run_logs_days": 7},
+        {"audit_logs_days": 0},
+        "audit_logs_days must be at least 1 day",
+    ),
+    Case(
+        "planasonix_profile",
+        "profile",
+        {"display_name": "Automation", "timezone": "Etc/UTC"},
+        {"locale": "de-DE", "timezone": "Europe/Berlin"},
+        {"time_zone": "Etc/UTC"},
+        "time_zone",
+    ),
+    Case(
+        "planasonix_preferences",
+        "preferences",
+        {"preferences": {"canvas.snap_to_grid": False, "lists": ["a", "b"], "with/slash and ü?": {"deep": [1, None]}, "nothing": None}},
+        {"preferences": {"lists": ["a"]}},
+        {"preferences": {"..": 1}},
+        "'..' cannot be the key of a preference",
+    ),
+    Case(
+        "planasonix_notification_rule",
+        "rule",
+        {"name": "Failures", "event": "pipeline.run.failed", "channels": ["On-call", "nch_Chat"], "filters": {"pipeline_ids": ["a", "b"], "threshold": 5}},
+        {"name": "Failures", "channels": ["Chat"], "filters": {"pipeline_ids": ["a"]}},
+        {"name": "Failures", "channels": ["Nobody"]},
+        "no notification channel has the name or id 'Nobody'; there are: 'Chat', 'On-call', 'Pager'",
+        state={"channels": CHANNELS},
+    ),
     Case(
         "planasonix_settings",
         "settings",

@@ -12,7 +12,7 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
 
-from ansible_runs import WAYS, Ansible
+from ansible_runs import WAYS, Ansible, begin
 from simulator.process import Simulator
 
 
@@ -24,12 +24,16 @@ def running_simulators() -> Iterator[dict[str, Simulator]]:
 
 
 @pytest.fixture(params=["documented", "other make"])
-def simulator(request: pytest.FixtureRequest, running_simulators: dict[str, Simulator]) -> Simulator:
-    """A fresh API. The other make pages its lists one by one, masks secrets, changes the ids of rules, and has flat error bodies."""
-    simulator = running_simulators[request.param]
-    simulator.reset()
-    if request.param == "other make":
-        simulator.options(page_size=1, mask_config="mask", error_format="flat", rule_replacement="change_id", shared_key_prefix=True)
+def make(request: pytest.FixtureRequest) -> str:
+    """Which make of server the API is."""
+    return request.param
+
+
+@pytest.fixture
+def simulator(make: str, running_simulators: dict[str, Simulator]) -> Simulator:
+    """A fresh API."""
+    simulator = running_simulators[make]
+    begin(simulator, make)
     return simulator
 
 

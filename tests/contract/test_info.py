@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_runs import WAYS, Ansible
+from ansible_runs import WAYS, Ansible, begin
 from simulator.process import Simulator
 
 SUBSETS = {
@@ -15,13 +15,13 @@ SUBSETS = {
 }  # fmt: skip
 
 
-def test_subsets(simulator: Simulator, ansible: Ansible) -> None:
+def test_subsets(simulator: Simulator, ansible: Ansible, make: str) -> None:
     channel = {"id": "nch_01", "type": "email", "name": "On-call", "enabled": True, "config": {}, "created_at": "2026-01-01T00:00:00Z"}
     rule = {"id": "nrl_01", "name": "Failures", "event": "pipeline.run.failed", "channel_ids": ["nch_01", "nch_gone"], "filters": {}, "enabled": True}
     info = "planasonix.admin.planasonix_info"
     outcomes = {}
     for way in WAYS:
-        simulator.reset()
+        begin(simulator, make)
         simulator.set_state(channels=[channel], rules=[{**rule, "created_at": "2026-01-01T00:00:00Z"}])
         outcomes[way] = outcome = ansible.run(
             way,

@@ -14,13 +14,14 @@ from ansible.plugins.action import ActionBase
 
 
 class ActionModule(ActionBase):
-    """``control: {url, body}`` posts the body, or gets without one; the answer is in ``answer``."""
+    """``control: {url, body, method}`` sends the body, by POST unless a method is named, or gets without one; the answer is in ``answer``."""
 
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
         body = self._task.args.get("body")
-        request = urllib.request.Request(self._task.args["url"], None if body is None else json.dumps(body).encode(), {"Content-Type": "application/json"})
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._task.args["url"], data, {"Content-Type": "application/json"}, method=self._task.args.get("method"))
         with urllib.request.urlopen(request, timeout=30) as response:
             return {**result, "changed": False, "answer": json.load(response)}

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from unittest import mock
 from urllib.parse import unquote, urlsplit
 
+import pyotp
 import requests
 import urllib3
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -26,7 +27,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._client import Cl
 BASE = "https://api.planasonix.com"
 KEY = "plnx_live_adminkey0000"
 START = 1_767_225_600.0
-"""2026-01-01T00:00:00Z"""
+"""2026-01-01T00:00:00Z, the beginning of a TOTP code's half minute"""
+TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+BACKUP_CODES = ["1111-2222-33", "4444-5555-66"]
+
+PUT_OBJECTS = ("user/profile", "session-timeout", "settings/log-retention")
 
 Values = dict[str, t.Any]
 
@@ -62,6 +67,9 @@ class FakeApi(requests.adapters.BaseAdapter):
     :ivar log: All requests, as ``(method, path, body)``.
     :ivar pauses: Seconds that the client waited, each; the time of :attr:`now` passes by them alone.
     :ivar observe: Called after each write that took effect.
+    :ivar objects: Objects by their path after ``/api/``; those that the API documents a PUT for take one.
+    :ivar rule_replacement: What a rule that is posted again does: ``keep_id``, ``change_id`` or ``leave_old``.
+    :ivar latency: Seconds from a request until it is acted on.
     :ivar address: Where the client speaks from, if the allowlist is to bind it.
     """
 
@@ -78,7 +86,11 @@ class FakeApi(requests.adapters.BaseAdapter):
         self.secrets: dict[str, str] = {}
         self.channels: list[Values] = []
         self.rules: list[Values] = []
+        self.rule_replacement = "keep_id"
         self.objects: dict[str, Values] = {}
+        self.password = "old password"
+        self.totp_secret = TOTP_SECRET
+        self.latency = 0.0
         self.log: list[tuple[str, str, t.Any]] = []
         self.pauses: list[float] = []
         self.faults: list[Fault] = []
@@ -94,6 +106,10 @@ class FakeApi(requests.adapters.BaseAdapter):
     def bodies(self) -> list[t.Any]:
         """The bodies of all requests but GET."""
         return [body for method, _path, body in self.log if method != "GET"]
+
+    def state(self) -> tuple[t.Any, ...]:
+        """All that a task can change or tell, to compare two organizations."""
+        return (self.log, self.settings, self.more_settings, self.enabled, self.entries, self.keys, self.channels, self.rules, self.objects, self.password)
 
     def fail(self, pattern: str, kind: str | t.Callable[[t.Any], t.Any], skip: int = 0, times: int = 1) -> FakeApi:
         """Let matching requests fail; returns the API itself."""
@@ -130,6 +146,23 @@ class FakeApi(requests.adapters.BaseAdapter):
         self.channels.append(channel)
         return str(channel["id"])
 
+    def add_rule(self, name: str, channel_ids: t.Sequence[str] = (), **more: t.Any) -> str:
+        """Add a notification rule that exists before the test; returns its id."""
+        rule = {"id": self._id("nrl"), "name": name, "event": "pipeline.run.failed", "channel_ids": list(channel_ids), "filters": {}, "enabled": True, **more}
+        self.rules.append(rule)
+        return str(rule["id"])
+
+    def add_singletons(self) -> FakeApi:
+        """Add the objects of which there is one, as the documentation shows them; returns the API itself."""
+        self.objects |= {
+            "user/profile": {"id": "usr_1", "email": "a@example.com", "display_name": "Alex", "timezone": "Etc/UTC", "locale": "en-US", "roles": ["admin"]},
+            "user/mfa": {"enabled": False, "methods": [], "backup_codes_remaining": 0},
+            "session-timeout": {"idle_timeout_minutes": 60, "absolute_timeout_minutes": 1440, "extend_on_activity": True},
+            "settings/log-retention": {"run_logs_days": 30, "audit_logs_days": 365, "diagnostic_artifacts_days": 7},
+            "user-preferences": {"canvas.snap_to_grid": True, "digest": "weekly"},
+        }
+        return self
+
     def client(self, connection: Connection, read_only: bool = False) -> Client:
         """The real client, with this API in place of the network."""
         client = Client(connection, read_only=read_only, sleep=self.sleep, clock=lambda: self.now)
@@ -148,6 +181,7 @@ class FakeApi(requests.adapters.BaseAdapter):
         method, path = str(request.method), urlsplit(str(request.url)).path
         body = json.loads(request.body) if request.body else None
         self.log.append((method, path, body))
+        self.now += self.latency
         fault = self._fault(f"{method} {path}")
         kind, _space, when = fault.partition(" ") if isinstance(fault, str) else ("", "", "")
         if when == "before" or kind == "refused":
@@ -187,6 +221,24 @@ class FakeApi(requests.adapters.BaseAdapter):
                 return self._channel(method, rest, body)
             case "GET", ["notifications", "rules"]:
                 return 200, self.rules
+            case "POST", ["notifications", "rules"]:
+                return self._rule(body)
+            case "POST", ["user", "mfa", action]:
+                return self._mfa(action, body)
+            case "POST", ["user", "password"]:
+                if body["current_password"] != self.password:
+                    return error(422, "invalid_password")
+                self.password = body["new_password"]
+                return 204, None
+            case "GET" | "PUT", ["user-preferences", key]:
+                if method == "PUT":
+                    self.objects["user-preferences"][key] = body["value"]
+                if key not in self.objects["user-preferences"]:
+                    return error(404, "not_found")
+                return 200, {"key": key, "value": self.objects["user-preferences"][key], "updated_at": iso(self.now)}
+            case "PUT", _ if "/".join(path) in PUT_OBJECTS:
+                self.objects["/".join(path)] |= body
+                return 200, {**self.objects["/".join(path)], "updated_at": iso(self.now)}
             case "GET", _ if "/".join(path) in self.objects:
                 return 200, self.objects["/".join(path)]
         return error(404, "not_found")
@@ -238,6 +290,35 @@ class FakeApi(requests.adapters.BaseAdapter):
                         channel.update(body)
                         return 200, {"id": channel_id, "name": channel["name"], "enabled": channel["enabled"]}
         return error(404, "not_found")
+
+    def _rule(self, body: Values) -> tuple[int, t.Any]:
+        old = next((rule for rule in self.rules if rule["name"] == body["name"]), None)
+        rule = {"id": self._id("nrl"), **body}
+        if old is not None and self.rule_replacement != "leave_old":
+            self.rules.remove(old)
+            rule["id"] = rule["id"] if self.rule_replacement == "change_id" else old["id"]
+        self.rules.append(rule)
+        return 201, {name: value for name, value in rule.items() if name != "filters"}
+
+    def _mfa(self, action: str, body: Values) -> tuple[int, t.Any]:
+        status = self.objects["user/mfa"]
+        if action == "enable":
+            return error(409, "mfa_already_enabled") if status["enabled"] else (200, {"method": "totp", **self._enrollment()})
+        if not status["enabled"] if action == "disable" else status["enabled"]:
+            return error(409, "mfa_is_so_already")
+        if body.get("password", self.password) != self.password or body["code"] not in (*self.codes(), *BACKUP_CODES):
+            return error(422, "invalid_code")
+        on = action == "verify"
+        status |= {"enabled": on, "methods": ["totp"] if on else [], "backup_codes_remaining": len(BACKUP_CODES) if on else 0}
+        return (200, {"enabled": True, "backup_codes": BACKUP_CODES}) if on else (204, None)
+
+    def codes(self) -> list[str]:
+        """The codes that are accepted now: the current one, without any tolerance."""
+        return [str(pyotp.TOTP(self.totp_secret).at(int(self.now)))]
+
+    def _enrollment(self) -> Values:
+        uri = f"otpauth://totp/Planasonix:a%40example.com?secret={self.totp_secret}&issuer=Planasonix"
+        return {"secret": self.totp_secret, "otpauth_uri": uri, "enrollment_id": self._id("mfaenr")}
 
     def _id(self, kind: str) -> str:
         self.number += 1

@@ -27,6 +27,9 @@ RUNTIME = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf
 FRAGMENT = yaml.safe_load(connection.ModuleDocFragment.DOCUMENTATION)
 
 
+SECRET_OPTIONS = {"secret_config", "current_password", "new_password", "password", "totp_secret", "code"}
+
+
 def load(name: str) -> t.Any:
     return importlib.import_module(f"{COLLECTION}.modules.{name}")
 
@@ -46,6 +49,22 @@ def test_each_module_has_an_action_file_and_each_action_file_a_module():
 
 def test_the_action_group_holds_each_module_once():
     assert RUNTIME["action_groups"] == {"planasonix": MODULES}
+
+
+def test_each_module_has_an_integration_target_of_its_name_or_alias():
+    targets = [path for path in (ROOT / "tests" / "integration" / "targets").iterdir() if (path / "aliases").exists()]
+    names = {path.name for path in targets}.union(*((path / "aliases").read_text(encoding="utf-8").split() for path in targets))
+    assert set(MODULES) - names == set()
+
+
+def test_each_module_is_held_to_the_contract():
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "contract").glob("*.py"))
+    assert [name for name in MODULES if name not in text] == []
+
+
+def test_the_readme_lists_each_module():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in MODULES if f"| `planasonix.admin.{name}` |" not in text] == []
 
 
 def test_nothing_is_redirected():
@@ -108,7 +127,7 @@ def test_the_documentation_tells_the_results(name):
     told = yaml.safe_load(module.RETURN)
     assert "msg" in told
     if isinstance(module.MODULE.manages, Resource):
-        assert {"diff", module.MODULE.manages.name} <= set(told)
+        assert {"diff", module.MODULE.manages.name} - {None} <= set(told)
     assert "changed" not in told, "Ansible documents it for all modules"
 
 
@@ -128,14 +147,27 @@ def test_no_option_of_a_module_hides_one_of_the_connection(name):
 @pytest.mark.parametrize("name", MODULES)
 def test_updatable_options_have_no_default(name):
     """An option left out is left alone; only options that say how to work may have a default."""
-    ways = {"state", "purge", "allow_lockout", "update_secrets", "replace", "test", "on_mismatch", "rotate", "revoke_old", "gather_subset", "on_forbidden"}
+    ways = {
+        "state",
+        "purge",
+        "allow_lockout",
+        "update_secrets",
+        "replace",
+        "test",
+        "on_mismatch",
+        "rotate",
+        "revoke_old",
+        "gather_subset",
+        "on_forbidden",
+        "method",
+    }
     assert {option for option, found in load(name).MODULE.options.items() if "default" in found} <= ways
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_secrets_are_no_log(name):
     spec = load(name).MODULE.argument_spec()
-    assert {option for option, found in spec.items() if found.get("no_log")} == {"api_key", *({"secret_config"} & set(spec))}
+    assert {option for option, found in spec.items() if found.get("no_log")} == {"api_key", *(SECRET_OPTIONS & set(spec))}
     assert {option for option, found in spec.items() if "no_log" in found and found["no_log"] is False} == {
         option for option in spec if option in ("key_id", "secret_file", "return_secret", "update_secrets")
     }

@@ -11,9 +11,11 @@ import json
 import typing as t
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from unittest import mock
 
 import pytest
+import yaml
 from ansible.module_utils import basic
 from ansible.module_utils.common.parameters import PASS_VARS
 from unit.plugins.fake_api import KEY, FakeApi, Killed, perform
@@ -26,7 +28,14 @@ from ansible_collections.planasonix.admin.plugins.modules import (
     planasonix_api_key,
     planasonix_info,
     planasonix_ip_whitelist,
+    planasonix_log_retention,
+    planasonix_mfa,
     planasonix_notification_channel,
+    planasonix_notification_rule,
+    planasonix_password,
+    planasonix_preferences,
+    planasonix_profile,
+    planasonix_session_timeout,
     planasonix_settings,
 )
 
@@ -41,8 +50,11 @@ except ImportError:
 
 
 SETTINGS, INFO, KEYS = planasonix_settings.MODULE, planasonix_info.MODULE, planasonix_api_key.MODULE
-ALLOWLIST, CHANNEL = planasonix_ip_whitelist.MODULE, planasonix_notification_channel.MODULE
+ALLOWLIST, CHANNEL, RULE = planasonix_ip_whitelist.MODULE, planasonix_notification_channel.MODULE, planasonix_notification_rule.MODULE
+TIMEOUT, RETENTION = planasonix_session_timeout.MODULE, planasonix_log_retention.MODULE
+PROFILE, PREFERENCES, PASSWORD, MFA = planasonix_profile.MODULE, planasonix_preferences.MODULE, planasonix_password.MODULE, planasonix_mfa.MODULE
 SECRET = "s3cret-webhook"
+RUNTIME = yaml.safe_load((Path(__file__).resolve().parents[4] / "meta" / "runtime.yml").read_text(encoding="utf-8"))
 ENTRY = {"cidr": "203.0.113.0/24"}
 
 TASKS: dict[str, tuple[Module, dict[str, t.Any]]] = {
@@ -59,6 +71,16 @@ TASKS: dict[str, tuple[Module, dict[str, t.Any]]] = {
     "key-recreated": (KEYS, {"name": "Deploy", "rotate_after_days": 5}),
     "key-regenerated": (KEYS, {"name": "Deploy", "rotate": True}),
     "key-absent": (KEYS, {"name": "Deploy", "state": "absent"}),
+    "timeout": (TIMEOUT, {"idle_timeout_minutes": 30, "extend_on_activity": False}),
+    "retention": (RETENTION, {"run_logs_days": 1}),
+    "profile": (PROFILE, {"display_name": ""}),
+    "preferences": (PREFERENCES, {"preferences": {"digest": None, "new": [1, {"a": 2}]}}),
+    "password": (PASSWORD, {"current_password": "old password", "new_password": SECRET}),
+    "password-unchanged": (PASSWORD, {"current_password": SECRET, "new_password": SECRET}),
+    "mfa": (MFA, {"state": "enabled"}),
+    "mfa-unchanged": (MFA, {"state": "disabled", "password": SECRET, "code": "123456"}),
+    "rule": (RULE, {"name": "New", "event": "dlq", "channels": ["Alerts"]}),
+    "rule-replaced": (RULE, {"name": "Failures", "channels": [], "filters": {}}),
     "key-unchanged": (KEYS, {"name": "Deploy", "scopes": ["a:read"]}),
 }
 FAILURES: dict[str, tuple[Module, dict[str, t.Any]]] = {
@@ -72,18 +94,25 @@ FAILURES: dict[str, tuple[Module, dict[str, t.Any]]] = {
     "plain-http": (SETTINGS, {"api_url": "http://api.example.com"}),
     "bad-network": (ALLOWLIST, {"entries": [{"cidr": "203.0.113.7/24"}]}),
     "guard": (ALLOWLIST, {"enabled": True}),
+    "password-missing": (PASSWORD, {"current_password": SECRET}),
+    "no-secret": (MFA, {"state": "disabled", "totp_secret": f"{SECRET}!"}),
+    "two-codes": (MFA, {"state": "disabled", "totp_secret": SECRET, "code": "1"}),
+    "preferences-of-a-wrong-type": (PREFERENCES, {"preferences": ["a"]}),
+    "unknown-channel": (RULE, {"name": "Failures", "channels": ["Nobody"]}),
     "masked": (CHANNEL, {"name": "Alerts", "secret_config": {"k": "***"}}),
     "secret-nowhere": (KEYS, {"name": "x", "return_secret": False}),
 }
-WITH_SECRET_RESULTS = {"key", "key-recreated", "key-regenerated"}
+WITH_SECRET_RESULTS = {"mfa", "key", "key-recreated", "key-regenerated"}
 
 
 def organization() -> FakeApi:
     api = FakeApi()
     api.add_entry("192.0.2.0/24", "old")
-    api.add_channel("Alerts")
+    alerts = api.add_channel("Alerts")
+    api.add_rule("Failures", [alerts], enabled=False)
     api.add_key("Deploy", 9)
-    for path in ("user/profile", "user/mfa", "session-timeout", "user-preferences", "settings/log-retention", "organization", "features/limits", "tier"):
+    api.add_singletons()
+    for path in ("organization", "features/limits", "tier"):
         api.objects[path] = {"about": path}
     api.objects["features"] = {"features": []}
     return api
@@ -109,6 +138,10 @@ def no_deprecations(result: dict[str, t.Any]) -> dict[str, t.Any]:
     return {name: value for name, value in result.items() if name not in ("warnings", "deprecations")}
 
 
+def test_every_module_is_among_the_tasks():
+    assert len({id(module) for module, _arguments in TASKS.values()}) + 1 == len(RUNTIME["action_groups"]["planasonix"]), "the one beside them only reads"
+
+
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
 @pytest.mark.parametrize("case", [*TASKS, *FAILURES, "info"])
 def test_worker_and_module_give_the_same(case, check_mode, capsys):
@@ -116,7 +149,7 @@ def test_worker_and_module_give_the_same(case, check_mode, capsys):
     here, there = organization(), organization()
     result = in_worker(here, module, arguments, check_mode)
     assert result == no_deprecations(as_module(there, module, arguments, check_mode, capsys))
-    assert (here.log, here.enabled, here.entries, here.keys, here.channels) == (there.log, there.enabled, there.entries, there.keys, there.channels)
+    assert here.state() == there.state()
     assert result.get("failed", False) is (case in FAILURES)
     assert KEY not in json.dumps(result) and SECRET not in json.dumps(result)
 
@@ -128,7 +161,7 @@ def test_check_mode_sends_only_get_and_tells_the_same(case):
     expected = perform(api, module, check_mode=True, **arguments)
     assert {method for method, _path, _body in api.log} == {"GET"}
     result = perform(api, module, **arguments)
-    assert set(expected) == set(result) - {"secret", "delivery"}
+    assert set(expected) == set(result) - {"secret", "otpauth_uri", "backup_codes", "delivery"}
     assert {name: expected.get(name) for name in ("changed", "msg", "diff")} == {name: result.get(name) for name in ("changed", "msg", "diff")}
     assert ("secret" in result) is (case in WITH_SECRET_RESULTS)
     assert holds_secret(result) is (case in WITH_SECRET_RESULTS)
@@ -251,6 +284,13 @@ def test_connection(variable, text, field, value, given_too, monkeypatch):
 def test_connection_defaults():
     parameters = {name: option.get("default") for name, option in SETTINGS.argument_spec().items()} | {"api_key": KEY}
     assert _runner.connection_of(parameters) == Connection("https://api.planasonix.com", KEY, True, None, 30, 5, 120)
+
+
+def test_a_missing_library_of_one_module_is_told_by_that_module(capsys):
+    module = replace(MFA, library_errors={"pyotp": "Traceback: No module named 'pyotp'"})
+    result = as_module(organization(), module, {"state": "enabled"}, False, capsys)
+    assert result["failed"] and "pyotp" in result["msg"]
+    assert (set(module.missing_libraries()), MFA.missing_libraries(), SETTINGS.missing_libraries()) == ({"pyotp"}, {}, {})
 
 
 def test_missing_requests_is_told(monkeypatch, capsys):

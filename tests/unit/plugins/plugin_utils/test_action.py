@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import typing as t
+from dataclasses import replace
 from types import SimpleNamespace
 from unittest import mock
 
@@ -118,6 +119,12 @@ def test_where_a_task_cannot_run_in_the_worker(runs, monkeypatch, platform, miss
     assert (len(runs.worker), len(runs.module)) == ((1, 0) if here else (0, 1))
 
 
+def test_a_task_whose_module_needs_another_library_cannot_run_in_the_worker(runs, monkeypatch):
+    monkeypatch.setattr(SettingsAction, "MODULE", replace(MODULE, library_errors={"pyotp": "Traceback"}))
+    make_action().run(task_vars={})
+    assert (len(runs.worker), len(runs.module)) == (0, 1)
+
+
 @pytest.mark.parametrize("check_mode", [True, False, None])
 def test_what_the_worker_is_told(runs, monkeypatch, check_mode):
     monkeypatch.setattr(_action, "wants_invocation", lambda task_vars: task_vars["wanted"])
@@ -212,6 +219,8 @@ def test_arguments(runs, monkeypatch, controller, environment, arguments, passed
         pytest.param({"changed": True, "msg": "made", "backup_codes": []}, True, [], id="codes"),
         pytest.param({"failed": True, "msg": "not stored", "secret": "s"}, True, ["not stored"], id="failure-with-a-secret"),
         pytest.param({"failed": True, "msg": "refused"}, False, [], id="failure"),
+        pytest.param({"changed": True, "msg": "made", "backup_codes": [], "warnings": ["lost"]}, True, [], id="warning-with-a-secret"),
+        pytest.param({"changed": True, "msg": "made", "warnings": ["lost"]}, False, [], id="warning"),
     ],
 )
 def test_a_result_with_a_secret_is_hidden(runs, transport, answer, hidden, errors):
@@ -220,6 +229,7 @@ def test_a_result_with_a_secret_is_hidden(runs, transport, answer, hidden, error
     result = action.run(task_vars={})
     assert result == {**answer, **({"_ansible_no_log": True} if hidden else {})}
     assert [call.args[0] for call in action._display.error.call_args_list] == errors
+    assert [call.args[0] for call in action._display.warning.call_args_list] == (answer.get("warnings", []) if hidden else [])
 
 
 def test_a_task_without_variables(runs):

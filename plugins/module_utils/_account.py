@@ -1,0 +1,113 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Profile, preferences and password of the user that the key acts as.
+
+Endpoints: ``/api/user/profile``, ``/api/user-preferences``, ``/api/user-preferences/{key}`` and ``/api/user/password``.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, same
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, missed_by_plan, require_field, send, send_all, show_state
+from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable, singleton
+
+PROFILE_PATH = "/api/user/profile"
+PREFERENCES_PATH = "/api/user-preferences"
+PASSWORD_PATH = "/api/user/password"
+
+PROFILE_FIELDS: FieldTable = {"display_name": {"type": "str"}, "timezone": {"type": "str"}, "locale": {"type": "str"}}
+
+PROFILE = singleton("profile", PROFILE_PATH, PROFILE_FIELDS)
+
+
+def check_preferences(options: Values) -> None:
+    """Refuse keys that no path can hold.
+
+    :raises InvalidOption: with the key.
+    """
+    for key in options["preferences"]:
+        # "." and ".." are resolved on the way, even if they are escaped, so the request would go elsewhere.
+        if key in ("", ".", ".."):
+            raise InvalidOption(f"preferences: {key!r} cannot be the key of a preference; correct it.")
+
+
+def read_preferences(client: Client, options: Values) -> Values:
+    """Read ``GET /api/user-preferences``; what was just written is read by ``GET /api/user-preferences/{key}``, which the list may not show yet."""
+    preferences = client.get(PREFERENCES_PATH, "read the preferences")
+    written = {key: client.get(preference_path(key), f"read the preference {key!r}") for key in options.get("written", ())}
+    return preferences | {key: require_field(preference, "value", f"the preference {key!r}") for key, preference in written.items()}
+
+
+def preference_path(key: str) -> str:
+    """The path of one preference."""
+    return f"{PREFERENCES_PATH}/{quote(key, safe='')}"
+
+
+def plan_preferences(current: Values, options: Values) -> Plan:
+    """Plan one ``PUT /api/user-preferences/{key}`` for each preference that differs or is not there yet."""
+    desired: Values = options["preferences"]
+    before = {key: current[key] for key in desired if key in current}
+    body = {key: value for key, value in desired.items() if key not in before or not same(before[key], value)}
+    calls = tuple(Call("PUT", preference_path(key), {"value": value}, f"set the preference {key!r}") for key, value in body.items())
+    after = before | body
+    return Plan(before, after, calls, current | body, describe("preferences", differences(before, after)))
+
+
+def apply_preferences(client: Client, plan: Plan, current: Values, options: Values) -> Applied:
+    """Send the plan, and name what is to be read back one by one."""
+    send_all(client, plan, current, options)
+    written = [key for key in plan.after if key not in plan.before or not same(plan.before[key], plan.after[key])]
+    return Applied(identity={"written": written})
+
+
+PREFERENCES = Resource("preferences", read_preferences, plan_preferences, show_state, missed_by_plan(plan_preferences), apply_preferences, check_preferences)
+
+
+def check_password(options: Values) -> None:
+    """Refuse an empty password.
+
+    :raises InvalidOption: with the option.
+    """
+    for name in ("current_password", "new_password"):
+        if not options[name]:
+            raise InvalidOption(f"{name} is empty; is the variable that it comes from set?")
+
+
+def read_account(client: Client, dummy_options: Values) -> Values:
+    """Read whose password it is, which also proves in check mode that the key is good. The password itself cannot be read."""
+    return client.get(PROFILE_PATH, "read the profile")
+
+
+def plan_password(current: Values, options: Values) -> Plan:
+    """Plan ``POST /api/user/password``, unless both passwords are the same."""
+    if options["current_password"] == options["new_password"]:
+        return Plan({"password": "as it is"}, {"password": "as it is"})
+    body = {"current_password": options["current_password"], "new_password": options["new_password"]}
+    call = Call("POST", PASSWORD_PATH, body, "change the password")
+    return Plan({"password": "as it is"}, {"password": "new"}, (call,), message=f"password of {current.get('email') or 'the user'}: changed")
+
+
+def apply_password(client: Client, plan: Plan, dummy_current: Values, dummy_options: Values) -> Applied:
+    """Send the plan. No reading tells which password is in force, so an answer that is lost is a failure that says so.
+
+    :raises AnswerLost: if it is not known whether the password was changed.
+    :raises ApiError: if the API refuses it, for example since the current password is wrong.
+    """
+    for call in plan.calls:
+        try:
+            send(client, call)
+        except AnswerLost as error:
+            error.message += " The new password may be in force or not: try to sign in with it, and run again only if the old one still works."
+            raise
+    return Applied()
+
+
+PASSWORD = Resource(None, read_account, plan_password, show_state, lambda dummy_current, dummy_plan, dummy_options: [], apply_password, check_password)

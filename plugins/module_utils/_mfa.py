@@ -1,0 +1,259 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Multi-factor authentication of the user that the key acts as, enrolled so that its secret is never lost.
+
+Endpoints: ``/api/user/mfa``, ``/api/user/mfa/enable``, ``/api/user/mfa/verify`` and ``/api/user/mfa/disable``.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+import typing as t
+from dataclasses import dataclass, replace
+
+from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, NotStored, RefusedPlan, carrying
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, without
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, require_field, send
+
+PYOTP_IMPORT_ERROR: str | None = None
+try:
+    import pyotp
+except ImportError:
+    PYOTP_IMPORT_ERROR = traceback.format_exc()
+
+MFA_PATH = "/api/user/mfa"
+ENABLE_PATH = "/api/user/mfa/enable"
+VERIFY_PATH = "/api/user/mfa/verify"
+DISABLE_PATH = "/api/user/mfa/disable"
+
+STEP = 30
+"""Seconds for which a TOTP code is the current one (RFC 6238)."""
+
+# What an API may answer to a code that is no longer, or not yet, the current one.
+REFUSALS_OF_A_CODE = frozenset({400, 401, 403, 422})
+
+CodeAt = t.Callable[[float], str]
+"""Gives the code of a Unix time."""
+
+
+@dataclass(frozen=True)
+class Mfa:
+    """What is known of MFA.
+
+    :param status: As the API tells it.
+    :param obstacle: Why ``secret_file`` could not be written.
+    """
+
+    status: Values
+    obstacle: str | None = None
+
+
+def check_mfa(options: Values) -> None:
+    """Refuse options that cannot be used.
+
+    :raises InvalidOption: with the reason.
+    """
+    if "secret_file" in options:
+        _secret_file.check_path(options["secret_file"])
+    for name in ("password", "totp_secret", "code"):
+        if options.get(name) == "":
+            raise InvalidOption(f"{name} is empty; is the variable that it comes from set?")
+    if "totp_secret" in options:
+        code_of(options["totp_secret"], "totp_secret")
+
+
+def code_of(secret: str, what: str) -> CodeAt:
+    """The codes of a TOTP secret.
+
+    :param what: What it is, for the message.
+    :raises InvalidOption: if it is no Base32 text.
+    """
+
+    class Authenticator(pyotp.TOTP):
+        # pyotp 2.12 refuses less than 112 bits, and the API's documentation shows 80.
+        min_secret_length_bits = 8
+
+    text = "".join(secret.split()).upper()
+    try:
+        authenticator = Authenticator(text)
+        authenticator.at(0)
+    except (ValueError, TypeError):
+        raise InvalidOption(f"{what} is no Base32 text, as a TOTP secret is.") from None
+    return lambda now: str(authenticator.at(int(now)))
+
+
+def read_mfa(client: Client, options: Values) -> Mfa:
+    """Read ``GET /api/user/mfa``, and look at ``secret_file``."""
+    path = options.get("secret_file")
+    return Mfa(without(client.get(MFA_PATH, "read the MFA status"), "updated_at"), _secret_file.obstacle(path) if path else None)
+
+
+def is_enabled(client: Client) -> bool:
+    """Read whether MFA is on now."""
+    return bool(require_field(read_mfa(client, {}).status, "enabled", "the MFA status"))
+
+
+def plan_mfa(current: Mfa, options: Values) -> Plan:
+    """Plan an enrollment, started and verified, or to disable MFA. Codes are filled in when they are sent: they live for half a minute.
+
+    :raises InvalidOption: if MFA is on and what is needed to disable it is not given.
+    :raises RefusedPlan: if the secret could not be stored.
+    """
+    before = {name: require_field(current.status, name, "the MFA status") for name in ("enabled", "methods")}
+    before["methods"] = before["methods"] or []
+    method = options["method"]
+    after = {"enabled": True, "methods": sorted({*before["methods"], method})} if options["state"] == "enabled" else {"enabled": False, "methods": []}
+    if before["enabled"] == after["enabled"] and (not after["enabled"] or method in before["methods"]):
+        return Plan(before, before, outcome=current.status)
+    if options["state"] == "enabled":
+        if current.obstacle:
+            raise RefusedPlan(f"MFA is not enabled, since its secret could not be stored: {current.obstacle}; correct secret_file.")
+        calls: tuple[Call, ...] = (
+            Call("POST", ENABLE_PATH, {"method": method}, "start the MFA enrollment"),
+            Call("POST", VERIFY_PATH, None, "verify the MFA enrollment"),
+        )
+    else:
+        if "password" not in options or not {"totp_secret", "code"} & options.keys():
+            raise InvalidOption("MFA is enabled; password, and totp_secret or code, are needed to disable it.")
+        calls = (Call("POST", DISABLE_PATH, None, "disable MFA"),)
+    # How many backup codes there are is for the server to say.
+    outcome = {**without(current.status, "backup_codes_remaining"), **after}
+    return Plan(before, after, calls, outcome, describe("mfa", differences(before, after)))
+
+
+def apply_mfa(client: Client, plan: Plan, dummy_current: Mfa, options: Values) -> Applied:
+    """Send the plan.
+
+    :raises PlanasonixError: if it fails, with the new secret in its details where that is the only place left for it.
+    """
+    if not plan.calls:
+        return Applied()
+    if options["state"] == "enabled":
+        start, verify = plan.calls
+        return Applied(enroll(client, start, verify, options.get("secret_file")))
+    code = code_of(options["totp_secret"], "totp_secret") if "totp_secret" in options else lambda dummy_now: str(options["code"])
+    send_with_code(client, plan.calls[0], {"password": options["password"]}, code, lambda: not is_enabled(client))
+    return Applied()
+
+
+def enroll(client: Client, start: Call, verify: Call, path: str | None) -> Values:
+    """Enroll, and hand over the secret: to the file before it is verified, or to the result.
+
+    :returns: Keys of the result.
+    :raises ApiError: if the API refuses it, or what it answers is not as documented.
+    :raises NotStored: if the secret could not be written to the file; before it is verified, nothing was changed by then.
+    """
+    enrollment = start_enrollment(client, start)
+    secret = {"secret": enrollment["secret"], "otpauth_uri": enrollment["otpauth_uri"], "backup_codes": []}
+    code = code_of(secret["secret"], f"Could not {start.action}: the secret in the API's answer")
+    if path:
+        store(path, secret, "so MFA was not enabled; correct secret_file")
+    with carrying({} if path else secret):
+        answer = send_with_code(client, verify, {"enrollment_id": enrollment["enrollment_id"]}, code, lambda: is_enabled(client))
+    codes = (answer or {}).get("backup_codes")
+    if not isinstance(codes, list):
+        return {
+            **({} if path else secret),
+            "backup_codes": [],
+            "warnings": ["MFA is enabled, but the answer with its backup codes was lost: make new ones in the product's account settings."],
+        }
+    secret["backup_codes"] = codes
+    if path:
+        with carrying(secret):
+            store(path, secret, "but MFA is enabled; the file holds its secret, and this result the backup codes, which are shown once: take them from here")
+        return {}
+    return secret
+
+
+def start_enrollment(client: Client, call: Call) -> Values:
+    """Start an enrollment; it has no effect before it is verified, so a lost one is started again.
+
+    :raises ApiError: if the API refuses it, or its answer lacks what an enrollment needs.
+    """
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            enrollment = send(client, call)
+            break
+        except AnswerLost:
+            again = client.pause(attempt)
+            if is_enabled(client) or not again:
+                raise
+    fields = ("secret", "otpauth_uri", "enrollment_id")
+    if not isinstance(enrollment, dict) or not all(isinstance(enrollment.get(name), str) and enrollment[name] for name in fields):
+        raise ApiError(f"Could not {call.action}: the answer lacks the documented {', '.join(fields)}.", method=call.method, path=call.path)
+    return enrollment
+
+
+def store(path: str, secret: Values, consequence: str) -> None:
+    """Write the secret, its URI and the backup codes as JSON.
+
+    :raises NotStored: if they cannot be written, with what that means.
+    """
+    try:
+        _secret_file.write(path, json.dumps(secret, indent=2) + "\n")
+    except OSError as error:
+        raise NotStored(f"The MFA secret could not be written to {path} ({error.strerror}), {consequence}.") from None
+
+
+def send_with_code(client: Client, call: Call, body: Values, code: CodeAt, done: t.Callable[[], bool]) -> Values | None:
+    """Send a call with the current code. A code that is refused is followed once by the next one: its half minute may have ended on the way.
+
+    :param done: Reads whether the call took effect.
+    :returns: ``data`` of the answer; ``None`` where there is none, or where it was lost and reading shows the effect.
+    :raises AnswerLost: if answers were lost until the retries or their budget were used up, without effect.
+    :raises ApiError: if the API refuses it.
+    """
+    attempt = 0
+    refused = False
+    while True:
+        attempt += 1
+        used = code(client.clock())
+        try:
+            answer = send(client, replace(call, body={**body, "code": used}))
+            return answer if isinstance(answer, dict) else None
+        except AnswerLost:
+            again = client.pause(attempt)
+            if done():
+                return None
+            if not again:
+                raise
+        except ApiError as error:
+            if attempt > 1 and not refused and done():
+                return None  # the lost attempt took effect after it was looked for
+            if error.status not in REFUSALS_OF_A_CODE:
+                raise
+            if refused or not next_code(client, code, used):
+                error.message += " If it is the code that was refused, check the clock of the host that runs the module, and the secret or code given."
+                raise
+            refused = True
+
+
+def next_code(client: Client, code: CodeAt, used: str) -> bool:
+    """Wait for the code after the one that was used, within the retry budget; returns whether there is one."""
+    now = client.clock()
+    if code(now) == used != code(now + STEP):
+        client.pause(1, STEP - now % STEP + 0.1)
+    return code(client.clock()) != used
+
+
+def missed_in_mfa(current: Mfa, plan: Plan, dummy_options: Values) -> list[str]:
+    """What a plan wanted and the API did not do."""
+    enabled = require_field(current.status, "enabled", "the MFA status")
+    return [] if enabled == plan.after["enabled"] else differences({"enabled": enabled}, {"enabled": plan.after["enabled"]})
+
+
+def show_mfa(current: Mfa, dummy_options: Values) -> Values:
+    """The MFA status as it now is."""
+    return current.status
+
+
+MFA = Resource("mfa", read_mfa, plan_mfa, show_mfa, missed_in_mfa, apply_mfa, check_mfa)

@@ -1,0 +1,75 @@
+#!/usr/bin/python
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: planasonix_log_retention
+short_description: Manage the log retention of a Planasonix organization
+version_added: 0.1.0
+description:
+  - Sets for how many days the logs of an organization are kept. What is older is deleted for good, so a shorter retention cannot be taken back.
+  - An option that is left out is left alone. The API takes the object whole, so the module sends it merged.
+  - After a change the object is read back, and the task fails if the API did not apply a field.
+author:
+  - Planasonix collection contributors (@planasonix)
+extends_documentation_fragment:
+  - planasonix.admin.attributes
+  - planasonix.admin.connection
+options:
+  run_logs_days:
+    description: Days for which the logs of pipeline runs are kept. At least 1.
+    type: int
+  audit_logs_days:
+    description: Days for which the audit log is kept. At least 1.
+    type: int
+  diagnostic_artifacts_days:
+    description: Days for which diagnostic artifacts are kept. At least 1.
+    type: int
+seealso:
+  - module: planasonix.admin.planasonix_session_timeout
+  - module: planasonix.admin.planasonix_info
+"""
+
+EXAMPLES = r"""
+- name: Keep the audit log for a year, and the logs of runs for a month
+  planasonix.admin.planasonix_log_retention:
+    api_key: "{{ planasonix_api_key }}"
+    audit_logs_days: 365
+    run_logs_days: 30
+"""
+
+RETURN = r"""
+msg:
+  description: What changed, on one line.
+  returned: always
+  type: str
+  sample: "log_retention: run_logs_days 30 -> 14"
+diff:
+  description: The given options, before and after.
+  returned: success
+  type: dict
+  sample:
+    before: {"run_logs_days": 30}
+    after: {"run_logs_days": 14}
+log_retention:
+  description: The log retention as it now is.
+  returned: success
+  type: dict
+  sample: {"run_logs_days": 14, "audit_logs_days": 365, "diagnostic_artifacts_days": 7}
+"""
+
+from ansible_collections.planasonix.admin.plugins.module_utils._organization import LOG_RETENTION, LOG_RETENTION_FIELDS
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+
+MODULE = Module(manages=LOG_RETENTION, options=LOG_RETENTION_FIELDS)
+
+
+def main() -> None:
+    run_as_module(MODULE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+#!/usr/bin/python
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: planasonix_notification_rule
+short_description: Manage a notification rule of a Planasonix organization
+version_added: 0.1.0
+description:
+  - Creates a notification rule, or changes the one of that name. The API replaces a rule whole, so the module sends it merged, and what is not named keeps its
+    value. The API may give it another id then.
+  - The API cannot delete a rule. To retire one, set O(enabled=false). Only the product's UI can remove it.
+  - After a change the rule is read back, and the task fails if the API did not apply a field, or left the old rule beside the new one.
+author:
+  - Planasonix collection contributors (@planasonix)
+extends_documentation_fragment:
+  - planasonix.admin.attributes
+  - planasonix.admin.connection
+options:
+  name:
+    description: Name of the rule. If several rules bear it, the task fails with their ids, since only the product's UI can remove one.
+    type: str
+    required: true
+  event:
+    description: What it is about, such as V(pipeline.run.failed) or V(dlq.threshold_exceeded). Needed to create it.
+    type: str
+  channels:
+    description:
+      - Names or ids of the notification channels that it sends to, in any order. Needed to create it.
+      - A channel that does not exist is an error, in check mode, too. Manage channels with M(planasonix.admin.planasonix_notification_channel) before rules.
+    type: list
+    elements: str
+  filters:
+    description: Which of these events count, such as C(pipeline_ids) or a C(threshold). They are replaced whole, so V({}) takes all filters away.
+    type: dict
+  enabled:
+    description: Whether the rule is in force. A new rule is, unless this says otherwise.
+    type: bool
+seealso:
+  - module: planasonix.admin.planasonix_notification_channel
+  - module: planasonix.admin.planasonix_info
+"""
+
+EXAMPLES = r"""
+- name: Tell the on-call team when a pipeline fails
+  planasonix.admin.planasonix_notification_rule:
+    api_key: "{{ planasonix_api_key }}"
+    name: Pipeline failures
+    event: pipeline.run.failed
+    channels:
+      - Data platform on-call
+      - "#data-alerts"
+
+- name: Tell them when a dead-letter queue grows
+  planasonix.admin.planasonix_notification_rule:
+    api_key: "{{ planasonix_api_key }}"
+    name: DLQ growth alert
+    event: dlq.threshold_exceeded
+    channels:
+      - Data platform on-call
+    filters:
+      pipeline_ids:
+        - pl_01hqxyz
+      threshold: 100
+
+- name: Retire a rule
+  planasonix.admin.planasonix_notification_rule:
+    api_key: "{{ planasonix_api_key }}"
+    name: DLQ growth alert
+    enabled: false
+"""
+
+RETURN = r"""
+msg:
+  description: What changed, on one line.
+  returned: always
+  type: str
+  sample: "notification rule 'DLQ growth alert': enabled true -> false"
+diff:
+  description: The rule without its id, with the names of its channels, before and after. Before it was created it is empty.
+  returned: success
+  type: dict
+  sample:
+    before: {"name": "Failures", "event": "pipeline.run.failed", "channels": ["On-call"], "filters": {}, "enabled": true}
+    after: {"name": "Failures", "event": "pipeline.run.failed", "channels": ["On-call"], "filters": {}, "enabled": false}
+rule:
+  description:
+    - The rule as it now is, with C(channels), the names of its channels, beside C(channel_ids). The id of a channel that is gone stands for itself.
+    - In check mode a rule that would be made or replaced has no C(id).
+  returned: success
+  type: dict
+  sample:
+    id: nrl_01jq899
+    name: Failures
+    event: pipeline.run.failed
+    channel_ids: [nch_01jq802]
+    channels: [On-call]
+    filters: {}
+    enabled: false
+"""
+
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import RULE
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+
+MODULE = Module(
+    manages=RULE,
+    options={
+        "name": {"type": "str", "required": True},
+        "event": {"type": "str"},
+        "channels": {"type": "list", "elements": "str"},
+        "filters": {"type": "dict"},
+        "enabled": {"type": "bool"},
+    },
+)
+
+
+def main() -> None:
+    run_as_module(MODULE)
+
+
+if __name__ == "__main__":
+    main()

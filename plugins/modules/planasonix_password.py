@@ -1,0 +1,76 @@
+#!/usr/bin/python
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: planasonix_password
+short_description: Change the password of a Planasonix user
+version_added: 0.1.0
+description:
+  - Changes the password of the user that the API key acts as.
+  - The API does not tell whether a password is in force. The task is changed unless both passwords are the same, and then nothing is sent, so a second run
+    with the same options fails, since the old password is no longer the current one. Run it once, from a playbook of its own.
+  - In check mode it cannot be known whether O(current_password) is right.
+  - If the answer to the change is lost, the task fails and says so. No reading could tell which of the passwords is in force.
+author:
+  - Planasonix collection contributors (@planasonix)
+extends_documentation_fragment:
+  - planasonix.admin.attributes
+  - planasonix.admin.connection
+options:
+  current_password:
+    description: The password that is in force.
+    type: str
+    required: true
+  new_password:
+    description: The password to set.
+    type: str
+    required: true
+seealso:
+  - module: planasonix.admin.planasonix_mfa
+"""
+
+EXAMPLES = r"""
+- name: Replace the initial password
+  planasonix.admin.planasonix_password:
+    api_key: "{{ planasonix_api_key }}"
+    current_password: "{{ vault_initial_password }}"
+    new_password: "{{ vault_password }}"
+"""
+
+RETURN = r"""
+msg:
+  description: What changed, on one line.
+  returned: always
+  type: str
+  sample: "password of alex.morgan@example.com: changed"
+diff:
+  description: That the password is new. No password is in it.
+  returned: success
+  type: dict
+  sample:
+    before: {"password": "as it is"}
+    after: {"password": "new"}
+"""
+
+from ansible_collections.planasonix.admin.plugins.module_utils._account import PASSWORD
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+
+MODULE = Module(
+    manages=PASSWORD,
+    options={
+        "current_password": {"type": "str", "required": True, "no_log": True},
+        "new_password": {"type": "str", "required": True, "no_log": True},
+    },
+)
+
+
+def main() -> None:
+    run_as_module(MODULE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+#!/usr/bin/python
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: planasonix_preferences
+short_description: Manage the preferences of a Planasonix user
+version_added: 0.1.0
+description:
+  - Sets preferences of the user that the API key acts as, such as those of the canvas. One that is not named is left alone.
+  - The API cannot remove a preference.
+  - After a change each preference that was written is read back, and the task fails if the API did not apply it.
+author:
+  - Planasonix collection contributors (@planasonix)
+extends_documentation_fragment:
+  - planasonix.admin.attributes
+  - planasonix.admin.connection
+options:
+  preferences:
+    description:
+      - Preferences, key to value. A value may be of any JSON type; it replaces the old one whole. Lists of scalars are compared as sets.
+      - V({}) changes nothing.
+    type: dict
+    required: true
+seealso:
+  - module: planasonix.admin.planasonix_profile
+  - module: planasonix.admin.planasonix_info
+"""
+
+EXAMPLES = r"""
+- name: Set up the canvas, and a weekly digest by email
+  planasonix.admin.planasonix_preferences:
+    api_key: "{{ planasonix_api_key }}"
+    preferences:
+      canvas.snap_to_grid: true
+      canvas.show_minimap: false
+      notifications.email_digest: weekly
+"""
+
+RETURN = r"""
+msg:
+  description: What changed, on one line.
+  returned: always
+  type: str
+  sample: "preferences: canvas.snap_to_grid true -> false"
+diff:
+  description: The given preferences, before and after. One that was not set before is missing there.
+  returned: success
+  type: dict
+  sample:
+    before: {"canvas.snap_to_grid": true}
+    after: {"canvas.snap_to_grid": false}
+preferences:
+  description: All preferences as they now are.
+  returned: success
+  type: dict
+  sample: {"canvas.snap_to_grid": false, "canvas.show_minimap": false, "notifications.email_digest": "weekly"}
+"""
+
+from ansible_collections.planasonix.admin.plugins.module_utils._account import PREFERENCES
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+
+MODULE = Module(manages=PREFERENCES, options={"preferences": {"type": "dict", "required": True}})
+
+
+def main() -> None:
+    run_as_module(MODULE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+#!/usr/bin/python
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: planasonix_profile
+short_description: Manage the profile of a Planasonix user
+version_added: 0.1.0
+description:
+  - Sets the name, time zone and locale of the user that the API key acts as.
+  - An option that is left out is left alone. The API takes the object whole, so the module sends it merged.
+  - After a change the object is read back, and the task fails if the API did not apply a field.
+author:
+  - Planasonix collection contributors (@planasonix)
+extends_documentation_fragment:
+  - planasonix.admin.attributes
+  - planasonix.admin.connection
+options:
+  display_name:
+    description: Name that others see.
+    type: str
+  timezone:
+    description: Time zone, as an IANA name such as V(America/Denver).
+    type: str
+  locale:
+    description: Language and region, such as V(en-US).
+    type: str
+seealso:
+  - module: planasonix.admin.planasonix_preferences
+  - module: planasonix.admin.planasonix_info
+"""
+
+EXAMPLES = r"""
+- name: Give the automation's user a name that people recognize in the audit log
+  planasonix.admin.planasonix_profile:
+    api_key: "{{ planasonix_api_key }}"
+    display_name: Automation
+    timezone: Etc/UTC
+    locale: en-US
+"""
+
+RETURN = r"""
+msg:
+  description: What changed, on one line.
+  returned: always
+  type: str
+  sample: "profile: timezone \"America/Los_Angeles\" -> \"Etc/UTC\""
+diff:
+  description: The given options, before and after.
+  returned: success
+  type: dict
+  sample:
+    before: {"timezone": "America/Los_Angeles"}
+    after: {"timezone": "Etc/UTC"}
+profile:
+  description: The profile as it now is.
+  returned: success
+  type: dict
+  sample:
+    id: usr_01jq8me
+    email: alex.morgan@example.com
+    display_name: Automation
+    timezone: Etc/UTC
+    locale: en-US
+    roles: [admin]
+"""
+
+from ansible_collections.planasonix.admin.plugins.module_utils._account import PROFILE, PROFILE_FIELDS
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+
+MODULE = Module(manages=PROFILE, options=PROFILE_FIELDS)
+
+
+def main() -> None:
+    run_as_module(MODULE)
+
+
+if __name__ == "__main__":
+    main()

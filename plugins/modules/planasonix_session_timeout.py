@@ -1,0 +1,86 @@
+#!/usr/bin/python
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: planasonix_session_timeout
+short_description: Manage the session timeout of a Planasonix organization
+version_added: 0.1.0
+description:
+  - Sets after how many idle minutes, and after how many in all, a session of the product's UI ends. API keys ignore it.
+  - An option that is left out is left alone. The API takes the object whole, so the module sends it merged.
+  - After a change the object is read back, and the task fails if the API did not apply a field.
+author:
+  - Planasonix collection contributors (@planasonix)
+extends_documentation_fragment:
+  - planasonix.admin.attributes
+  - planasonix.admin.connection
+options:
+  idle_timeout_minutes:
+    description:
+      - Minutes without activity after which a session ends. At least 1.
+      - It may not exceed O(absolute_timeout_minutes). This is checked against what the organization would have after the change, before anything is written.
+    type: int
+  absolute_timeout_minutes:
+    description: Minutes after which any session ends. At least 1.
+    type: int
+  extend_on_activity:
+    description: Whether activity begins the idle time anew.
+    type: bool
+seealso:
+  - module: planasonix.admin.planasonix_log_retention
+  - module: planasonix.admin.planasonix_info
+"""
+
+EXAMPLES = r"""
+- name: End idle sessions after half an hour, and all of them after a working day
+  planasonix.admin.planasonix_session_timeout:
+    api_key: "{{ planasonix_api_key }}"
+    idle_timeout_minutes: 30
+    absolute_timeout_minutes: 720
+
+- name: See whether it is so
+  planasonix.admin.planasonix_session_timeout:
+    api_key: "{{ planasonix_api_key }}"
+    idle_timeout_minutes: 30
+    absolute_timeout_minutes: 720
+  check_mode: true
+  register: timeout
+  failed_when: timeout is changed
+"""
+
+RETURN = r"""
+msg:
+  description: What changed, on one line.
+  returned: always
+  type: str
+  sample: "session_timeout: idle_timeout_minutes 60 -> 30"
+diff:
+  description: The given options, before and after.
+  returned: success
+  type: dict
+  sample:
+    before: {"idle_timeout_minutes": 60}
+    after: {"idle_timeout_minutes": 30}
+session_timeout:
+  description: The session timeout as it now is.
+  returned: success
+  type: dict
+  sample: {"idle_timeout_minutes": 30, "absolute_timeout_minutes": 1440, "extend_on_activity": true}
+"""
+
+from ansible_collections.planasonix.admin.plugins.module_utils._organization import SESSION_TIMEOUT, SESSION_TIMEOUT_FIELDS
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+
+MODULE = Module(manages=SESSION_TIMEOUT, options=SESSION_TIMEOUT_FIELDS)
+
+
+def main() -> None:
+    run_as_module(MODULE)
+
+
+if __name__ == "__main__":
+    main()

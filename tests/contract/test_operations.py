@@ -1,0 +1,130 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each documented operation is reached by a module: the table says by which, and the simulator's own count says whether it is so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_runs import Ansible
+from cases import CHANNELS
+from simulator.process import Simulator
+
+TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+ENTRY = {"id": "ipw_1", "cidr": "192.0.2.0/24", "label": "old", "created_at": "2026-01-01T00:00:00Z"}
+RULE = {"id": "nrl_1", "name": "Old", "event": "e", "channel_ids": ["nch_Chat"], "filters": {}, "enabled": True, "created_at": "2026-01-01T00:00:00Z"}
+OLD_KEY = {"id": "key_old", "name": "Old", "secret": "plnx_live_old_secret", "prefix": "plnx_live_old_", "scopes": ["a:read"], "created_at": RULE["created_at"]}
+
+
+@dataclass(frozen=True)
+class Reach:
+    """A task, and the operations that it calls with success.
+
+    :param state: Sections of the organization's state before it; ``api_keys`` are added to the one that the task itself uses.
+    """
+
+    module: str
+    arguments: dict[str, Any]
+    operations: tuple[str, ...]
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+TABLE = [
+    Reach("profile", {"display_name": "Automation"}, ("GET /api/user/profile", "PUT /api/user/profile")),
+    Reach("password", {"current_password": "hunter2-not-really", "new_password": "a-long-new-password"}, ("GET /api/user/profile", "POST /api/user/password")),
+    Reach("mfa", {"state": "enabled"}, ("GET /api/user/mfa", "POST /api/user/mfa/enable", "POST /api/user/mfa/verify")),
+    Reach(
+        "mfa",
+        {"state": "disabled", "password": "hunter2-not-really", "totp_secret": TOTP_SECRET},
+        ("GET /api/user/mfa", "POST /api/user/mfa/disable"),
+        {"mfa": {"enabled": True, "secret": TOTP_SECRET}, "password": "hunter2-not-really"},
+    ),
+    Reach("api_key", {"name": "New", "scopes": ["a:read"]}, ("GET /api/user/api-keys", "GET /api/user/api-keys/{id}", "POST /api/user/api-keys")),
+    Reach(
+        "api_key",
+        {"key_id": "key_old", "rotate": True},
+        ("GET /api/user/api-keys", "GET /api/user/api-keys/{id}", "POST /api/user/api-keys/{id}/regenerate"),
+        {"api_keys": [OLD_KEY]},
+    ),
+    Reach("api_key", {"name": "Old", "state": "absent"}, ("GET /api/user/api-keys", "DELETE /api/user/api-keys/{id}"), {"api_keys": [OLD_KEY]}),
+    Reach("session_timeout", {"idle_timeout_minutes": 30}, ("GET /api/session-timeout", "PUT /api/session-timeout")),
+    Reach(
+        "preferences",
+        {"preferences": {"canvas.snap_to_grid": False}},
+        ("GET /api/user-preferences", "GET /api/user-preferences/{key}", "PUT /api/user-preferences/{key}"),
+    ),
+    Reach("settings", {"require_sso": True}, ("GET /api/settings", "POST /api/settings")),
+    Reach("settings", {"extra": {"feature_flags": {"lineage_v2": False}}}, ("GET /api/settings/all", "POST /api/settings")),
+    Reach(
+        "ip_whitelist",
+        {"entries": [{"cidr": "127.0.0.1"}], "purge": True, "enabled": True, "protected_addresses": ["127.0.0.1"]},
+        (
+            "DELETE /api/settings/ip-whitelist/{id}",
+            "GET /api/settings/ip-whitelist",
+            "GET /api/settings/ip-whitelist/status",
+            "POST /api/settings/ip-whitelist",
+            "POST /api/settings/ip-whitelist/toggle",
+        ),
+        {"ip_whitelist": {"last_evaluated_at": ENTRY["created_at"], "entries": [ENTRY]}},
+    ),
+    Reach("log_retention", {"run_logs_days": 14}, ("GET /api/settings/log-retention", "PUT /api/settings/log-retention")),
+    Reach(
+        "notification_channel",
+        {"name": "New", "type": "email", "config": {}, "enabled": False, "test": "always"},
+        (
+            "GET /api/notifications/channels",
+            "POST /api/notifications/channels",
+            "POST /api/notifications/channels/{id}/test",
+            "PUT /api/notifications/channels/{id}",
+        ),
+    ),
+    Reach(
+        "notification_channel",
+        {"name": "Pager", "state": "absent"},
+        ("DELETE /api/notifications/channels/{id}", "GET /api/notifications/channels", "GET /api/notifications/rules"),
+        {"channels": CHANNELS},
+    ),
+    Reach(
+        "notification_rule",
+        {"name": "Old", "enabled": False},
+        ("GET /api/notifications/channels", "GET /api/notifications/rules", "POST /api/notifications/rules"),
+        {"channels": CHANNELS, "rules": [RULE]},
+    ),
+    Reach(
+        "info",
+        {"gather_subset": ["organization", "features", "limits", "tier"]},
+        ("GET /api/features", "GET /api/features/limits", "GET /api/organization", "GET /api/tier"),
+    ),
+]
+
+
+def succeeded(operations: dict[str, Any]) -> dict[str, int]:
+    """How often each operation was called with success."""
+    return {f"{row['method']} {row['path']}": row["succeeded"] for row in operations["answer"]}
+
+
+def test_every_operation_is_reached_by_the_module_of_the_table(simulator: Simulator, ansible: Ansible, way: str) -> None:
+    control = f"http://127.0.0.1:{simulator.port}/_simulator"
+    own = simulator.state()["api_keys"]
+    tasks: list[dict[str, Any]] = []
+    for number, row in enumerate(TABLE):
+        state = {**row.state, "api_keys": own + row.state.get("api_keys", [])}
+        tasks += [
+            {"control": {"url": f"{control}/state/acme-analytics", "method": "PUT", "body": state}},
+            {"control": {"url": f"{control}/operations"}, "register": f"before_{number}"},
+            {f"planasonix.admin.planasonix_{row.module}": row.arguments, "register": f"result_{number}"},
+            {"control": {"url": f"{control}/operations"}, "register": f"after_{number}"},
+        ]
+    outcome = ansible.run(way, *tasks)
+    reached: set[str] = set()
+    for number, row in enumerate(TABLE):
+        assert not outcome[f"result_{number}"]["failed"], outcome[f"result_{number}"]["msg"]
+        before, after = succeeded(outcome[f"before_{number}"]), succeeded(outcome[f"after_{number}"])
+        assert sorted(operation for operation in after if after[operation] > before.get(operation, 0)) == sorted(row.operations), row.module
+        reached.update(row.operations)
+    documented = {f"{row['method']} {row['path']}" for row in simulator.control("operations")}
+    assert len(documented) == 38
+    assert reached == documented

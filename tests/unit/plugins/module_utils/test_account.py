@@ -1,0 +1,128 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Preferences and the password."""
+
+from __future__ import annotations
+
+import pytest
+from unit.plugins.fake_api import FakeApi, perform, perform_both
+
+from ansible_collections.planasonix.admin.plugins.modules import planasonix_password, planasonix_preferences
+
+PREFERENCES, PASSWORD = planasonix_preferences.MODULE, planasonix_password.MODULE
+PASSWORDS = {"current_password": "old password", "new_password": "new password"}
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    return FakeApi().add_singletons()
+
+
+@pytest.mark.parametrize(
+    ("preferences", "written", "message"),
+    [
+        pytest.param({}, {}, "no change", id="nothing"),
+        pytest.param({"digest": "weekly"}, {}, "no change", id="as-it-is"),
+        pytest.param({"digest": "daily"}, {"digest": "daily"}, 'preferences: digest "weekly" -> "daily"', id="changed"),
+        pytest.param({"digest": None}, {"digest": None}, 'preferences: digest "weekly" -> null', id="null"),
+        pytest.param({"digest": ""}, {"digest": ""}, 'preferences: digest "weekly" -> ""', id="made-empty"),
+        pytest.param({"canvas.snap_to_grid": 1}, {"canvas.snap_to_grid": 1}, "preferences: canvas.snap_to_grid true -> 1", id="true-is-not-one"),
+        pytest.param({"new": {"a": [1, {"b": 2}]}}, {"new": {"a": [1, {"b": 2}]}}, 'preferences: new (unset) -> {"a": [1, {"b": 2}]}', id="new-and-nested"),
+        pytest.param(
+            {"digest": "daily", "canvas.snap_to_grid": True, "a/b c?": 1},
+            {"digest": "daily", "a/b c?": 1},
+            'preferences: a/b c? (unset) -> 1, digest "weekly" -> "daily"',
+            id="several",
+        ),
+    ],
+)
+def test_plan(api, preferences, written, message):
+    others = dict(api.objects["user-preferences"])
+    result = perform_both(api, PREFERENCES, preferences=preferences)
+    assert (result["changed"], result["msg"]) == (bool(written), message)
+    assert result["preferences"] == {**others, **preferences}
+    assert api.bodies == [{"value": value} for value in written.values()]
+    assert len(api.writes) == len(written)
+    assert not perform(api, PREFERENCES, preferences=preferences)["changed"]
+
+
+def test_a_key_is_escaped(api):
+    perform(api, PREFERENCES, preferences={"a/b c?": 1})
+    assert api.writes == ["PUT /api/user-preferences/a%2Fb%20c%3F"]
+
+
+@pytest.mark.parametrize("key", ["", ".", ".."])
+def test_a_key_that_no_path_can_hold_is_refused(api, key):
+    result = perform(api, PREFERENCES, preferences={"good": 1, key: 2})
+    assert result["msg"] == f"preferences: {key!r} cannot be the key of a preference; correct it."
+    assert api.log == []
+
+
+def test_each_written_preference_is_read_back_by_itself(api):
+    """The list may be behind: what counts is the preference's own answer."""
+    stale = dict(api.objects["user-preferences"])
+    answer = api.answer
+    api.answer = lambda method, path, body: (200, stale) if path == ["user-preferences"] else answer(method, path, body)  # type: ignore[method-assign]
+    result = perform(api, PREFERENCES, preferences={"digest": "daily", "canvas.snap_to_grid": True})
+    assert result["preferences"]["digest"] == "daily"
+    reads = [path for method, path, _body in api.log if method == "GET"]
+    assert reads == ["/api/user-preferences", "/api/user-preferences", "/api/user-preferences/digest"]
+
+
+def test_a_preference_that_was_not_applied_is_an_error(api):
+    answer = api.answer
+    api.answer = lambda method, path, body: (200, body) if method == "PUT" else answer(method, path, body)  # type: ignore[method-assign]
+    result = perform(api, PREFERENCES, preferences={"digest": "daily"})
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert 'digest "weekly" -> "daily"' in result["msg"]
+
+
+def test_password(api):
+    result = perform_both(api, PASSWORD, **PASSWORDS)
+    assert (result["changed"], result["msg"]) == (True, "password of a@example.com: changed")
+    assert api.bodies == [PASSWORDS]
+    assert api.password == "new password"
+    assert not any(password in str(result) for password in PASSWORDS.values())
+    assert set(result) == {"changed", "msg", "diff"}
+    assert result["diff"]["before"] != result["diff"]["after"]
+
+
+def test_equal_passwords_change_nothing(api):
+    result = perform_both(api, PASSWORD, current_password="whatever", new_password="whatever")
+    assert (result["changed"], result["msg"], api.writes) == (False, "no change", [])
+    assert result["diff"]["before"] == result["diff"]["after"]
+
+
+@pytest.mark.parametrize("name", list(PASSWORDS))
+def test_an_empty_password_is_refused(api, name):
+    result = perform(api, PASSWORD, **{**PASSWORDS, name: ""})
+    assert result["msg"] == f"{name} is empty; is the variable that it comes from set?"
+    assert api.log == []
+
+
+def test_a_wrong_password_is_a_failure(api):
+    result = perform(api, PASSWORD, **{**PASSWORDS, "current_password": "wrong"})
+    assert (result["failed"], result["changed"], result["status"], result["code"]) == (True, False, 422, "invalid_password")
+
+
+def test_check_mode_needs_a_good_key(api):
+    api.fail("GET /api/user/profile", "401 before")
+    assert perform(api, PASSWORD, check_mode=True, **PASSWORDS)["status"] == 401
+
+
+@pytest.mark.parametrize("kind", ["lost before", "lost after", "503 before"])
+def test_a_lost_answer_is_told_and_nothing_is_sent_again(api, kind):
+    """A second try could be refused since the first succeeded, and nothing tells the two apart."""
+    api.fail("POST *", kind)
+    result = perform(api, PASSWORD, **PASSWORDS)
+    assert result["failed"]
+    assert "may be in force or not: try to sign in with it" in result["msg"]
+    assert api.writes == ["POST /api/user/password"]
+
+
+def test_a_connection_that_never_came_about_is_tried_again(api):
+    api.fail("POST *", "refused")
+    assert perform(api, PASSWORD, **PASSWORDS)["changed"]
+    assert api.password == "new password"

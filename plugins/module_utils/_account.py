@@ -14,9 +14,9 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, same
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, missed_by_plan, require_field, send, send_all, show_state
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, missed_by_plan, nothing_missed, require_field, send, send_all, show_state
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable, singleton
 
 PROFILE_PATH = "/api/user/profile"
@@ -107,7 +107,11 @@ def apply_password(client: Client, plan: Plan, dummy_current: Values, dummy_opti
         except AnswerLost as error:
             error.message += " The new password may be in force or not: try to sign in with it, and run again only if the old one still works."
             raise
+        except ApiError as error:
+            if error.status in (400, 401, 403, 422):
+                error.message += " If an earlier run changed the password, current_password is no longer the current one."
+            raise
     return Applied()
 
 
-PASSWORD = Resource(None, read_account, plan_password, show_state, lambda dummy_current, dummy_plan, dummy_options: [], apply_password, check_password)
+PASSWORD = Resource(None, read_account, plan_password, show_state, nothing_missed, apply_password, check_password, reads_back=False)

@@ -198,7 +198,10 @@ def plan_allowlist(current: Allowlist, options: Values) -> Plan:
 
 
 def plan_entries(entries: Sequence[Values], options: Values) -> tuple[list[Values], set[str], list[Values]]:
-    """Which entries to add, which of their networks only get a new label, and which listed entries to remove."""
+    """Which entries to add, which of their networks only get a new label, and which listed entries to remove.
+
+    Beside what the module takes, ``forbid`` holds networks that a baseline does not let stay.
+    """
     wanted = wanted_entries(options)
     if options["state"] == "absent":
         return [], set(), [entry for entry in entries if entry["cidr"] in wanted]
@@ -213,8 +216,8 @@ def plan_entries(entries: Sequence[Values], options: Values) -> tuple[list[Value
             if listed:
                 relabelled.add(cidr)
         removals.extend(entry for entry in listed if entry is not (fitting[0] if fitting else None))
-    if options.get("purge"):
-        removals.extend(entry for entry in entries if entry["cidr"] not in wanted)
+    forbidden = {canonical(cidr) for cidr in options.get("forbid", ())}
+    removals.extend(entry for entry in entries if entry["cidr"] not in wanted and (options.get("purge") or entry["cidr"] in forbidden))
     return additions, relabelled, removals
 
 

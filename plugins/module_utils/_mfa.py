@@ -229,7 +229,7 @@ def send_with_code(client: Client, call: Call, body: Values, code: CodeAt, done:
         except ApiError as error:
             if attempt > 1 and not refused and done():
                 return None  # the lost attempt took effect after it was looked for
-            if error.status not in REFUSALS_OF_A_CODE:
+            if error.status not in REFUSALS_OF_A_CODE or "password" in (error.code or "").lower():
                 raise
             if refused or not next_code(client, code, used):
                 error.message += " If it is the code that was refused, check the clock of the host that runs the module, and the secret or code given."

@@ -21,12 +21,34 @@ from ansible_collections.planasonix.admin.plugins.module_utils._client import Cl
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, NotApplied, RefusedPlan
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, merged, same, without
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, create_once, require_field, send
+from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
 
 CHANNELS_PATH = "/api/notifications/channels"
 RULES_PATH = "/api/notifications/rules"
 
 RULE_FIELDS = ("name", "event", "channel_ids", "filters", "enabled")
 """What the documented POST of a rule takes."""
+
+CHANNEL_OPTIONS: FieldTable = {
+    "name": {"type": "str"},
+    "channel_id": {"type": "str"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "type": {"type": "str"},
+    "config": {"type": "dict"},
+    "secret_config": {"type": "dict", "no_log": True},
+    "update_secrets": {"type": "str", "choices": ["on_create", "always"], "default": "on_create", "no_log": False},
+    "enabled": {"type": "bool"},
+    "replace": {"type": "bool", "default": False},
+    "test": {"type": "str", "choices": ["never", "on_change", "always"], "default": "never"},
+}
+
+RULE_OPTIONS: FieldTable = {
+    "name": {"type": "str", "required": True},
+    "event": {"type": "str"},
+    "channels": {"type": "list", "elements": "str"},
+    "filters": {"type": "dict"},
+    "enabled": {"type": "bool"},
+}
 
 MASK = re.compile(r"[*\u2022]{3}")
 """What the API shows in place of a secret: three or more asterisks or bullets in a row."""
@@ -83,8 +105,12 @@ def read_channel_list(client: Client) -> tuple[Values, ...]:
 
 
 def read_rules(client: Client) -> tuple[Values, ...]:
-    """Read ``GET /api/notifications/rules``."""
-    return tuple(client.get_list(RULES_PATH, "read the notification rules"))
+    """Read the rules, each with an id and a name."""
+    rules = client.get_list(RULES_PATH, "read the notification rules")
+    for rule in rules:
+        require_field(rule, "id", "a notification rule")
+        require_field(rule, "name", "a notification rule")
+    return tuple(rules)
 
 
 def find_channel(channels: t.Iterable[Values], options: Values) -> Values | None:
@@ -209,13 +235,14 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
     after = {**found, **changes}
     if config_changes:
         after["config"] = merged(config, config_changes)
+    outcome = shown_channel(after, options)
     before, after = managed(found, options), managed(after, options)
     texts = differences(before, after) + (["secrets sent again"] if sends_secrets else [])
     calls: tuple[Call, ...] = ()
     path = channel_path(found["id"])
     if changes or config_changes or sends_secrets:
         calls = (Call("PUT", path, body, f"update the {subject}"),)
-    return Plan(before, after, calls + test_calls(path, bool(calls), options, subject), {**found, **after}, describe(subject, texts))
+    return Plan(before, after, calls + test_calls(path, bool(calls), options, subject), outcome, describe(subject, texts))
 
 
 def differs(current: t.Any, desired: t.Any) -> bool:
@@ -226,11 +253,18 @@ def differs(current: t.Any, desired: t.Any) -> bool:
 
 
 def managed(channel: Values, options: Values) -> Values:
-    """What the module manages, without the keys of ``secret_config``: they are never shown, whatever the API answers."""
-    shown: Values = {name: channel[name] for name in ("type", "name", "enabled", "config") if name in channel}
-    if isinstance(shown.get("config"), dict):
-        shown["config"] = without(shown["config"], *options.get("secret_config", {}))
+    """What the task manages, for the diff. Of the config these are the keys that it names: any other could be a secret that the API does not hide."""
+    shown: Values = {name: channel[name] for name in ("type", "name", "enabled") if name in channel}
+    if options.get("config") and isinstance(channel.get("config"), dict):
+        shown["config"] = picked(without(channel["config"], *options.get("secret_config", {})), options["config"])
     return shown
+
+
+def picked(current: t.Any, named: t.Any) -> t.Any:
+    """The parts of a value that another names, at every level."""
+    if isinstance(current, dict) and isinstance(named, dict):
+        return {key: picked(value, named[key]) for key, value in current.items() if key in named}
+    return current
 
 
 def apply_channel(client: Client, plan: Plan, current: Channels, dummy_options: Values) -> Applied:
@@ -279,7 +313,14 @@ def missed_in_channels(current: Channels, plan: Plan, options: Values) -> list[s
 def show_channel(current: Channels, options: Values) -> Values:
     """The channel as it now is."""
     found = find_channel(current.channels, options)
-    return {} if found is None else {**found, **managed(found, options)}
+    return {} if found is None else shown_channel(found, options)
+
+
+def shown_channel(channel: Values, options: Values) -> Values:
+    """A channel without the keys of ``secret_config``: they are never shown, whatever the API answers."""
+    if not isinstance(channel.get("config"), dict):
+        return channel
+    return {**channel, "config": without(channel["config"], *options.get("secret_config", {}))}
 
 
 CHANNEL = Resource("channel", read_channels, plan_channel, show_channel, missed_in_channels, apply_channel, check_channel)
@@ -308,11 +349,7 @@ def check_rule(options: Values) -> None:
 
 def read_rules_and_channels(client: Client, dummy_options: Values) -> Rules:
     """Read ``GET /api/notifications/rules`` and ``GET /api/notifications/channels``."""
-    rules = read_rules(client)
-    for rule in rules:
-        require_field(rule, "id", "a notification rule")
-        require_field(rule, "name", "a notification rule")
-    return Rules(rules, read_channel_list(client))
+    return Rules(read_rules(client), read_channel_list(client))
 
 
 def find_rule(rules: t.Iterable[Values], name: str) -> Values | None:

@@ -86,6 +86,7 @@ class Resource:
     :param missed: What a plan wanted and the state that was read back does not show, as texts.
     :param apply: Sends the calls of the plan, given the state that it was made from.
     :param check: Refuses options that contradict each other, before anything is read.
+    :param reads_back: Whether the state is read again after a write, to see whether it took effect; where ``apply`` does that, or nothing can, it is not.
     """
 
     name: str | None
@@ -95,11 +96,17 @@ class Resource:
     missed: t.Callable[[t.Any, Plan, Values], list[str]]
     apply: t.Callable[[Client, Plan, t.Any, Values], Applied] = send_all
     check: t.Callable[[Values], None] = lambda dummy_options: None
+    reads_back: bool = True
 
 
 def show_state(current: Values, dummy_options: Values) -> Values:
     """Show what was read, as it is."""
     return current
+
+
+def nothing_missed(dummy_current: t.Any, dummy_plan: Plan, dummy_options: Values) -> list[str]:
+    """A ``missed`` of what cannot be read back, or was read back before."""
+    return []
 
 
 def missed_by_plan(plan: t.Callable[[t.Any, Values], Plan]) -> t.Callable[[t.Any, Plan, Values], list[str]]:

@@ -47,6 +47,7 @@ class Module:
 
     :param manages: The resource, or a function of client and options that returns the result of a module that only reads.
     :param options: Argument specification of the options beyond the connection.
+    :param secrets: The secrets in the arguments that no option alone makes out, to be censored like those of ``no_log``.
     :param library_errors: Libraries that it needs beside requests, each with the traceback of its failed import, or ``None``.
     :param rules: ``mutually_exclusive``, ``required_if`` and the like, as AnsibleModule takes them.
     :param returns_secret: Whether a task with these arguments, as the user wrote them, is to return a secret that nobody knew before. ``None``: none ever does.
@@ -56,6 +57,7 @@ class Module:
     options: dict[str, dict[str, t.Any]]
     rules: dict[str, t.Any] = field(default_factory=dict)
     returns_secret: t.Callable[[Values], bool] | None = None
+    secrets: t.Callable[[Mapping[str, t.Any]], set[str]] = lambda dummy_parameters: set()
     library_errors: Mapping[str, str | None] = field(default_factory=dict)
 
     def argument_spec(self) -> dict[str, dict[str, t.Any]]:
@@ -125,7 +127,7 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
     if check_mode:
         return {**result, **returned(resource, plan.outcome)}
     applied = resource.apply(client, plan, state, options)
-    if not plan.changed:
+    if not plan.changed or not resource.reads_back:
         return {**result, **returned(resource, plan.outcome), **applied.extras}
     with carrying(applied.extras):
         wanted = {**options, **applied.identity}
@@ -158,6 +160,7 @@ def run_as_module(module: Module) -> None:
     ansible_module = AnsibleModule(argument_spec=module.argument_spec(), supports_check_mode=True, **module.rules)
     for library, error in module.missing_libraries().items():
         ansible_module.fail_json(msg=missing_required_lib(library), exception=error)
+    ansible_module.no_log_values.update(module.secrets(ansible_module.params))
     result = run(module, ansible_module.params, ansible_module.check_mode)
     # Not inside an except block: there fail_json would add a traceback at -vvv.
     if result.get("failed"):
@@ -182,4 +185,4 @@ def run_in_worker(module: Module, name: str, arguments: dict[str, t.Any], check_
     if invocation:
         result["invocation"] = {"module_args": validation.validated_parameters}
     flags = {key: value for key, value in result.items() if value is None or isinstance(value, bool)}
-    return {**remove_values(result, validation._no_log_values), **flags}
+    return {**remove_values(result, validation._no_log_values | module.secrets(validation.validated_parameters)), **flags}

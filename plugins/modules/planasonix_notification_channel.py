@@ -118,7 +118,7 @@ msg:
   type: str
   sample: "notification channel 'Incident webhook': enabled true -> false"
 diff:
-  description: The channel without its id and without the keys of O(secret_config), before and after.
+  description: The channel without its id, before and after. Of its configuration these are the keys that O(config) names.
   returned: success
   type: dict
   sample:
@@ -138,23 +138,12 @@ delivery:
   sample: {"delivery_id": "ndl_01jq8test", "status": "queued"}
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._notifications import CHANNEL
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import CHANNEL, CHANNEL_OPTIONS
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(
     manages=CHANNEL,
-    options={
-        "name": {"type": "str"},
-        "channel_id": {"type": "str"},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "type": {"type": "str"},
-        "config": {"type": "dict"},
-        "secret_config": {"type": "dict", "no_log": True},
-        "update_secrets": {"type": "str", "choices": ["on_create", "always"], "default": "on_create", "no_log": False},
-        "enabled": {"type": "bool"},
-        "replace": {"type": "bool", "default": False},
-        "test": {"type": "str", "choices": ["never", "on_change", "always"], "default": "never"},
-    },
+    options=CHANNEL_OPTIONS,
     rules={"required_one_of": [("name", "channel_id")]},
 )
 

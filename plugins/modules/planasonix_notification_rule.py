@@ -102,18 +102,12 @@ rule:
     enabled: false
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._notifications import RULE
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import RULE, RULE_OPTIONS
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(
     manages=RULE,
-    options={
-        "name": {"type": "str", "required": True},
-        "event": {"type": "str"},
-        "channels": {"type": "list", "elements": "str"},
-        "filters": {"type": "dict"},
-        "enabled": {"type": "bool"},
-    },
+    options=RULE_OPTIONS,
 )
 
 

@@ -48,8 +48,8 @@ EXAMPLES = r"""
     idle_timeout_minutes: 30
     absolute_timeout_minutes: 720
   check_mode: true
-  register: timeout
-  failed_when: timeout is changed
+  register: sessions
+  failed_when: sessions is changed
 """
 
 RETURN = r"""

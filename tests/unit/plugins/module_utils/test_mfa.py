@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from unit.plugins.fake_api import BACKUP_CODES, TOTP_SECRET, FakeApi, Killed, perform, perform_both
@@ -244,6 +245,13 @@ def test_disabled_by_a_backup_code(enrolled):
 def test_a_refused_code_that_was_given_is_not_sent_again(enrolled):
     result = perform(enrolled, MODULE, state="disabled", password=PASSWORD, code="000000")
     assert (result["status"], enrolled.writes, enrolled.pauses) == (422, [DISABLE], [])
+
+
+def test_a_wrong_password_is_not_sent_again(enrolled):
+    enrolled.fail(DISABLE, "422 before")
+    with mock.patch("unit.plugins.fake_api.error", lambda status, code: (status, {"code": "invalid_password", "message": "no"})):
+        result = perform(enrolled, MODULE, state="disabled", password="wrong", totp_secret=TOTP_SECRET)
+    assert (result["code"], enrolled.writes, enrolled.pauses) == ("invalid_password", [DISABLE], [])
 
 
 def test_disabling_near_the_end_of_the_half_minute(enrolled):

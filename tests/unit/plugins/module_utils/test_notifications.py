@@ -339,3 +339,20 @@ def test_a_created_channel_is_found_where_the_answer_lacks_its_id():
     result = perform(api, MODULE, name="Alerts", type="email", enabled=False)
     assert not result.get("failed"), result["msg"]
     assert [(channel["name"], channel["enabled"]) for channel in api.channels] == [("Alerts", False)]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        pytest.param({"enabled": False}, None, id="update"),
+        pytest.param({"config": {"a": 2, "deep": {"x": 2}}}, {"a": 1, "deep": {"x": 1}}, id="config"),
+        pytest.param({"state": "absent"}, None, id="absent"),
+        pytest.param({"type": "email", "replace": True, "config": {"b": 1}}, {}, id="replaced"),
+    ],
+)
+def test_the_diff_tells_no_key_of_the_config_that_the_task_does_not_name(options, told):
+    """It could be a secret that the API does not hide."""
+    api = organization({"config": {"a": 1, "deep": {"x": 1, "token": "5ecret"}, "url": "5ecret"}})
+    result = perform_both(api, MODULE, name="Alerts", **options)
+    assert "5ecret" not in str(result["diff"])
+    assert result["diff"]["before"].get("config") == told

@@ -57,6 +57,7 @@ notes:
   - Where the connection is local and neither C(become), C(environment) nor C(async) is used, the task runs inside the Ansible worker without starting
     another Python, which makes it about as cheap as M(ansible.builtin.debug). Anywhere else it runs as an ordinary module on the target host, for example on a
     bastion in an allowlisted network by C(delegate_to).
+  - A failure has, beside C(msg), the C(status), C(code), C(request_id), C(method) and C(path) of the request where the API answered.
   - Proxy environment variables are honoured. A C(.netrc) file is never read.
   - Needs Python 3.10 or later where it runs.
 """

@@ -16,7 +16,16 @@ from urllib.parse import quote
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, same
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, missed_by_plan, nothing_missed, require_field, send, send_all, show_state
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    Applied,
+    Resource,
+    missed_by_plan,
+    nothing_missed,
+    require_field,
+    send,
+    send_all,
+    show_state,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable, singleton
 
 PROFILE_PATH = "/api/user/profile"

@@ -244,10 +244,11 @@ class Client:
             seen.add(str(cursor))
             query = {"limit": PAGE_SIZE, "cursor": cursor}
 
-    def send(self, method: str, path: str, body: t.Any = None, *, action: str, repeatable: bool = False) -> t.Any:
+    def send(self, method: str, path: str, body: t.Any = None, *, action: str, repeatable: bool = False, changes: bool = True) -> t.Any:
         """Send one write.
 
         :param body: JSON body, or ``None`` for none.
+        :param changes: Whether it changes the organization.
         :param repeatable: Whether a POST sets a state, so that sending it twice does no harm.
         :returns: ``data`` of the answer, or ``None`` where there is none.
         :raises AnswerLost: if it is not known whether the write took effect and repeating it could do it twice.
@@ -256,7 +257,7 @@ class Client:
         if self.read_only:
             raise RuntimeError(f"{method} {path} in check mode")
         answer = self._request(method, path, action, body=body, repeatable=repeatable)
-        self.wrote = True
+        self.wrote = self.wrote or changes
         return answer.get("data") if isinstance(answer, dict) else None
 
     def pause(self, attempt: int, asked: float | None = None) -> bool:
@@ -357,9 +358,12 @@ class Client:
                 **details,
             )
         reason = f"{code}: {squeeze(message)}" if code else squeeze(message)
-        hint = HINTS.get(status) or ("try again later" if status in GATEWAY_FAILURES else None)
+        lost = status in GATEWAY_FAILURES and not repeatable
+        hint = HINTS.get(status) or ("try again later" if status in GATEWAY_FAILURES and not lost else None)
+        if status == 401 and re.search("password|code|otp|mfa", code or "", re.IGNORECASE):
+            hint = None  # it is not the key
         text = f"Could not {action}: {method} {path} answered {status} ({reason}){f'; {hint}' if hint else ''}."
-        return (AnswerLost if status in GATEWAY_FAILURES and not repeatable else ApiError)(text, **details)
+        return (AnswerLost if lost else ApiError)(text, **details)
 
     @staticmethod
     def _decode(response: requests.Response, method: str, path: str, action: str) -> t.Any:

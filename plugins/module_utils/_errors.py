@@ -92,3 +92,16 @@ def carrying(extras: dict[str, t.Any]) -> Iterator[None]:
         unexpected = Unexpected(error)
         unexpected.details = dict(extras)
         raise unexpected from None
+
+
+@contextlib.contextmanager
+def hiding(secret: str) -> Iterator[None]:
+    """Keep a secret that was just made out of the message of whatever fails inside: the API could quote it, and Ansible censors only what it was given.
+
+    :raises PlanasonixError: as it came, but for the secret.
+    """
+    try:
+        yield
+    except PlanasonixError as error:
+        error.message = error.message.replace(secret, "********")
+        raise

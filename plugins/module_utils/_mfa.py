@@ -12,13 +12,14 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import json
+import re
 import traceback
 import typing as t
 from dataclasses import dataclass, replace
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, NotStored, RefusedPlan, carrying
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, NotStored, RefusedPlan, carrying, hiding
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, without
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, require_field, send
 
@@ -36,8 +37,9 @@ DISABLE_PATH = "/api/user/mfa/disable"
 STEP = 30
 """Seconds for which a TOTP code is the current one (RFC 6238)."""
 
-# What an API may answer to a code that is no longer, or not yet, the current one.
-REFUSALS_OF_A_CODE = frozenset({400, 401, 403, 422})
+# What an API may answer to a code that is no longer, or not yet, the current one; other refusals must name the code to be taken for one of it.
+REFUSALS_OF_A_CODE = frozenset({400, 422})
+REFUSALS_IN_DOUBT = frozenset({401, 403})
 
 CodeAt = t.Callable[[float], str]
 """Gives the code of a Unix time."""
@@ -95,9 +97,20 @@ def read_mfa(client: Client, options: Values) -> Mfa:
     return Mfa(without(client.get(MFA_PATH, "read the MFA status"), "updated_at"), _secret_file.obstacle(path) if path else None)
 
 
-def is_enabled(client: Client) -> bool:
-    """Read whether MFA is on now."""
-    return bool(require_field(read_mfa(client, {}).status, "enabled", "the MFA status"))
+def has(status: Values, method: str) -> bool:
+    """Whether MFA is on by a method."""
+    enabled, methods = (require_field(status, name, "the MFA status") for name in ("enabled", "methods"))
+    return bool(enabled) and method in (methods or [])
+
+
+def is_enrolled(client: Client, method: str) -> bool:
+    """Read whether MFA is on by a method now."""
+    return has(read_mfa(client, {}).status, method)
+
+
+def is_disabled(client: Client) -> bool:
+    """Read whether MFA is off now."""
+    return not require_field(read_mfa(client, {}).status, "enabled", "the MFA status")
 
 
 def plan_mfa(current: Mfa, options: Values) -> Plan:
@@ -110,13 +123,13 @@ def plan_mfa(current: Mfa, options: Values) -> Plan:
     before["methods"] = before["methods"] or []
     method = options["method"]
     after = {"enabled": True, "methods": sorted({*before["methods"], method})} if options["state"] == "enabled" else {"enabled": False, "methods": []}
-    if before["enabled"] == after["enabled"] and (not after["enabled"] or method in before["methods"]):
+    if has(current.status, method) if options["state"] == "enabled" else not before["enabled"]:
         return Plan(before, before, outcome=current.status)
     if options["state"] == "enabled":
         if current.obstacle:
             raise RefusedPlan(f"MFA is not enabled, since its secret could not be stored: {current.obstacle}; correct secret_file.")
         calls: tuple[Call, ...] = (
-            Call("POST", ENABLE_PATH, {"method": method}, "start the MFA enrollment"),
+            Call("POST", ENABLE_PATH, {"method": method}, "start the MFA enrollment", changes=False),  # without effect before it is verified
             Call("POST", VERIFY_PATH, None, "verify the MFA enrollment"),
         )
     else:
@@ -139,7 +152,7 @@ def apply_mfa(client: Client, plan: Plan, dummy_current: Mfa, options: Values) -
         start, verify = plan.calls
         return Applied(enroll(client, start, verify, options.get("secret_file")))
     code = code_of(options["totp_secret"], "totp_secret") if "totp_secret" in options else lambda dummy_now: str(options["code"])
-    send_with_code(client, plan.calls[0], {"password": options["password"]}, code, lambda: not is_enabled(client))
+    send_with_code(client, plan.calls[0], {"password": options["password"]}, code, lambda: is_disabled(client))
     return Applied()
 
 
@@ -155,8 +168,8 @@ def enroll(client: Client, start: Call, verify: Call, path: str | None) -> Value
     code = code_of(secret["secret"], f"Could not {start.action}: the secret in the API's answer")
     if path:
         store(path, secret, "so MFA was not enabled; correct secret_file")
-    with carrying({} if path else secret):
-        answer = send_with_code(client, verify, {"enrollment_id": enrollment["enrollment_id"]}, code, lambda: is_enabled(client))
+    with carrying({} if path else secret), hiding(secret["secret"]):
+        answer = send_with_code(client, verify, {"enrollment_id": enrollment["enrollment_id"]}, code, lambda: is_enrolled(client, start.body["method"]))
     codes = (answer or {}).get("backup_codes")
     if not isinstance(codes, list):
         return {
@@ -185,7 +198,7 @@ def start_enrollment(client: Client, call: Call) -> Values:
             break
         except AnswerLost:
             again = client.pause(attempt)
-            if is_enabled(client) or not again:
+            if is_enrolled(client, call.body["method"]) or not again:
                 raise
     fields = ("secret", "otpauth_uri", "enrollment_id")
     if not isinstance(enrollment, dict) or not all(isinstance(enrollment.get(name), str) and enrollment[name] for name in fields):
@@ -213,28 +226,37 @@ def send_with_code(client: Client, call: Call, body: Values, code: CodeAt, done:
     :raises ApiError: if the API refuses it.
     """
     attempt = 0
-    refused = False
+    lost = refused = False
     while True:
         attempt += 1
         used = code(client.clock())
         try:
-            answer = send(client, replace(call, body={**body, "code": used}))
+            with hiding(used):
+                answer = send(client, replace(call, body={**body, "code": used}))
             return answer if isinstance(answer, dict) else None
         except AnswerLost:
+            lost = True
             again = client.pause(attempt)
             if done():
                 return None
             if not again:
                 raise
         except ApiError as error:
-            if attempt > 1 and not refused and done():
+            if lost and done():
                 return None  # the lost attempt took effect after it was looked for
-            if error.status not in REFUSALS_OF_A_CODE or "password" in (error.code or "").lower():
+            if not refuses_the_code(error):
                 raise
             if refused or not next_code(client, code, used):
                 error.message += " If it is the code that was refused, check the clock of the host that runs the module, and the secret or code given."
                 raise
             refused = True
+
+
+def refuses_the_code(error: ApiError) -> bool:
+    """Whether a refusal may be one of the code, and not of the password, the key or something else."""
+    names_code = re.search(r"code|otp|mfa", error.code or "", re.IGNORECASE) is not None
+    names_password = re.search("password", error.code or "", re.IGNORECASE) is not None
+    return not names_password and (error.status in REFUSALS_OF_A_CODE or (error.status in REFUSALS_IN_DOUBT and names_code))
 
 
 def next_code(client: Client, code: CodeAt, used: str) -> bool:
@@ -245,10 +267,10 @@ def next_code(client: Client, code: CodeAt, used: str) -> bool:
     return code(client.clock()) != used
 
 
-def missed_in_mfa(current: Mfa, plan: Plan, dummy_options: Values) -> list[str]:
+def missed_in_mfa(current: Mfa, plan: Plan, options: Values) -> list[str]:
     """What a plan wanted and the API did not do."""
-    enabled = require_field(current.status, "enabled", "the MFA status")
-    return [] if enabled == plan.after["enabled"] else differences({"enabled": enabled}, {"enabled": plan.after["enabled"]})
+    done = has(current.status, options["method"]) if options["state"] == "enabled" else not require_field(current.status, "enabled", "the MFA status")
+    return [] if done else differences(plan.before, plan.after)
 
 
 def show_mfa(current: Mfa, dummy_options: Values) -> Values:

@@ -110,6 +110,7 @@ def read_rules(client: Client) -> tuple[Values, ...]:
     for rule in rules:
         require_field(rule, "id", "a notification rule")
         require_field(rule, "name", "a notification rule")
+        rule.update({name: empty for name, empty in (("channel_ids", []), ("filters", {})) if name in rule and rule[name] is None})
     return tuple(rules)
 
 
@@ -399,7 +400,7 @@ def plan_rule(current: Rules, options: Values) -> Plan:
     subject = f"notification rule {options['name']!r}"
     desired: Values = {name: options[name] for name in ("name", "event", "filters", "enabled") if name in options}
     if "channels" in options:
-        kept = require_field(found, "channel_ids", subject) or [] if found else []
+        kept = require_field(found, "channel_ids", subject) if found else []
         desired["channel_ids"] = channel_ids_of(current.channels, options["channels"], kept)
     if found is None:
         missing = [name for name in ("event", "channels") if name not in options]
@@ -411,7 +412,7 @@ def plan_rule(current: Rules, options: Values) -> Plan:
     if not changes:
         shown = managed_rule(found, current.channels)
         return Plan(shown, shown, outcome=with_channel_names(found, current.channels))
-    body = {name: found[name] for name in RULE_FIELDS if found.get(name) is not None} | changes
+    body = {name: require_field(found, name, subject) for name in RULE_FIELDS} | changes
     # The API may give the rule that it replaces another id.
     outcome = without(found, "id", "created_at") | changes
     texts = differences(managed_rule(found, current.channels), managed_rule(outcome, current.channels))
@@ -430,21 +431,23 @@ def managed_rule(rule: Values, channels: t.Iterable[Values]) -> Values:
     return {name: shown[name] for name in ("name", "event", "channels", "filters", "enabled") if name in shown}
 
 
-def apply_rule(client: Client, plan: Plan, current: Rules, dummy_options: Values) -> Applied:
+def apply_rule(client: Client, plan: Plan, dummy_current: Rules, dummy_options: Values) -> Applied:
     """Send the plan; where the answer is lost, the list tells whether the rule is as asked for."""
-    known = {rule["id"] for rule in current.rules}
     for call in plan.calls:
 
         def find(body: Values = call.body) -> list[Values]:
-            rules = [rule for rule in read_rules(client) if rule.get("name") == body["name"]]
-            new = [rule for rule in rules if rule["id"] not in known]
-            return new or [rule for rule in rules if all(name in rule and same(rule[name], value) for name, value in body.items())]
+            return [rule for rule in read_rules(client) if not unlike(rule, body)]
 
         create_once(client, call, find, deletable=False)
     return Applied()
 
 
-def missed_in_rules(current: Rules, dummy_plan: Plan, options: Values) -> list[str]:
+def unlike(rule: Values, body: Values) -> list[str]:
+    """What a rule does not have of a body."""
+    return differences({name: rule[name] for name in body if name in rule}, body)
+
+
+def missed_in_rules(current: Rules, plan: Plan, options: Values) -> list[str]:
     """What a plan wanted and the API did not do.
 
     :raises NotApplied: if the API left the old rule beside the new one.
@@ -457,8 +460,8 @@ def missed_in_rules(current: Rules, dummy_plan: Plan, options: Values) -> list[s
         )
     if not found:
         return [f"{options['name']!r} is not listed"]
-    left = plan_rule(current, options)
-    return differences(left.before, left.after)
+    rule = t.cast(Values, find_rule(current.rules, options["name"]))
+    return unlike(rule, plan.calls[0].body)
 
 
 def show_rule(current: Rules, options: Values) -> Values:

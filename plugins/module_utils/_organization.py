@@ -12,7 +12,7 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, merged, same, without
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource, missed_by_plan, require_field, show_state
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable, check_minimum, singleton
@@ -73,9 +73,13 @@ def check_idle(timeout: Values) -> None:
     """Refuse an idle timeout that never comes into effect.
 
     :raises InvalidOption: if it exceeds the absolute one, of which one may be what the organization has.
+    :raises ApiError: if what the organization has is no number.
     """
-    idle = require_field(timeout, "idle_timeout_minutes", "the session timeout")
-    absolute = require_field(timeout, "absolute_timeout_minutes", "the session timeout")
+    idle, absolute = (require_field(timeout, name, "the session timeout") for name in ("idle_timeout_minutes", "absolute_timeout_minutes"))
+    if idle is None or absolute is None:
+        return  # without a limit
+    if not (isinstance(idle, int) and isinstance(absolute, int)):
+        raise ApiError(f"The API's answer for the session timeout has no whole numbers of minutes: idle {idle!r}, absolute {absolute!r}.")
     if idle > absolute:
         raise InvalidOption(
             f"idle_timeout_minutes would be {idle} and absolute_timeout_minutes {absolute}, and idle may not exceed absolute; give both, or other numbers."

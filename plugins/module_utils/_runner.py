@@ -47,10 +47,10 @@ class Module:
 
     :param manages: The resource, or a function of client and options that returns the result of a module that only reads.
     :param options: Argument specification of the options beyond the connection.
-    :param secrets: The secrets in the arguments that no option alone makes out, to be censored like those of ``no_log``.
-    :param library_errors: Libraries that it needs beside requests, each with the traceback of its failed import, or ``None``.
     :param rules: ``mutually_exclusive``, ``required_if`` and the like, as AnsibleModule takes them.
     :param returns_secret: Whether a task with these arguments, as the user wrote them, is to return a secret that nobody knew before. ``None``: none ever does.
+    :param secrets: The secrets in the arguments that no option alone makes out, to be censored like those of ``no_log``.
+    :param library_errors: Libraries that it needs beside requests, each with the traceback of its failed import, or ``None``.
     """
 
     manages: Resource | t.Callable[[Client, Values], Values]

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, same, without
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource, missed_by_plan, require_field, show_state
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource, require_field, show_state
 
 FieldTable = dict[str, dict[str, t.Any]]
 """Name of a field to its argument specification: an option and the field of the API have the same name."""
@@ -51,10 +51,16 @@ def singleton(
         outcome = {**current, **after}
         check_result(outcome)
         # The documented PUT takes all fields; one that the API does not tell, and that is not given, cannot be sent.
-        body = {field: outcome[field] for field in fields if field in desired or outcome.get(field) is not None}
+        body = {field: outcome[field] for field in fields if field in outcome}
         return Plan(before, after, (Call("PUT", path, body, f"update {title}"),), outcome, describe(name, changes))
 
-    return Resource(name, read, plan, show_state, missed_by_plan(plan), check=check)
+    return Resource(name, read, plan, show_state, missed_in_body, check=check)
+
+
+def missed_in_body(current: Values, plan: Plan, dummy_options: Values) -> list[str]:
+    """What the PUT of a plan held and the API does not tell, fields that were sent to keep them included."""
+    body = plan.calls[0].body
+    return differences({name: current[name] for name in body if name in current}, body)
 
 
 def check_minimum(options: Values, minimum: int, unit: str, *names: str) -> None:

@@ -11,7 +11,7 @@ short_description: Manage the log retention of a Planasonix organization
 version_added: 0.1.0
 description:
   - Sets for how many days the logs of an organization are kept. What is older is deleted for good, so a shorter retention cannot be taken back.
-  - An option that is left out is left alone. The API takes the object whole, so the module sends it merged.
+  - An option that is left out is left alone. The module sends the object whole, merged with what it is.
   - After a change the object is read back, and the task fails if the API did not apply a field.
 author:
   - Planasonix collection contributors (@planasonix)

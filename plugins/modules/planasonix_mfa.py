@@ -37,23 +37,25 @@ options:
   totp_secret:
     description:
       - With O(state=disabled), the TOTP secret in Base32, from which the current code is computed.
-      - If the code is refused, since its half minute ended on the way, the next one is tried once.
+      - If the code is refused, its half minute may have ended on the way. The next one is then tried once, after up to 30 seconds, which count for
+        O(retry_budget). The same holds for enrollment.
     type: str
   password:
     description: With O(state=disabled), the user's password.
     type: str
   code:
-    description: With O(state=disabled), a current code or a backup code instead of O(totp_secret). Quote it, or YAML takes the zero at its beginning away.
+    description: With O(state=disabled), a current code or a backup code instead of O(totp_secret). Quote it, or YAML may read it as another number.
     type: str
   secret_file:
     description:
       - Absolute path, on the host that runs the module, of a file that gets the secret, its C(otpauth) URI and the backup codes, as a JSON object with the keys
         C(secret), C(otpauth_uri) and C(backup_codes). It is written with mode 0600. They are not returned then.
-      - It is written on enrollment alone, and replaces a file of an earlier one. In check mode it is checked that it could be written.
+      - It is written on enrollment alone, and replaces a file of an earlier one. In check mode it is checked that it could be written. Give each user a file of
+        its own.
       - Without it, they are returned. What is displayed and logged of such a result is censored, while C(register) keeps it.
     type: path
 requirements:
-  - pyotp >= 2.9
+  - pyotp >= 2.9, but not 2.12.0, which refuses secrets as short as those of the API
 notes:
   - The clock of the host that runs the module must be right, to within half a minute.
 seealso:
@@ -73,6 +75,17 @@ EXAMPLES = r"""
     api_key: "{{ planasonix_api_key }}"
     state: enabled
   register: mfa
+
+- name: Hand it on; this task would display it
+  ansible.builtin.uri:
+    url: https://vault.example.com/v1/secret/planasonix
+    method: POST
+    body_format: json
+    body:
+      totp_secret: "{{ mfa.secret }}"
+      backup_codes: "{{ mfa.backup_codes }}"
+  no_log: true
+  when: mfa is changed
 
 - name: Disable MFA
   planasonix.admin.planasonix_mfa:

@@ -28,6 +28,30 @@ def begin(simulator: Simulator, make: str) -> None:
         simulator.options(page_size=1, mask_config="mask", error_format="flat", rule_replacement="change_id", shared_key_prefix=True)
 
 
+def run_playbook(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run ``ansible-playbook`` in a folder, with nothing of the settings of whoever runs the tests."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PLANASONIX_")) or name == "ANSIBLE_COLLECTIONS_PATH"}
+    settings = {
+        "ANSIBLE_ACTION_PLUGINS": str(HERE / "action_plugins"),
+        "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+        "ANSIBLE_NOCOLOR": "true",
+        "ANSIBLE_INJECT_INVOCATION": "true",
+        "LC_ALL": "C.UTF-8",
+    }
+    return subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), *arguments],
+        env={**inherited, **settings, **(environment or {})},
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
 @dataclass
 class Outcome:
     """What a playbook run left."""
@@ -86,30 +110,6 @@ class Ansible:
         }
         playbook = self.folder / "playbook.yml"
         playbook.write_text(json.dumps([play]), encoding="utf-8")
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PLANASONIX_")) or name == "ANSIBLE_COLLECTIONS_PATH"
-        }
-        environment = {
-            **inherited,
-            "ANSIBLE_ACTION_PLUGINS": str(HERE / "action_plugins"),
-            "ANSIBLE_HOME": str(self.folder / "home"),
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-            "ANSIBLE_NOCOLOR": "true",
-            "ANSIBLE_INJECT_INVOCATION": "true",
-            "LC_ALL": "C.UTF-8",
-            **self.extra_environment,
-        }
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), str(playbook), *arguments]
-        done = subprocess.run(
-            command,
-            env=environment,
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        done = run_playbook(self.folder, str(playbook), *arguments, environment=self.extra_environment)
         results = dict(json.loads(line) for line in self.record.read_text(encoding="utf-8").splitlines()) if self.record.exists() else {}
         return Outcome(results, done.stdout, done.returncode)

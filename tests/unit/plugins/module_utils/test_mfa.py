@@ -160,9 +160,10 @@ def test_a_start_that_nobody_answers_is_a_failure(api):
     assert posts(api) == ["enable", "enable"]
 
 
+@pytest.mark.parametrize("value", [None, "", 5], ids=["null", "empty", "number"])
 @pytest.mark.parametrize("missing", ["secret", "otpauth_uri", "enrollment_id"])
-def test_a_start_that_lacks_a_field_is_an_error(api, missing):
-    api.fail(ENABLE, lambda data: {name: value for name, value in data.items() if name != missing})
+def test_a_start_that_lacks_a_field_is_an_error(api, missing, value):
+    api.fail(ENABLE, lambda data: {**data, missing: value})
     result = perform(api, MODULE, state="enabled")
     assert "lacks the documented secret, otpauth_uri, enrollment_id" in result["msg"]
     assert TOTP_SECRET not in str(result)
@@ -254,6 +255,67 @@ def test_a_wrong_password_is_not_sent_again(enrolled):
     assert (result["code"], enrolled.writes, enrolled.pauses) == ("invalid_password", [DISABLE], [])
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "sent"),
+    [
+        (401, "unauthorized", 1),
+        (401, "invalid_totp", 2),
+        (403, "forbidden", 1),
+        (403, "mfa_code_invalid", 2),
+        (400, "bad_request", 2),
+        (409, "invalid_code", 1),
+    ],
+)
+def test_which_refusals_may_be_one_of_the_code(enrolled, status, code, sent):
+    enrolled.fail(DISABLE, f"{status} before", times=9)
+    with mock.patch("unit.plugins.fake_api.error", lambda number, dummy_code: (number, {"code": code, "message": "no"})):
+        result = perform(enrolled, MODULE, state="disabled", password=PASSWORD, totp_secret=TOTP_SECRET)
+    assert (result["status"], enrolled.writes) == (status, [DISABLE] * sent)
+    assert ("check api_key" in result["msg"]) is (code == "unauthorized")
+
+
+def test_a_refused_verification_neither_changes_nor_tells_anything(api, tmp_path):
+    api.fail(VERIFY, "422 before", times=9)
+    result = perform(api, MODULE, state="enabled", secret_file=str(tmp_path / "mfa.json"))
+    assert (result["failed"], result["changed"]) == (True, False)
+    assert not {"secret", "otpauth_uri", "backup_codes"} & result.keys()
+
+
+def test_a_refusal_that_quotes_secret_and_code_is_censored(api, tmp_path):
+    code = api.codes()[0]
+    api.fail(VERIFY, "422 before", times=9)
+    with mock.patch("unit.plugins.fake_api.error", lambda status, dummy_code: (status, {"code": "no", "message": f"{code} does not fit {TOTP_SECRET}"})):
+        result = perform(api, MODULE, state="enabled", secret_file=str(tmp_path / "mfa.json"), retry_budget=0)
+    assert "******** does not fit ********" in result["msg"]
+
+
+def test_refused_then_lost_then_done(enrolled):
+    """The second attempt takes effect although its answer is lost, and the third is refused since MFA is off by then."""
+    enrolled.now += 28.5
+    enrolled.latency = 1
+    enrolled.fail(DISABLE, "lost after", skip=1)
+    assert perform(enrolled, MODULE, state="disabled", password=PASSWORD, totp_secret=TOTP_SECRET)["mfa"] == OFF
+    assert enrolled.writes == [DISABLE] * 2
+
+
+@pytest.mark.parametrize("path", [ENABLE, VERIFY])
+def test_another_method_that_is_on_does_not_pass_for_this_one(api, path):
+    api.objects["user/mfa"] = {"enabled": True, "methods": ["webauthn"]}
+    answer = api.answer
+    api.answer = lambda method, parts, body: (  # type: ignore[method-assign]
+        (200, {"method": "totp", **api._enrollment()}) if parts[-1] == "enable" else answer(method, parts, body)
+    )
+    api.fail(path, "lost before", times=99)
+    result = perform(api, MODULE, state="enabled", retries=1)
+    assert (result["failed"], result.get("warnings")) == (True, None)
+    assert api.writes.count(path) == 2
+
+
+def test_methods_that_are_null_are_none(api):
+    api.objects["user/mfa"] = {"enabled": False, "methods": None}
+    assert perform(api, MODULE, state="enabled")["mfa"]["methods"] == ["totp"]
+
+
 def test_disabling_near_the_end_of_the_half_minute(enrolled):
     enrolled.now += 28.5
     enrolled.latency = 1
@@ -318,7 +380,7 @@ def test_a_verification_without_effect(api):
         (200, {"enabled": True, "backup_codes": BACKUP_CODES}) if path[-1] == "verify" else answer(method, path, body)
     )
     result = perform(api, MODULE, state="enabled")
-    assert "shows no effect (enabled false -> true)" in result["msg"]
+    assert 'shows no effect (enabled false -> true, methods [] -> ["totp"])' in result["msg"]
     assert result["secret"] == TOTP_SECRET
 
 

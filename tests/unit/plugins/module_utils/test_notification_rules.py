@@ -183,6 +183,35 @@ def test_a_lost_answer_is_settled_by_reading(api, replacement, kind, posts, opti
     assert [rule["enabled"] for rule in api.rules if rule["name"] == options["name"]] == [options["enabled"]]
 
 
+def test_a_rule_is_never_deleted(api):
+    """The API documents no such call, also where a lost attempt left a double."""
+    api.rule_replacement = "leave_old"
+    api.fail(POST, "lost before")
+    result = perform(api, MODULE, name="Failures", enabled=False)
+    assert "beside the new one" in result["msg"]
+    assert set(api.writes) == {POST}
+
+
+@pytest.mark.parametrize("field", ["event", "channel_ids", "filters", "enabled"])
+def test_a_field_that_the_api_does_not_tell_would_be_reset(api, field):
+    del api.rules[0][field]
+    given = {"enabled": False} if field != "enabled" else {"event": "dlq"}
+    result = perform(api, MODULE, name="Failures", **given)
+    assert f"lacks the field {field!r}" in result["msg"]
+    assert api.writes == []
+
+
+def test_a_field_that_was_sent_to_keep_it_and_was_not_kept_is_an_error(api):
+    answer = api.answer
+    api.answer = lambda method, path, body: answer(method, path, {**body, "filters": {}} if method == "POST" else body)  # type: ignore[method-assign]
+    assert "shows no effect (filters.pipeline_ids (unset)" in perform(api, MODULE, name="Failures", enabled=False)["msg"]
+
+
+def test_lists_that_are_null_are_empty(api):
+    api.rules[0] |= {"channel_ids": None, "filters": None}
+    assert not perform_both(api, MODULE, name="Failures", channels=[], filters={})["changed"]
+
+
 def test_a_server_that_never_answers(api):
     api.fail(POST, "lost before", times=99)
     result = perform(api, MODULE, name="Failures", enabled=False, retries=2)

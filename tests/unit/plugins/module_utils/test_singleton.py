@@ -132,6 +132,33 @@ def test_a_field_that_the_api_does_not_tell_is_not_sent_where_it_is_not_asked_fo
     assert api.bodies == [{"run_logs_days": 1, "diagnostic_artifacts_days": 7}]
 
 
+def test_a_field_that_is_null_is_sent_as_it_is(api):
+    """Left out, a server that replaces the object would fall back to a default."""
+    api.objects["settings/log-retention"]["audit_logs_days"] = None
+    assert perform_both(api, RETENTION, run_logs_days=1)["changed"]
+    assert api.bodies == [{"run_logs_days": 1, "audit_logs_days": None, "diagnostic_artifacts_days": 7}]
+
+
+def test_a_field_that_was_sent_to_keep_it_and_was_not_kept_is_an_error(api):
+    answer = api.answer
+
+    def reset(method, path, body):
+        return answer(method, path, {**body, "extend_on_activity": False} if method == "PUT" else body)
+
+    api.answer = reset  # type: ignore[method-assign]
+    assert "shows no effect (extend_on_activity false -> true)" in perform(api, TIMEOUT, idle_timeout_minutes=30)["msg"]
+
+
+@pytest.mark.parametrize(
+    ("absolute", "idle", "complaint"), [(None, 30, None), ("1440", 30, "no whole numbers of minutes: idle 30, absolute '1440'")], ids=["no-limit", "text"]
+)
+def test_an_absolute_timeout_that_is_no_number(api, absolute, idle, complaint):
+    api.objects["session-timeout"]["absolute_timeout_minutes"] = absolute
+    result = perform(api, TIMEOUT, idle_timeout_minutes=idle)
+    assert (complaint is None) is not result.get("failed", False)
+    assert complaint is None or complaint in result["msg"]
+
+
 def test_idle_cannot_be_set_where_the_api_does_not_tell_absolute(api):
     del api.objects["session-timeout"]["absolute_timeout_minutes"]
     result = perform(api, TIMEOUT, idle_timeout_minutes=30)

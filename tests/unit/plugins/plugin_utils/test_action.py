@@ -16,7 +16,7 @@ import pytest
 from ansible import constants as C
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
-from ansible_collections.planasonix.admin.plugins.modules import planasonix_api_key
+from ansible_collections.planasonix.admin.plugins.modules import planasonix_api_key, planasonix_mfa
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_settings import MODULE
 from ansible_collections.planasonix.admin.plugins.plugin_utils import _action
 from ansible_collections.planasonix.admin.plugins.plugin_utils._action import PlanasonixAction, plain, wants_invocation
@@ -33,6 +33,10 @@ class SettingsAction(PlanasonixAction):
 
 class ApiKeyAction(PlanasonixAction):
     MODULE = planasonix_api_key.MODULE
+
+
+class MfaAction(PlanasonixAction):
+    MODULE = planasonix_mfa.MODULE
 
 
 class Number(int):
@@ -162,6 +166,26 @@ def test_a_secret_that_async_would_display_is_not_made(runs, arguments, no_log, 
     assert len(runs.module) == (0 if refused else 1)
     if refused:
         assert "give secret_file alone, or set no_log: true" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "refused"),
+    [({"state": "enabled"}, True), ({"state": "enabled", "secret_file": "/f"}, False), ({"state": "disabled"}, False)],
+    ids=["returned", "file", "disabled"],
+)
+def test_async_and_the_secret_of_mfa(runs, arguments, refused):
+    result = make_action({"args": arguments, "async_val": 10}, kind=MfaAction).run(task_vars={})
+    assert bool(result.get("failed")) is refused
+
+
+@pytest.mark.parametrize(("kind", "hidden"), [(SettingsAction, False), (ApiKeyAction, True), (MfaAction, True)], ids=["settings", "key", "mfa"])
+def test_a_connection_does_not_print_what_a_module_that_makes_secrets_answers(runs, monkeypatch, kind, hidden):
+    seen = []
+    action = make_action({"args": {"name": "k"}}, {"transport": "ssh"}, kind)
+    monkeypatch.setattr(PlanasonixAction, "_execute_module", lambda self, **arguments: seen.append(self._connection._play_context.no_log) or {})
+    action.run(task_vars={})
+    assert seen == [hidden]
+    assert action._connection._play_context.no_log is False
 
 
 CONTROLLER = {"PLANASONIX_API_URL": "https://controller.example.com", "PLANASONIX_API_KEY": "controller"}

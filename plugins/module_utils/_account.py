@@ -51,8 +51,16 @@ def check_preferences(options: Values) -> None:
 def read_preferences(client: Client, options: Values) -> Values:
     """Read ``GET /api/user-preferences``; what was just written is read by ``GET /api/user-preferences/{key}``, which the list may not show yet."""
     preferences = client.get(PREFERENCES_PATH, "read the preferences")
-    written = {key: client.get(preference_path(key), f"read the preference {key!r}") for key in options.get("written", ())}
-    return preferences | {key: require_field(preference, "value", f"the preference {key!r}") for key, preference in written.items()}
+    for key in options.get("written", ()):
+        try:
+            preference = client.get(preference_path(key), f"read the preference {key!r}")
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            preferences.pop(key, None)  # it was not stored
+        else:
+            preferences[key] = require_field(preference, "value", f"the preference {key!r}")
+    return preferences
 
 
 def preference_path(key: str) -> str:
@@ -92,7 +100,12 @@ def check_password(options: Values) -> None:
 
 def read_account(client: Client, dummy_options: Values) -> Values:
     """Read whose password it is, which also proves in check mode that the key is good. The password itself cannot be read."""
-    return client.get(PROFILE_PATH, "read the profile")
+    try:
+        return client.get(PROFILE_PATH, "read the profile")
+    except ApiError as error:
+        if error.status in (403, 404):
+            return {}  # the key is good, but may not see whose it is
+        raise
 
 
 def plan_password(current: Values, options: Values) -> Plan:
@@ -113,11 +126,10 @@ def apply_password(client: Client, plan: Plan, dummy_current: Values, dummy_opti
     for call in plan.calls:
         try:
             send(client, call)
-        except AnswerLost as error:
-            error.message += " The new password may be in force or not: try to sign in with it, and run again only if the old one still works."
-            raise
         except ApiError as error:
-            if error.status in (400, 401, 403, 422):
+            if isinstance(error, AnswerLost) or (error.status is not None and not 300 <= error.status < 500):
+                error.message += " The new password may be in force or not: try to sign in with it, and run again only if the old one still works."
+            elif error.status in (400, 401, 403, 422):
                 error.message += " If an earlier run changed the password, current_password is no longer the current one."
             raise
     return Applied()

@@ -33,6 +33,8 @@ except ImportError:
 PAGE_SIZE = 100
 MAXIMUM_PAGES = 10_000
 MAXIMUM_REDIRECTS = 5
+LONGEST_WAIT = 86_400
+"""Seconds that nobody waits longer than, and that clocks and sockets can count."""
 FIRST_PAUSE = 0.5
 """Seconds before the second attempt, where the API names no time; doubled for each further one."""
 
@@ -78,10 +80,10 @@ class Connection:
             raise InvalidOption("api_key is empty: set the option or the environment variable PLANASONIX_API_KEY.")
         if not re.fullmatch(r"[\x21-\x7e]+", self.key):
             raise InvalidOption("api_key holds a space, a line break or another character that no API key has; is there a line break at its end?")
-        if self.timeout <= 0:
-            raise InvalidOption("timeout must be greater than 0 seconds.")
-        if self.retries < 0 or self.retry_budget < 0:
-            raise InvalidOption("retries and retry_budget must not be negative.")
+        if not 0 < self.timeout <= LONGEST_WAIT:
+            raise InvalidOption(f"timeout must be greater than 0 seconds, and at most {LONGEST_WAIT}.")
+        if self.retries < 0 or not 0 <= self.retry_budget <= LONGEST_WAIT:
+            raise InvalidOption(f"retries and retry_budget must not be negative, and retry_budget at most {LONGEST_WAIT} seconds.")
 
 
 def check_url(url: str) -> None:
@@ -146,18 +148,32 @@ def parse_error(content_type: str, text: str) -> tuple[str | None, str, str | No
     if isinstance(body, dict):
         inner = body.get("error")
         source = inner if isinstance(inner, dict) else body
-        message = source.get("message") or (inner if isinstance(inner, str) else None) or source.get("detail") or "no reason given"
+        message = source.get("message") or (inner if isinstance(inner, str) else None) or validation_errors(source.get("detail")) or "no reason given"
         code = source.get("code")
         request_id = source.get("request_id") or body.get("request_id")
         return (
             None if code is None else str(code),
-            message if isinstance(message, str) else json.dumps(message),
+            message if isinstance(message, str) else json.dumps(message, ensure_ascii=False),
             None if request_id is None else str(request_id),
         )
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
     if title or "html" in content_type.lower():
-        return None, f"an HTML page{f' titled {squeeze(title[1])!r}' if title else ''}, so a proxy or another server answered", None
-    return None, squeeze(text) or "no reason given", None
+        return None, f"an HTML page{f' titled {title[1].strip()!r}' if title else ''}, so a proxy or another server answered", None
+    return None, text.strip() or "no reason given", None
+
+
+def validation_errors(detail: t.Any) -> t.Any:
+    """Errors of fields, as web frameworks list them, in words and without the values that they quote; anything else as it is."""
+    if isinstance(detail, list) and detail and all(isinstance(item, dict) and {"loc", "msg"} <= item.keys() for item in detail):
+        return "; ".join(f"{'.'.join(map(str, item['loc'])) if isinstance(item['loc'], list) else item['loc']}: {item['msg']}" for item in detail)
+    return detail
+
+
+def spellings(secrets: t.Iterable[str]) -> list[str]:
+    """Secrets as they may stand in an answer, in plain text and in JSON; longer ones first, since one may be a part of another."""
+    plain = {secret for secret in secrets if secret}
+    escaped = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for secret in plain for ascii_only in (True, False)}
+    return sorted(plain | escaped, key=len, reverse=True)
 
 
 def squeeze(text: str, limit: int = 200) -> str:
@@ -171,15 +187,23 @@ class Client:
 
     :param connection: Where and how.
     :param read_only: Whether any request but GET is a programming error (check mode).
+    :param secrets: What is kept out of error messages, in which the API could quote it; the key always is.
     :param sleep: Called with seconds to wait.
     :param clock: Gives the Unix time.
     """
 
     def __init__(
-        self, connection: Connection, *, read_only: bool = False, sleep: t.Callable[[float], None] = time.sleep, clock: t.Callable[[], float] = time.time
+        self,
+        connection: Connection,
+        *,
+        read_only: bool = False,
+        secrets: t.Iterable[str] = (),
+        sleep: t.Callable[[float], None] = time.sleep,
+        clock: t.Callable[[], float] = time.time,
     ) -> None:
         self.connection = connection
         self.read_only = read_only
+        self.secrets = spellings([connection.key, *secrets])
         self.sleep = sleep
         self.clock = clock
         self.waited = 0.0
@@ -223,7 +247,7 @@ class Client:
         :raises ApiError: as :meth:`get`, and if a cursor does not advance.
         """
         items: list[dict[str, t.Any]] = []
-        query: dict[str, t.Any] = {"limit": PAGE_SIZE}
+        query: dict[str, t.Any] = {}  # the documented request; only an API that pages its lists takes parameters
         seen: set[str] = set()
         while True:
             body = self._request("GET", path, action, query=query)
@@ -342,7 +366,7 @@ class Client:
     def _refusal(self, response: requests.Response, method: str, path: str, action: str, repeatable: bool) -> ApiError:
         """The error for an answer that is no success."""
         status = response.status_code
-        code, message, request_id = parse_error(response.headers.get("Content-Type", ""), response.text)
+        code, message, request_id = self._reason(response)
         details = {
             "status": status,
             "code": code,
@@ -357,16 +381,24 @@ class Client:
                 "set api_url to the address that answers itself.",
                 **details,
             )
-        reason = f"{code}: {squeeze(message)}" if code else squeeze(message)
+        reason = f"{code}: {message}" if code else message
         lost = status in GATEWAY_FAILURES and not repeatable
         hint = HINTS.get(status) or ("try again later" if status in GATEWAY_FAILURES and not lost else None)
-        if status == 401 and re.search("password|code|otp|mfa", code or "", re.IGNORECASE):
+        if status == 500 and method == "GET":
+            hint = "the API itself failed"
+        if status in (401, 403) and re.search("password|code|otp|mfa", code or "", re.IGNORECASE):
             hint = None  # it is not the key
         text = f"Could not {action}: {method} {path} answered {status} ({reason}){f'; {hint}' if hint else ''}."
         return (AnswerLost if lost else ApiError)(text, **details)
 
-    @staticmethod
-    def _decode(response: requests.Response, method: str, path: str, action: str) -> t.Any:
+    def _reason(self, response: requests.Response) -> tuple[str | None, str, str | None]:
+        """Take (code, message, request id) from an answer, without secrets; they go before the message is shortened, or a part of one would stay."""
+        code, message, request_id = parse_error(response.headers.get("Content-Type", ""), response.text)
+        for secret in self.secrets:
+            message = message.replace(secret, "********")
+        return code, squeeze(message), request_id
+
+    def _decode(self, response: requests.Response, method: str, path: str, action: str) -> t.Any:
         """The JSON object of a success, or ``None`` for an empty body.
 
         :raises ApiError: if there is a body that is no JSON object.
@@ -380,7 +412,7 @@ class Client:
         if not isinstance(body, dict):
             if method == "DELETE":
                 return None
-            _code, message, request_id = parse_error(response.headers.get("Content-Type", ""), response.text)
+            _code, message, request_id = self._reason(response)
             raise ApiError(
                 f"Could not {action}: {method} {path} answered {response.status_code} without the documented JSON ({message}); check api_url.",
                 status=response.status_code,

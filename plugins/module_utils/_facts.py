@@ -40,7 +40,10 @@ def read_state(resource: Resource) -> t.Callable[[Client, Read], t.Any]:
 
 def read_features(client: Client, dummy_read: Read) -> t.Any:
     """Read ``GET /api/features``: the list itself."""
-    return require_field(client.get("/api/features", "read the features"), "features", "the features")
+    features = require_field(client.get("/api/features", "read the features"), "features", "the features")
+    if not isinstance(features, list):
+        raise ApiError("Could not read the features: the answer to GET /api/features has no list of them.", method="GET", path="/api/features")
+    return features
 
 
 def read_rules_with_names(client: Client, read: Read) -> list[Values]:

@@ -16,6 +16,7 @@ import re
 import traceback
 import typing as t
 from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl, urlsplit
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
@@ -36,6 +37,9 @@ DISABLE_PATH = "/api/user/mfa/disable"
 
 STEP = 30
 """Seconds for which a TOTP code is the current one (RFC 6238)."""
+
+USUAL_CODES = {"digits": "6", "period": str(STEP), "algorithm": "SHA1"}
+"""What an otpauth URI that says nothing else means."""
 
 # What an API may answer to a code that is no longer, or not yet, the current one; other refusals must name the code to be taken for one of it.
 REFUSALS_OF_A_CODE = frozenset({400, 422})
@@ -200,9 +204,14 @@ def start_enrollment(client: Client, call: Call) -> Values:
             again = client.pause(attempt)
             if is_enrolled(client, call.body["method"]) or not again:
                 raise
-    fields = ("secret", "otpauth_uri", "enrollment_id")
-    if not isinstance(enrollment, dict) or not all(isinstance(enrollment.get(name), str) and enrollment[name] for name in fields):
-        raise ApiError(f"Could not {call.action}: the answer lacks the documented {', '.join(fields)}.", method=call.method, path=call.path)
+    enrollment = enrollment if isinstance(enrollment, dict) else {}
+    missing = [name for name in ("secret", "otpauth_uri", "enrollment_id") if not isinstance(enrollment.get(name), str) or not enrollment[name]]
+    if missing:
+        raise ApiError(f"Could not {call.action}: the answer lacks the documented {', '.join(missing)}.", method=call.method, path=call.path)
+    asked = dict(parse_qsl(urlsplit(enrollment["otpauth_uri"]).query))
+    other = [f"{name}={asked[name]}" for name, usual in USUAL_CODES.items() if asked.get(name, usual).upper() != usual]
+    if other:
+        raise ApiError(f"Could not {call.action}: the API asks for codes of another kind ({', '.join(other)}), which this module cannot compute; MFA is off.")
     return enrollment
 
 

@@ -431,14 +431,20 @@ def managed_rule(rule: Values, channels: t.Iterable[Values]) -> Values:
     return {name: shown[name] for name in ("name", "event", "channels", "filters", "enabled") if name in shown}
 
 
-def apply_rule(client: Client, plan: Plan, dummy_current: Rules, dummy_options: Values) -> Applied:
+def apply_rule(client: Client, plan: Plan, current: Rules, dummy_options: Values) -> Applied:
     """Send the plan; where the answer is lost, the list tells whether the rule is as asked for."""
     for call in plan.calls:
 
         def find(body: Values = call.body) -> list[Values]:
             return [rule for rule in read_rules(client) if not unlike(rule, body)]
 
-        create_once(client, call, find, deletable=False)
+        try:
+            create_once(client, call, find, deletable=False)
+        except ApiError as error:
+            gone = [str(channel_id) for channel_id in call.body["channel_ids"] if channel_id not in [channel["id"] for channel in current.channels]]
+            if gone and error.status in (400, 404, 409, 422):
+                error.message += f" The rule names {', '.join(gone)}, a channel that no longer exists: give channels."
+            raise
     return Applied()
 
 

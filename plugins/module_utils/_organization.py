@@ -17,7 +17,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource, missed_by_plan, require_field, show_state
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable, check_minimum, singleton
 
-SETTINGS_FIELDS = ("default_timezone", "require_sso", "data_residency")
+SETTINGS_FIELDS: FieldTable = {"default_timezone": {"type": "str"}, "require_sso": {"type": "bool"}, "data_residency": {"type": "str"}}
 
 
 def check_settings(options: Values) -> None:

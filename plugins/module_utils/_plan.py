@@ -96,7 +96,7 @@ def differences(before: Values, after: Values) -> list[str]:
 
 def _shown(values: Values, name: str) -> str:
     """A value as text."""
-    return json.dumps(values[name], sort_keys=True) if name in values else "(unset)"
+    return json.dumps(values[name], sort_keys=True, ensure_ascii=False) if name in values else "(unset)"
 
 
 def describe(subject: str, changes: list[str]) -> str:
@@ -107,3 +107,12 @@ def describe(subject: str, changes: list[str]) -> str:
 def without(values: Values, *names: str) -> Values:
     """The mapping without some keys."""
     return {name: value for name, value in values.items() if name not in names}
+
+
+def scalars(value: t.Any) -> set[str]:
+    """All texts and numbers in a value, at any depth, as text."""
+    if isinstance(value, dict):
+        return set().union(*map(scalars, value.values()))
+    if isinstance(value, (list, tuple)):
+        return set().union(*map(scalars, value))
+    return set() if value in (None, "") or isinstance(value, bool) else {str(value)}

@@ -70,6 +70,7 @@ def create_once(client: Client, call: Call, find: t.Callable[[], list[Values]], 
             again = client.pause(attempt)
             found = find()
             if found:
+                client.wrote = True
                 return found[0]
             if not again:
                 raise

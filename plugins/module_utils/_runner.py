@@ -22,9 +22,9 @@ from ansible.module_utils.errors import UnsupportedError
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import NotApplied, PlanasonixError, Unexpected, carrying
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, NotApplied, PlanasonixError, Unexpected, carrying
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import read_facts
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, scalars
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
 
 CONNECTION_SPEC: dict[str, dict[str, t.Any]] = {
@@ -81,7 +81,7 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
     try:
         if isinstance(module.manages, Resource):
             module.manages.check(options)
-        with Client(connection_of(parameters), read_only=check_mode) as client:
+        with Client(connection_of(parameters), read_only=check_mode, secrets=secrets_in(module, parameters)) as client:
             if isinstance(module.manages, Resource):
                 return manage(client, module.manages, options, check_mode)
             return module.manages(client, options)
@@ -89,6 +89,12 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
         return failure(error, client)
     except Exception as error:  # pylint: disable=broad-exception-caught
         return failure(Unexpected(error), client)
+
+
+def secrets_in(module: Module, parameters: Mapping[str, t.Any]) -> set[str]:
+    """The secrets that a task was given."""
+    given_secrets = [parameters.get(name) for name, option in module.options.items() if option.get("no_log")]
+    return scalars(given_secrets) | module.secrets(parameters)
 
 
 def failure(error: PlanasonixError, client: Client | None) -> Values:
@@ -131,7 +137,11 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
         return {**result, **returned(resource, plan.outcome), **applied.extras}
     with carrying(applied.extras):
         wanted = {**options, **applied.identity}
-        state = resource.read(client, wanted)
+        try:
+            state = resource.read(client, wanted)
+        except ApiError as error:
+            error.message = f"The change was made ({plan.message}), but could not be confirmed: {error.message}"
+            raise
         missed = resource.missed(state, plan, wanted)
         if missed:
             raise NotApplied(f"The API accepted the change, but it shows no effect ({', '.join(missed)}); look at it in the product before you run again.")
@@ -152,16 +162,26 @@ def gather(client: Client, options: Values) -> Values:
 
 def holds_secret(result: Mapping[str, t.Any]) -> bool:
     """Whether a result must be hidden from display and logs."""
-    return not SECRET_RESULTS.isdisjoint(result)
+    return any(result.get(name) for name in SECRET_RESULTS)
 
 
 def run_as_module(module: Module) -> None:
     """The body of each module's ``main()``."""
-    ansible_module = AnsibleModule(argument_spec=module.argument_spec(), supports_check_mode=True, **module.rules)
+
+    class PackedModule(AnsibleModule):
+        """One that knows the secrets in its arguments before it logs them, or complains about them."""
+
+        def _load_params(self) -> None:
+            parent: t.Any = super()
+            parent._load_params()
+            self.no_log_values.update(module.secrets(self.params))
+
+    ansible_module: t.Any = t.cast(t.Any, PackedModule)(argument_spec=module.argument_spec(), supports_check_mode=True, **module.rules)
     for library, error in module.missing_libraries().items():
         ansible_module.fail_json(msg=missing_required_lib(library), exception=error)
-    ansible_module.no_log_values.update(module.secrets(ansible_module.params))
     result = run(module, ansible_module.params, ansible_module.check_mode)
+    for warning in result.pop("warnings", []):
+        ansible_module.warn(warning)
     # Not inside an except block: there fail_json would add a traceback at -vvv.
     if result.get("failed"):
         ansible_module.fail_json(**result)
@@ -185,4 +205,4 @@ def run_in_worker(module: Module, name: str, arguments: dict[str, t.Any], check_
     if invocation:
         result["invocation"] = {"module_args": validation.validated_parameters}
     flags = {key: value for key, value in result.items() if value is None or isinstance(value, bool)}
-    return {**remove_values(result, validation._no_log_values | module.secrets(validation.validated_parameters)), **flags}
+    return {**remove_values(result, validation._no_log_values | module.secrets(arguments)), **flags}

@@ -49,9 +49,9 @@ def singleton(
         if not changes:
             return Plan(before, after, outcome=current)
         outcome = {**current, **after}
+        # The documented PUT takes all fields; without one, a server that replaces the object would reset it.
+        body = {field: require_field(outcome, field, title) for field in fields}
         check_result(outcome)
-        # The documented PUT takes all fields; one that the API does not tell, and that is not given, cannot be sent.
-        body = {field: outcome[field] for field in fields if field in outcome}
         return Plan(before, after, (Call("PUT", path, body, f"update {title}"),), outcome, describe(name, changes))
 
     return Resource(name, read, plan, show_state, missed_in_body, check=check)

@@ -71,17 +71,12 @@ settings:
   sample: {"default_timezone": "Europe/Berlin", "require_sso": true, "data_residency": "eu"}
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._organization import SETTINGS
+from ansible_collections.planasonix.admin.plugins.module_utils._organization import SETTINGS, SETTINGS_FIELDS
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(
     manages=SETTINGS,
-    options={
-        "default_timezone": {"type": "str"},
-        "require_sso": {"type": "bool"},
-        "data_residency": {"type": "str"},
-        "extra": {"type": "dict"},
-    },
+    options={**SETTINGS_FIELDS, "extra": {"type": "dict"}},
 )
 
 

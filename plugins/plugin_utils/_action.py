@@ -52,10 +52,11 @@ class PlanasonixAction(ActionBase):
             result = self._execute_elsewhere(arguments, task_vars)
         if holds_secret(result):
             result["_ansible_no_log"] = True
+            self._task.no_log = True  # of a loop, ansible-core before 2.19 would show the whole, which holds the items' results
             # The display hides the whole result, and what a failure or a warning asks for must be seen.
             if result.get("failed"):
                 self._display.error(str(result.get("msg")))
-            for warning in result.get("warnings", []):
+            for warning in list(result.get("warnings", [])):  # a copy: ansible-core may add what is displayed to the same list
                 self._display.warning(str(warning))
         return result
 

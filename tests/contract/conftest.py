@@ -16,6 +16,16 @@ from ansible_runs import WAYS, Ansible, begin
 from simulator.process import Simulator
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out packed modules against the other make: which way a task runs and which server it meets are independent, and a module's start is slow."""
+
+    def both(item: pytest.Item) -> bool:
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        return (parameters.get("make"), parameters.get("way")) == ("other make", "module")
+
+    items[:] = [item for item in items if not both(item)]
+
+
 @pytest.fixture(scope="session")
 def running_simulators() -> Iterator[dict[str, Simulator]]:
     """The API in two makes: one that does just what is documented, one under a path prefix."""

@@ -52,6 +52,7 @@ def test_no_secret_is_seen_anywhere(plain_simulator: Simulator, plain_ansible: A
         {password: {"current_password": given("wrong_password"), "new_password": given("new_password")}, "register": "echoed_password"},
         {password: {"current_password": given("password"), "new_password": given("new_password")}, "register": "changed_password"},
         {key: {"name": "Deployment", "scopes": ["a:read"]}, "register": "key"},
+        {key: {"name": "{{ item }}", "scopes": ["a:read"]}, "loop": ["One", "Two"], "register": "loop"},
         {
             "planasonix.admin.planasonix_notification_channel": {"name": "Hook", "type": "webhook", "secret_config": {"url": given("webhook")}},
             "register": "echoed_channel",
@@ -66,12 +67,13 @@ def test_no_secret_is_seen_anywhere(plain_simulator: Simulator, plain_ansible: A
     variables.write_text(json.dumps({"canary": CANARIES}), encoding="utf-8")
     outcome = plain_ansible.run(way, *tasks, arguments=("-vvvv", "--diff", "--extra-vars", f"@{variables}"))
     results = {name: outcome[name] for name in (task["register"] for task in tasks)}
-    assert [name for name, result in results.items() if result["failed"]] == ["echoed_code", "wrong", "echoed_password", "echoed_channel"], outcome.output
+    assert [name for name, result in results.items() if result.get("failed")] == ["echoed_code", "wrong", "echoed_password", "echoed_channel"], outcome.output
     for name in ("echoed_code", "echoed_password", "echoed_channel"):
         assert "422" in results[name]["msg"], results[name]
 
     minted = [results["enrolled"]["secret"], *results["enrolled"]["backup_codes"], results["key"]["secret"]]
-    assert len(minted) == 10
+    minted += [item.pop("secret") for item in results["loop"]["results"]]
+    assert len(minted) == 12
     (report,) = (tmp_path / "junit").iterdir()
     assert report.read_text().count("<testcase ") >= len(tasks)
     seen = {"screen": outcome.output, "junit": report.read_text(), "log": (tmp_path / "log").read_text(), "results": ""}

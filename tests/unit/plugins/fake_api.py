@@ -163,9 +163,9 @@ class FakeApi(requests.adapters.BaseAdapter):
         }
         return self
 
-    def client(self, connection: Connection, read_only: bool = False) -> Client:
+    def client(self, connection: Connection, read_only: bool = False, secrets: t.Iterable[str] = ()) -> Client:
         """The real client, with this API in place of the network."""
-        client = Client(connection, read_only=read_only, sleep=self.sleep, clock=lambda: self.now)
+        client = Client(connection, read_only=read_only, secrets=secrets, sleep=self.sleep, clock=lambda: self.now)
         client.session.mount("https://", self)
         return client
 

@@ -112,7 +112,7 @@ def test_check_mode_needs_a_good_key(api):
     assert perform(api, PASSWORD, check_mode=True, **PASSWORDS)["status"] == 401
 
 
-@pytest.mark.parametrize("kind", ["lost before", "lost after", "503 before"])
+@pytest.mark.parametrize("kind", ["lost before", "lost after", "503 before", "500 after"])
 def test_a_lost_answer_is_told_and_nothing_is_sent_again(api, kind):
     """A second try could be refused since the first succeeded, and nothing tells the two apart."""
     api.fail("POST *", kind)
@@ -126,3 +126,15 @@ def test_a_connection_that_never_came_about_is_tried_again(api):
     api.fail("POST *", "refused")
     assert perform(api, PASSWORD, **PASSWORDS)["changed"]
     assert api.password == "new password"
+
+
+def test_a_new_preference_that_was_not_stored_is_an_error(api):
+    answer = api.answer
+    api.answer = lambda method, path, body: (200, body) if method == "PUT" else answer(method, path, body)  # type: ignore[method-assign]
+    assert "shows no effect (new (unset) -> 1)" in perform(api, PREFERENCES, preferences={"new": 1})["msg"]
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_password_is_changed_by_a_key_that_may_not_see_the_profile(api, status):
+    api.fail("GET *", f"{status} before")
+    assert perform(api, PASSWORD, **PASSWORDS)["msg"] == "password of the user: changed"

@@ -165,9 +165,23 @@ def test_a_start_that_nobody_answers_is_a_failure(api):
 def test_a_start_that_lacks_a_field_is_an_error(api, missing, value):
     api.fail(ENABLE, lambda data: {**data, missing: value})
     result = perform(api, MODULE, state="enabled")
-    assert "lacks the documented secret, otpauth_uri, enrollment_id" in result["msg"]
+    assert result["msg"].endswith(f"lacks the documented {missing}.")
     assert TOTP_SECRET not in str(result)
     assert posts(api) == ["enable"]
+
+
+@pytest.mark.parametrize("query", ["&digits=8", "&period=60", "&algorithm=SHA256"])
+def test_codes_of_another_kind_are_refused_before_they_are_taken_for_wrong(api, query):
+    api.fail(ENABLE, lambda data: {**data, "otpauth_uri": data["otpauth_uri"] + query})
+    result = perform(api, MODULE, state="enabled")
+    assert f"codes of another kind ({query[1:]})" in result["msg"]
+    assert posts(api) == ["enable"]
+
+
+@pytest.mark.parametrize("query", ["&digits=6&period=30&algorithm=sha1", ""])
+def test_codes_of_the_usual_kind(api, query):
+    api.fail(ENABLE, lambda data: {**data, "otpauth_uri": data["otpauth_uri"] + query})
+    assert perform(api, MODULE, state="enabled")["backup_codes"] == BACKUP_CODES
 
 
 def test_a_secret_that_is_no_secret_is_an_error(api):

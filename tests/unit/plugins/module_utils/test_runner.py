@@ -102,6 +102,11 @@ FAILURES: dict[str, tuple[Module, dict[str, t.Any]]] = {
     "masked": (CHANNEL, {"name": "Alerts", "secret_config": {"k": "***"}}),
     "secret-nowhere": (KEYS, {"name": "x", "return_secret": False}),
 }
+OTHERS: dict[str, tuple[Module, dict[str, t.Any]]] = {
+    "info": (INFO, {"gather_subset": ["!mfa"]}),
+}
+"""Modules that only read, or whose check mode tells of what it found."""
+
 WITH_SECRET_RESULTS = {"mfa", "key", "key-recreated", "key-regenerated"}
 
 
@@ -139,13 +144,13 @@ def no_deprecations(result: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def test_every_module_is_among_the_tasks():
-    assert len({id(module) for module, _arguments in TASKS.values()}) + 1 == len(RUNTIME["action_groups"]["planasonix"]), "the one beside them only reads"
+    assert len({id(module) for module, _arguments in {**TASKS, **OTHERS}.values()}) == len(RUNTIME["action_groups"]["planasonix"])
 
 
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
-@pytest.mark.parametrize("case", [*TASKS, *FAILURES, "info"])
+@pytest.mark.parametrize("case", [*TASKS, *FAILURES, *OTHERS])
 def test_worker_and_module_give_the_same(case, check_mode, capsys):
-    module, arguments = {**TASKS, **FAILURES, "info": (INFO, {"gather_subset": ["!mfa"]})}[case]
+    module, arguments = {**TASKS, **FAILURES, **OTHERS}[case]
     here, there = organization(), organization()
     result = in_worker(here, module, arguments, check_mode)
     assert result == no_deprecations(as_module(there, module, arguments, check_mode, capsys))
@@ -235,6 +240,27 @@ def test_a_key_that_the_api_quotes_is_censored():
     assert "bad token ********" in result["msg"] and KEY not in json.dumps(result)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": f"{'x' * 170} LONG {'y' * 400}"},
+        {"detail": [{"loc": ["body", "new_password"], "msg": "too weak", "input": "LONG"}]},
+        {"error": {"code": "no", "message": ["LONG"]}},
+        {"error": {"code": "no", "message": json.dumps({"input": "LONG"})}},
+    ],
+    ids=["cut-in-the-middle", "list-of-errors", "list", "json-in-text"],
+)
+@pytest.mark.parametrize("secret", ["a-quite-long-password-0123456789-0123456789", 'p"q\\-pässwörd'], ids=["plain", "escaped"])
+def test_a_secret_that_the_api_quotes_is_censored_whole(body, secret):
+    api = organization()
+    body = json.loads(json.dumps(body).replace("LONG", json.dumps(json.dumps(secret)[1:-1])[1:-1] if "json" in str(body) else json.dumps(secret)[1:-1]))
+    api.fail("POST *", "422 before")
+    with mock.patch("unit.plugins.fake_api.error", lambda status, code: (status, body)):
+        result = in_worker(api, PASSWORD, {"current_password": "old password", "new_password": secret})
+    assert result["status"] == 422
+    assert not any(part in json.dumps(result, ensure_ascii=False) for part in (secret, secret[:12], "wörd", "w\\u00f6rd"))
+
+
 @pytest.mark.parametrize("value", ["True", "False", "None"])
 def test_a_secret_that_reads_like_a_boolean_does_not_hide_the_booleans(value):
     result = in_worker(organization(), CHANNEL, {"name": "Alerts", "enabled": False, "secret_config": {"k": value}})
@@ -268,7 +294,7 @@ def test_invocation(invocation, arguments):
 def test_connection(variable, text, field, value, given_too, monkeypatch):
     seen: list[Connection] = []
 
-    def note(connection: Connection, read_only: bool) -> t.NoReturn:
+    def note(connection: Connection, read_only: bool, secrets: t.Iterable[str]) -> t.NoReturn:
         seen.append(connection)
         raise NotImplementedError
 
@@ -315,8 +341,15 @@ def test_given(value, result):
 
 @pytest.mark.parametrize(
     ("result", "hidden"),
-    [({"msg": "x"}, False), ({"secret": "x"}, True), ({"otpauth_uri": "x"}, True), ({"backup_codes": []}, True), ({"api_key": {"secret": "x"}}, False)],
-    ids=["none", "secret", "uri", "codes", "deeper"],
+    [
+        ({"msg": "x"}, False),
+        ({"secret": "x"}, True),
+        ({"otpauth_uri": "x"}, True),
+        ({"backup_codes": ["x"]}, True),
+        ({"backup_codes": []}, False),
+        ({"api_key": {"secret": "x"}}, False),
+    ],
+    ids=["none", "secret", "uri", "codes", "no-codes", "deeper"],
 )
 def test_holds_secret(result, hidden):
     assert holds_secret(result) is hidden
@@ -324,4 +357,4 @@ def test_holds_secret(result, hidden):
 
 def test_a_connection_that_cannot_be_made_is_a_failure_like_any_other():
     parameters = {name: option.get("default") for name, option in SETTINGS.argument_spec().items()} | {"api_key": KEY, "timeout": 0}
-    assert run(SETTINGS, parameters, False) == {"failed": True, "changed": False, "msg": "timeout must be greater than 0 seconds."}
+    assert run(SETTINGS, parameters, False) == {"failed": True, "changed": False, "msg": "timeout must be greater than 0 seconds, and at most 86400."}

@@ -126,10 +126,17 @@ def test_a_field_that_the_api_does_not_tell_is_an_error_where_it_is_asked_for(ap
     assert api.writes == []
 
 
-def test_a_field_that_the_api_does_not_tell_is_not_sent_where_it_is_not_asked_for(api):
+def test_a_field_that_the_api_does_not_tell_would_be_reset(api):
     del api.objects["settings/log-retention"]["audit_logs_days"]
-    assert perform_both(api, RETENTION, run_logs_days=1)["changed"]
-    assert api.bodies == [{"run_logs_days": 1, "diagnostic_artifacts_days": 7}]
+    assert "lacks the field 'audit_logs_days'" in perform(api, RETENTION, run_logs_days=1)["msg"]
+    assert api.writes == []
+
+
+def test_a_change_that_cannot_be_confirmed_is_told(api):
+    api.fail("GET *", "403 before", skip=1, times=9)
+    result = perform(api, TIMEOUT, idle_timeout_minutes=30)
+    assert (result["failed"], result["changed"], result["status"]) == (True, True, 403)
+    assert result["msg"].startswith("The change was made (session_timeout: idle_timeout_minutes 60 -> 30), but could not be confirmed: Could not read")
 
 
 def test_a_field_that_is_null_is_sent_as_it_is(api):

@@ -36,7 +36,7 @@ STRAYS = ("ANSIBLE_", "DEMO_", "GIT_", "PLANASONIX_", "PYTHON")
 """Variables of the user's environment that would lead ansible, git or Python astray."""
 STRAY_NAMES = ("PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PIP_ROOT", "PIP_TARGET", "PIP_USER", "VIRTUAL_ENV")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy")
-TASKS = 4
+TASKS = 5
 """Tasks of onboard.yml; each of them changes a new organization."""
 AUTOMATION = "198.51.100.10"
 """The address that the simulator takes the demo's requests to come from; onboard.yml lists it."""
@@ -258,11 +258,33 @@ class Stage:
         self.simulated = simulated
         self.secrets = folder / "secrets"
         self.secrets.mkdir(mode=0o700)
+        self.reports = folder / "report"
         self.keys = dict(zip(simulated.slugs, simulated.keys, strict=True))
         os.environ["DEMO_API_URL"] = simulated.url
         os.environ["DEMO_SECRETS_FOLDER"] = str(self.secrets)
         for slug, key in self.keys.items():
             os.environ[f"DEMO_KEY_{slug.upper().replace('-', '_')}"] = key
+
+    def run(self, playbook: str, *options: str) -> tuple[int, str]:
+        """Run a playbook, its output on screen; returns its status, and the output without colours."""
+        self.simulated.clear_log()
+        arguments = ["-i", str(Path("tests", "demo", "inventory.yml")), playbook, *options]
+        print(f"$ ansible-playbook {' '.join(arguments)}", flush=True)
+        return run([str(self.programs / "ansible-playbook"), *arguments], echo=True)
+
+    def audit(self, passes: bool) -> None:
+        """Audit all organizations, and look at the verdict and the report.
+
+        :raises DemoError: if the verdict is another, the report is not whole, or anything was written.
+        """
+        status, output = self.run("planasonix.admin.audit", "-e", f"compliance_audit_report_dir={self.reports}")
+        require((status == 0) is passes, f"The audit was to {'pass' if passes else 'fail'}.")
+        require(("All 3 organizations comply" in output) is passes, "The verdict was to be told.")
+        require(self.writes() == 0, "The audit sent a write.")
+        formats = {path.suffix for path in self.reports.iterdir()}
+        require(formats == {".csv", ".html", ".json", ".md", ".sarif", ".xml"}, f"The report was to be written in six formats, and has {sorted(formats)}.")
+        report = json.loads((self.reports / "planasonix-audit.json").read_text(encoding="utf-8"))
+        require(len(report["organizations"]) == len(self.keys), "The report was to hold each organization.")
 
     def play(self, changed: dict[str, int], *options: str) -> str:
         """Run onboard.yml, its output on screen; returns the output without colours.
@@ -270,11 +292,7 @@ class Stage:
         :param changed: How many tasks must report a change, by organization.
         :raises DemoError: if another number does, or one fails.
         """
-        self.simulated.clear_log()
-        folder = Path("tests", "demo")
-        arguments = ["-i", str(folder / "inventory.yml"), str(folder / "onboard.yml"), *options]
-        print(f"$ ansible-playbook {' '.join(arguments)}", flush=True)
-        status, output = run([str(self.programs / "ansible-playbook"), *arguments], echo=True)
+        status, output = self.run(str(Path("tests", "demo", "onboard.yml")), *options)
         pattern = r"^(\S+) +: ok=(\d+) +changed=(\d+) +unreachable=(\d+) +failed=(\d+)"
         recap = {match[1]: tuple(map(int, match.groups()[1:])) for match in re.finditer(pattern, output, re.MULTILINE)}
         promised = {host: (TASKS, number, 0, 0) for host, number in changed.items()}
@@ -352,9 +370,20 @@ def show(stage: Stage) -> None:
     require(stage.managed() == good, "The organizations are not as they were before the drift.")
     confirm("all organizations are as they were")
 
-    heading("6. And again", "every task is `ok`")
-    stage.play(NO_CHANGE)
-    confirm("nothing changed")
+    heading("6. Audit", "the play fails: the verdict names how many controls of the profile `foundation` are not met; nothing is written")
+    stage.audit(passes=False)
+    confirm(f"one report of all organizations was written, in six formats ({', '.join(sorted(path.name for path in stage.reports.iterdir()))})")
+
+    heading("7. Harden", "one task per organization is `changed`: it meets all that can be met")
+    status, _output = stage.run("planasonix.admin.harden")
+    require(status == 0 and stage.writes() > 0, "Hardening was to change the organizations.")
+    status, output = stage.run("planasonix.admin.harden", "--check")
+    require(status == 0 and len(re.findall(r"changed=0 ", output)) == len(stage.keys), "Hardened organizations were to be left alone.")
+    confirm("a second run would change nothing")
+
+    heading("8. Audit again", "the play passes; what is waived, or not in an organization's plan, is told")
+    stage.audit(passes=True)
+    confirm("all organizations comply")
 
 
 def entry_ids(stage: Stage, slug: str) -> dict[str, str]:

@@ -26,6 +26,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, given, holds_secret, run, run_as_module, run_in_worker
 from ansible_collections.planasonix.admin.plugins.modules import (
     planasonix_api_key,
+    planasonix_baseline,
     planasonix_info,
     planasonix_ip_whitelist,
     planasonix_log_retention,
@@ -102,8 +103,15 @@ FAILURES: dict[str, tuple[Module, dict[str, t.Any]]] = {
     "masked": (CHANNEL, {"name": "Alerts", "secret_config": {"k": "***"}}),
     "secret-nowhere": (KEYS, {"name": "x", "return_secret": False}),
 }
+CONTROLS = [
+    {"resource": "session_timeout", "require": {"idle_timeout_minutes": {"at_most": 30}}},
+    {"resource": "notification_channels", "require": {"present": [{"name": "New", "type": "webhook", "secret_config": {"k": SECRET}}]}},
+    {"id": "rules", "resource": "notification_rules", "require": {"present": [{"name": "Failures", "channels": ["New"]}]}},
+    {"resource": "mfa", "require": {"enabled": True}},
+]
 OTHERS: dict[str, tuple[Module, dict[str, t.Any]]] = {
     "info": (INFO, {"gather_subset": ["!mfa"]}),
+    "baseline": (planasonix_baseline.MODULE, {"controls": CONTROLS, "waivers": [{"id": "mfa", "reason": "a robot"}]}),
 }
 """Modules that only read, or whose check mode tells of what it found."""
 

@@ -1,0 +1,27 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.planasonix.admin.plugins.plugin_utils._action import plain
+from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import onboarding
+
+
+def onboarding_controls(settings: t.Any, ip_whitelist: t.Any = None, channels: t.Any = None, rules: t.Any = None) -> list[dict[str, t.Any]]:
+    """The filter; see its documentation."""
+    for name, value, kind in (("settings", settings, t.Mapping), ("ip_whitelist", ip_whitelist or {}, t.Mapping)):
+        if not isinstance(value, kind):
+            raise AnsibleFilterError(f"onboarding_controls: {name} must be a mapping.")
+    return onboarding(plain(settings), plain(ip_whitelist or {}), plain(channels or []), plain(rules or []))
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"onboarding_controls": onboarding_controls}

@@ -1,0 +1,604 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A baseline: all controls of an organization, evaluated over what is read once, and met by one plan.
+
+Endpoints: those of the resources that the controls are about.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import moment
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+from ansible_collections.planasonix.admin.plugins.module_utils._controls import (
+    STATUSES,
+    Bound,
+    Path,
+    Unmet,
+    Waiver,
+    at,
+    combine,
+    is_number,
+    nested,
+    parse_waivers,
+    shown,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, InvalidOption, NoConnection, NotApplied, PlanasonixError, RefusedPlan
+from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
+from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import ALLOWLIST, Allowlist, plan_entries, read_allowlist
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
+    CHANNEL,
+    CHANNELS_PATH,
+    RULE,
+    Channels,
+    Rules,
+    read_channel_list,
+    read_rules,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._organization import SETTINGS_FIELDS
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, merged, without
+from ansible_collections.planasonix.admin.plugins.module_utils._requirements import (
+    ABSOLUTE,
+    IDLE,
+    WRITABLE,
+    Control,
+    check_baseline,
+    in_force,
+    is_placeholder,
+    merge_allowlist,
+    merge_objects,
+    parse_controls,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, nothing_missed, require_field, show_state
+
+
+@dataclass(frozen=True)
+class Organization:
+    """What was read.
+
+    :param values: By resource: facts, and of the allowlist its state.
+    :param errors: Why a resource could not be read.
+    :param now: When it was read, in UTC.
+    """
+
+    values: Values
+    errors: Mapping[str, ApiError]
+    now: datetime.datetime
+
+
+@dataclass(frozen=True)
+class Step:
+    """One resource's part of the plan.
+
+    :param controls: Ids of the controls that it is for.
+    :param options: As the resource takes them.
+    :param place: Where it stands in the diff.
+    """
+
+    controls: tuple[str, ...]
+    resource: Resource
+    state: t.Any
+    options: Values
+    plan: Plan
+    place: tuple[str, ...]
+
+
+@dataclass
+class Verdict:
+    """What became of a control."""
+
+    status: str
+    current: t.Any = None
+    detail: str = ""
+    remediable: bool = False
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """All verdicts, as they are before anything is written, and the steps that would mend what fails."""
+
+    controls: tuple[Control, ...]
+    verdicts: Mapping[str, Verdict]
+    steps: tuple[Step, ...]
+
+    def result(self) -> Values:
+        """The keys of the result."""
+        summary = dict.fromkeys(STATUSES, 0)
+        for verdict in self.verdicts.values():
+            summary[verdict.status] += 1
+        controls = [{**control.given, **vars(self.verdicts[control.id]), "expected": control.given["require"]} for control in self.controls]
+        counts = ", ".join(f"{count} {status}" for status, count in summary.items() if count)
+        return {
+            "controls": controls,
+            "summary": summary,
+            "compliant": not summary["fail"] and not summary["error"],
+            "msg": f"baseline: {counts or 'no controls'}",
+        }
+
+
+# Reading.
+
+
+READERS: dict[str, t.Callable[[Client], t.Any]] = {
+    **{name: lambda client, name=name: SUBSETS[name](client, {}) for name in SUBSETS},  # type: ignore[misc]
+    "ip_whitelist": lambda client: read_allowlist(client, {}),
+    "notification_channels": read_channel_list,
+    "notification_rules": read_rules,
+}
+
+
+def needed(controls: Iterable[Control]) -> list[str]:
+    """The resources to read: those of the controls, and those that they depend on."""
+    names = {control.resource for control in controls} | {name for control in controls for name in dependencies(control)}
+    return [name for name in SUBSETS if name in names]
+
+
+def dependencies(control: Control) -> tuple[str, ...]:
+    """What else must be known to evaluate a control or to write for it."""
+    if control.requires_sso:
+        return ("features",)
+    if control.resource == "notification_rules":
+        return ("notification_channels",)
+    deletes = control.require.get("purge") or any(item.get("replace") for item in control.require.get("present", []))
+    return ("notification_rules",) if control.resource == "notification_channels" and deletes else ()
+
+
+def read_organization(client: Client, options: Values) -> Organization:
+    """Read each needed resource once. One that cannot be read is noted, not raised; with a dead key or an unreachable host the rest is not tried."""
+    values: Values = {}
+    errors: dict[str, ApiError] = {}
+    hopeless: ApiError | None = None
+    for name in needed(parse_controls(options)):
+        if hopeless is not None:
+            errors[name] = hopeless
+            continue
+        try:
+            values[name] = READERS[name](client)
+        except ApiError as error:
+            errors[name] = error
+            if isinstance(error, NoConnection) or error.status == 401:
+                hopeless = error
+    return Organization(values, errors, datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc))
+
+
+# Evaluating and planning.
+
+
+def assess(current: Organization, options: Values) -> Assessment:
+    """Evaluate all controls, and plan what mends those that fail and nobody waived."""
+    controls = parse_controls(options)
+    waivers = parse_waivers(options.get("waivers", []), [control.id for control in controls])
+    today = current.now.date()
+    verdicts = {control.id: evaluate(control, with_pending_channels(current, controls)) for control in controls}
+    active = [control for control in in_force(controls, waivers, today) if verdicts[control.id].status in ("pass", "fail")]
+    for control in controls:
+        apply_waiver(verdicts[control.id], waivers.get(control.id), today)
+    steps: list[Step] = []
+    for resource in WRITABLE:
+        steps += plan_object(resource, [control for control in active if control.resource == resource], current, verdicts)
+    steps += plan_allowlist_step([control for control in active if control.resource == "ip_whitelist"], current, options, verdicts)
+    steps += plan_notifications(active, current, verdicts)
+    return Assessment(controls, verdicts, tuple(steps))
+
+
+def with_pending_channels(current: Organization, controls: Iterable[Control]) -> Organization:
+    """The organization with the channels that the same controls require, so that rules may already name them."""
+    listed = current.values.get("notification_channels")
+    if listed is None:
+        return current
+    names = {item["name"] for control in controls for item in control.require.get("present", ()) if control.resource == "notification_channels"}
+    pending = [{"id": pending_id(name), "name": name} for name in sorted(names - {channel["name"] for channel in listed})]
+    return replace(current, values={**current.values, "channels_of_rules": [*listed, *pending]})
+
+
+def pending_id(name: str) -> str:
+    """What stands for the id of a channel that is yet to be made."""
+    return f"(new) {name}"
+
+
+def apply_waiver(verdict: Verdict, waiver: Waiver | None, today: datetime.date) -> None:
+    """Let a waiver speak: one that holds, or one that expired while the control fails."""
+    if waiver is None or verdict.status not in ("pass", "fail"):
+        return
+    if waiver.holds(today):
+        until = f"until {waiver.expires}" if waiver.expires else "without an end"
+        found = verdict.detail or "it is met"
+        verdict.status, verdict.detail = "waived", f"waived {until}: {waiver.reason} ({found})"
+    elif verdict.status == "fail":
+        verdict.detail += f"; its waiver expired on {waiver.expires} ({waiver.reason})"
+
+
+def evaluate(control: Control, current: Organization) -> Verdict:
+    """The verdict on one control, before anything is written."""
+    for name in (control.resource, *dependencies(control)):
+        if name in current.errors:
+            return Verdict("error", detail=current.errors[name].message, remediable=control.remediable)
+    if control.requires_sso and "sso" not in current.values["features"]:
+        return Verdict("not_entitled", current_of(control, current), "single sign-on is not among the features of the organization's plan")
+    try:
+        found, texts = EVALUATIONS.get(control.resource, evaluate_bounds)(control, current)
+    except ApiError as error:
+        return Verdict("error", detail=error.message, remediable=control.remediable)
+    except InvalidOption as error:  # where nobody waived it, the plan says so
+        return Verdict("fail", detail=error.message)
+    return Verdict("fail" if texts else "pass", found, "; ".join(texts), control.remediable)
+
+
+def current_of(control: Control, current: Organization) -> t.Any:
+    """The values that bounds are about, nested as the control names them."""
+    value = current.values[control.resource]
+    found = {path: at(value, path) for path in control.bounds}
+    if () in found:
+        return value
+    return nested({path: one[0] for path, one in found.items() if one})
+
+
+def evaluate_bounds(control: Control, current: Organization) -> tuple[t.Any, list[str]]:
+    """What the values are, and why they do not meet the bounds.
+
+    :raises ApiError: if the answer lacks a field. A preference that is not set is no such field.
+    """
+    value = current.values[control.resource]
+    texts = []
+    for path, bound in control.bounds.items():
+        found = at(value, path)
+        name = ".".join(path) or control.resource
+        if not found and control.resource == "preferences":
+            texts.append(f"{name} is not set")
+            continue
+        if not found:
+            raise ApiError(f"The API's answer for the {control.resource.replace('_', ' ')} has no field {name!r}; is it spelt right in the control?")
+        texts += [f"{name} is {shown(found[0])}, {text}" for text in bound.unmet(found[0])]
+    return current_of(control, current), texts
+
+
+def evaluate_allowlist(control: Control, current: Organization) -> tuple[t.Any, list[str]]:
+    """What of the allowlist is as it must not be."""
+    allowlist: Allowlist = current.values["ip_whitelist"]
+    additions, relabelled, removals = plan_entries(allowlist.entries, {"state": "present", **control.require})
+    texts = [f"{entry['cidr']} {'has another label' if entry['cidr'] in relabelled else 'is not listed'}" for entry in additions]
+    texts += [f"{entry['cidr']} is listed, which is not allowed" for entry in removals if entry["cidr"] not in relabelled]
+    if control.require.get("enabled", allowlist.enabled) != allowlist.enabled:
+        texts.append(f"enforcement is {'on' if allowlist.enabled else 'off'}")
+    outcome = allowlist.outcome()
+    return {"enabled": outcome["enabled"], "entries": [{"cidr": entry["cidr"], "label": entry.get("label")} for entry in outcome["entries"]]}, texts
+
+
+def evaluate_keys(control: Control, current: Organization) -> tuple[t.Any, list[str]]:
+    """The API keys that offend, by name and id, each with what is wrong with it.
+
+    :raises ApiError: if the answer lacks a time or the scopes that are asked for.
+    """
+    offenders, texts = [], []
+    for key in current.values["api_keys"]:
+        reasons = offences(key, control.require, current.now)
+        if reasons:
+            offenders.append({"name": key["name"], "id": key["id"], "reasons": reasons})
+            texts.append(f"{key['name']!r} ({key['id']}) {', '.join(reasons)}")
+    return offenders, texts
+
+
+def offences(key: Values, require: Values, now: datetime.datetime) -> list[str]:
+    """What is wrong with one key."""
+    reasons = []
+    day = datetime.timedelta(days=1)
+    created = moment(key, "created_at") if {"max_age_days", "max_lifetime_days", "unused_days"} & require.keys() else None
+    expires = moment(key, "expires_at") if {"must_expire", "max_lifetime_days"} & require.keys() else None
+    if "max_age_days" in require and (created is None or now - created > require["max_age_days"] * day):
+        reasons.append(f"is older than {require['max_age_days']} days" if created else "has no known age")
+    if expires is None and (require.get("must_expire") or "max_lifetime_days" in require):
+        reasons.append("never expires")
+    elif "max_lifetime_days" in require and expires is not None and (created is None or expires - created > require["max_lifetime_days"] * day):
+        reasons.append(f"lives longer than {require['max_lifetime_days']} days")
+    if "unused_days" in require:
+        used = moment(key, "last_used_at") or created
+        if used is None or now - used > require["unused_days"] * day:
+            reasons.append(f"was not used for {require['unused_days']} days")
+    if "forbidden_scopes" in require:
+        scopes = require_field(key, "scopes", f"the API key {key['name']!r}")
+        forbidden = [scope for scope in require["forbidden_scopes"] if scope in scopes]
+        if forbidden:
+            reasons.append(f"has {', '.join(forbidden)}")
+    return reasons
+
+
+def evaluate_channels(control: Control, current: Organization) -> tuple[t.Any, list[str]]:
+    """The channels that are not as required, and those that may not be there."""
+    channels = current.values["notification_channels"]
+    names = [item["name"] for item in control.require.get("present", [])]
+    texts = []
+    for item in control.require.get("present", []):
+        texts += object_texts(CHANNEL, channels_state(current), channel_options(item, channels))
+    extra = [channel["name"] for channel in channels if channel["name"] not in names] if control.require.get("purge") else []
+    texts += [f"notification channel {name!r} is not allowed" for name in extra]
+    shown_channels = [{name: channel[name] for name in ("type", "name", "enabled") if name in channel} for channel in channels]
+    return [channel for channel in shown_channels if channel["name"] in (*names, *extra)], texts
+
+
+def evaluate_rules(control: Control, current: Organization) -> tuple[t.Any, list[str]]:
+    """The rules that are not as required."""
+    state = Rules(tuple(current.values["notification_rules"]), tuple(current.values["channels_of_rules"]))
+    names = [item["name"] for item in control.require["present"]]
+    texts = [text for item in control.require["present"] for text in object_texts(RULE, state, item)]
+    fields = ("name", "event", "enabled")
+    return [{name: rule[name] for name in fields if name in rule} for rule in state.rules if rule.get("name") in names], texts
+
+
+def object_texts(resource: Resource, state: t.Any, options: Values) -> list[str]:
+    """Why one channel or rule is not as required: the change that would make it so, or why there can be none."""
+    try:
+        resource.check(options)
+        plan = resource.plan(state, options)
+    except (InvalidOption, RefusedPlan) as error:
+        return [error.message]
+    if not plan.changed:
+        return []
+    return [plan.message if plan.before else f"{plan.message.rpartition(':')[0]} does not exist"]
+
+
+EVALUATIONS: dict[str, t.Callable[[Control, Organization], tuple[t.Any, list[str]]]] = {
+    "ip_whitelist": evaluate_allowlist,
+    "api_keys": evaluate_keys,
+    "notification_channels": evaluate_channels,
+    "notification_rules": evaluate_rules,
+}
+
+
+def channels_state(current: Organization) -> Channels:
+    """The channels, with the rules where they were read."""
+    rules = current.values.get("notification_rules")
+    return Channels(tuple(current.values["notification_channels"]), None if rules is None else tuple(rules))
+
+
+def channel_options(item: Values, channels: Iterable[Values]) -> Values:
+    """The options of one channel's resource. A placeholder stands for the secret that the channel has.
+
+    :raises InvalidOption: if there is no such channel, and so no such secret.
+    """
+    options = {"state": "present", **item}
+    placeholders = sorted(key for key, value in item.get("secret_config", {}).items() if is_placeholder(value))
+    if placeholders:
+        found = next((channel for channel in channels if channel["name"] == item["name"]), None)
+        if found is None or (item.get("replace") and found.get("type") != item.get("type", found.get("type"))):
+            raise InvalidOption(
+                f"The notification channel {item['name']!r} is to be made, and {', '.join(placeholders)} in its secret_config "
+                "is a placeholder: put the real value in its place."
+            )
+        options["secret_config"] = without(item["secret_config"], *placeholders)
+    return options
+
+
+def plan_object(resource: str, controls: Sequence[Control], current: Organization, verdicts: Mapping[str, Verdict]) -> list[Step]:
+    """Plan the values of one object that meet all of its controls and are nearest to what it has."""
+    if not any(verdicts[control.id].status == "fail" for control in controls):
+        return []
+    state = current.values[resource]
+    manager, fields = WRITABLE[resource]
+    bounds = combine((control.id, control.bounds) for control in controls)
+    step: Step | None = None
+    chosen: dict[Path, t.Any] = {}
+    ids: list[str] = []
+    waiting = [control for control in controls if verdicts[control.id].status == "fail"]
+    while waiting:  # again as long as it helps, as for the allowlist
+        refusals: dict[str, str] = {}
+        for control in waiting:
+            try:
+                targets = chosen | targets_of(control, bounds, state, fields)
+                if resource == "session_timeout":
+                    targets = with_lower_idle(targets, bounds, state)
+                options = options_of(resource, nested(targets), state)
+                manager.check(options)
+                plan = manager.plan(state, options)
+            except PlanasonixError as error:  # what one control asks for is left out, and the rest is done
+                refusals[control.id] = error.message
+                continue
+            chosen = targets
+            ids.append(control.id)
+            step = Step(tuple(ids), manager, state, options, plan, (resource,))
+        if len(refusals) == len(waiting):
+            for control_id, message in refusals.items():
+                verdicts[control_id].remediable = False
+                verdicts[control_id].detail += f"; not mended: {message}"
+            break
+        waiting = [control for control in waiting if control.id in refusals]
+    return [step] if step else []
+
+
+def targets_of(control: Control, bounds: Mapping[Path, Bound], state: Values, fields: Mapping[str, t.Any] | None) -> dict[Path, t.Any]:
+    """The values to set, so that a control is met.
+
+    :raises Unmet: if one of them cannot be set.
+    """
+    targets: dict[Path, t.Any] = {}
+    for path, bound in control.bounds.items():
+        found = at(state, path)
+        value = found[0] if found else None
+        if found and not bound.unmet(value):
+            continue
+        if not path or (fields is not None and (len(path) > 1 or path[0] not in fields)):
+            raise Unmet(f"the API cannot change {'.'.join(path) or control.resource}")
+        targets[path] = bounds[path].nearest(value)
+        if not found and targets[path] is None and not bounds[path].equals:
+            raise Unmet(f"nothing says what {'.'.join(path)} should be")
+    return targets
+
+
+def with_lower_idle(targets: dict[Path, t.Any], bounds: Mapping[Path, Bound], state: Values) -> dict[Path, t.Any]:
+    """The values of the session timeout, with idle lowered along where absolute goes below it and no control forbids that."""
+    idle: t.Any = targets.get(IDLE, state.get(IDLE[0]))
+    absolute: t.Any = targets.get(ABSOLUTE)
+    if not (is_number(idle) and is_number(absolute)) or idle <= absolute:
+        return targets
+    try:
+        return targets | {IDLE: bounds.get(IDLE, Bound()).both(Bound(at_most=absolute)).nearest(idle)}
+    except (InvalidOption, Unmet):
+        return targets  # then the resource refuses it, and says why
+
+
+def options_of(resource: str, values: Values, state: Values) -> Values:
+    """Nested values as the options of a resource."""
+    if resource == "settings":
+        named = {name: value for name, value in values.items() if name in SETTINGS_FIELDS}
+        extra = {name: value for name, value in values.items() if name not in SETTINGS_FIELDS}
+        return named | ({"extra": extra} if extra else {})
+    if resource == "preferences":
+        return {"preferences": {key: merged(state.get(key), value) for key, value in values.items()}}
+    return values
+
+
+def plan_allowlist_step(controls: Sequence[Control], current: Organization, options: Values, verdicts: Mapping[str, Verdict]) -> list[Step]:
+    """Plan the allowlist. What the guard refuses is left out, and the rest is done: additions first, then enforcement, then removals."""
+    failing = [control for control in controls if verdicts[control.id].status == "fail"]
+    if not failing:
+        return []
+    state = current.values["ip_whitelist"]
+    protection: Values = {name: options[name] for name in ("protected_addresses", "allow_lockout") if name in options}
+    chosen = [control for control in controls if control not in failing]
+    step: Step | None = None
+    # Again as long as it helps: what the guard refuses by itself may be safe once another control is met.
+    waiting = sorted(failing, key=lambda one: (bool(one.require.get("purge") or one.require.get("forbid")), bool(one.require.get("enabled"))))
+    while waiting:
+        refusals: dict[str, str] = {}
+        for control in waiting:
+            wanted = merge_allowlist([*chosen, control]) | protection
+            try:
+                plan = ALLOWLIST.plan(state, wanted)
+            except RefusedPlan as error:
+                refusals[control.id] = error.message
+                continue
+            chosen.append(control)
+            step = Step(tuple(one.id for one in failing if one in chosen), ALLOWLIST, state, wanted, plan, ("ip_whitelist",))
+        if len(refusals) == len(waiting):
+            for control_id, message in refusals.items():
+                verdicts[control_id].detail += f"; not mended: {message}"
+            break
+        waiting = [control for control in waiting if control.id in refusals]
+    return [step] if step else []
+
+
+def plan_notifications(controls: Sequence[Control], current: Organization, verdicts: Mapping[str, Verdict]) -> list[Step]:
+    """Plan channels, then rules, then the removal of channels that no rule uses by then."""
+    of = {name: [control for control in controls if control.resource == name] for name in ("notification_channels", "notification_rules")}
+    steps: list[Step] = []
+    if not any(verdicts[control.id].status == "fail" for control in controls if control.resource in of):
+        return steps
+    channels = list(current.values["notification_channels"])
+    rules = list(current.values.get("notification_rules", ()))
+    for name, (item, ids) in merge_objects(of["notification_channels"]).items():
+        plan = try_step(steps, CHANNEL, channels_state(current), channel_options(item, channels), ids, ("notification_channels", name), verdicts)
+        if plan is not None and any(call.path == CHANNELS_PATH for call in plan.calls):  # made, or made again
+            channels = [*(channel for channel in channels if channel["name"] != name), {"id": pending_id(name), **plan.outcome}]
+    for name, (item, ids) in merge_objects(of["notification_rules"]).items():
+        plan = try_step(steps, RULE, Rules(tuple(rules), tuple(channels)), item, ids, ("notification_rules", name), verdicts)
+        if plan is not None:
+            old: Values = next((rule for rule in rules if rule["name"] == name), {})
+            rules = [*(rule for rule in rules if rule["name"] != name), {**old, **plan.outcome}]
+    for control in of["notification_channels"]:
+        names = [item["name"] for item in control.require.get("present", [])]
+        for channel in current.values["notification_channels"] if control.require.get("purge") else ():
+            if channel["name"] not in names:
+                options = {"state": "absent", "channel_id": channel["id"]}
+                place = ("notification_channels", channel["name"])
+                try_step(steps, CHANNEL, Channels(tuple(channels), tuple(rules)), options, (control.id,), place, verdicts)
+    return steps
+
+
+def try_step(
+    steps: list[Step], resource: Resource, state: t.Any, options: Values, ids: tuple[str, ...], place: tuple[str, ...], verdicts: Mapping[str, Verdict]
+) -> Plan | None:
+    """Add the step of one channel or rule, if there is something to change; returns its plan, if there is one."""
+    try:
+        resource.check(options)
+        plan = resource.plan(state, options)
+    except PlanasonixError as error:
+        for control_id in ids:
+            verdict = verdicts[control_id]
+            verdict.remediable = False
+            if error.message not in verdict.detail:
+                verdict.detail += f"; not mended: {error.message}"
+        return None
+    if plan.changed:
+        steps.append(Step(ids, resource, state, options, plan, place))
+    return plan
+
+
+def plan_baseline(current: Organization, options: Values) -> Plan:
+    """Plan the whole organization. What is reported in check mode is the state that was found."""
+    assessment = assess(current, options)
+    before: Values = {}
+    after: Values = {}
+    calls: list[Call] = []
+    for step in assessment.steps:
+        calls += step.plan.calls
+        before = merged(before, nested({step.place: step.plan.before}))
+        after = merged(after, nested({step.place: step.plan.after}))
+    result = assessment.result()
+    return Plan(before, after, tuple(calls), message=result["msg"], extras=without(result, "msg"))
+
+
+def apply_baseline(client: Client, dummy_plan: Plan, current: Organization, options: Values) -> Applied:
+    """Send the steps one after the other, each read back before the next. At the first that fails nothing more is sent.
+
+    :raises PlanasonixError: with the verdicts, if a step fails.
+    """
+    assessment = assess(current, options)
+    if not assessment.steps:
+        return Applied()
+    left = list(assessment.steps)
+    blocked = {control.id for control in assessment.controls if not assessment.verdicts[control.id].remediable}
+    try:
+        while left:
+            perform(client, left[0])
+            done = left.pop(0)
+            for control_id in done.controls:
+                verdict = assessment.verdicts[control_id]
+                if verdict.status == "fail" and control_id not in blocked and not any(control_id in step.controls for step in left):
+                    verdict.status = "fixed"
+    except PlanasonixError as error:
+        for step in reversed(left):
+            for control_id in step.controls:
+                verdict = assessment.verdicts[control_id]
+                if verdict.status not in ("fail", "error"):
+                    continue  # it was met all along
+                verdict.status = "error"
+                verdict.detail += f"; {error.message}" if step is left[0] else "; not written, since an earlier write failed"
+        error.details = {**without(assessment.result(), "msg"), **error.details}
+        raise
+    return Applied(assessment.result())
+
+
+def perform(client: Client, step: Step) -> None:
+    """Send one step, and read back what came of it.
+
+    :raises PlanasonixError: if the API refuses it, or it has no effect.
+    """
+    state, plan = step.state, step.plan
+    if step.resource is RULE:
+        # Channels that were made before it have ids by now.
+        state = RULE.read(client, step.options)
+        plan = RULE.plan(state, step.options)
+    applied = step.resource.apply(client, plan, state, step.options)
+    wanted = {**step.options, **applied.identity}
+    missed = step.resource.missed(step.resource.read(client, wanted), plan, wanted)
+    if missed:
+        raise NotApplied(f"The API accepted a change of {' '.join(step.place)}, but it shows no effect ({', '.join(missed)}).")
+
+
+BASELINE = Resource(
+    None,
+    read_organization,
+    plan_baseline,
+    show_state,
+    nothing_missed,
+    apply_baseline,
+    check_baseline,
+    reads_back=False,
+)

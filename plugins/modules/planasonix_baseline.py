@@ -1,0 +1,273 @@
+#!/usr/bin/python
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: planasonix_baseline
+short_description: Audit and remediate a Planasonix organization against controls
+version_added: 0.1.0
+description:
+  - Evaluates a list of controls over one organization, and changes what fails, all in one task. In check mode it is an audit.
+  - Each needed resource is read once, over one connection. Everything is planned before anything is written, and written in an order that never weakens the
+    organization. Channels come before the rules that use them, and allowlist entries before enforcement.
+  - What is stricter than required passes and is left alone. What is not is set to the allowed value that is nearest to what it has.
+  - The task fails if its input is wrong or a write fails, never because a control is not met. Look at RV(compliant), RV(summary) and RV(controls).
+  - A control whose resource cannot be read is V(error), never V(pass). With a dead key or an unreachable host every control is.
+author:
+  - Planasonix collection contributors (@planasonix)
+extends_documentation_fragment:
+  - planasonix.admin.attributes
+  - planasonix.admin.connection
+options:
+  controls:
+    description:
+      - What is required. Two controls that cannot both hold are an error before anything is read.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      id:
+        description: Id of the control, by which it is waived. By default the name of the resource.
+        type: str
+      title:
+        description: What it requires, in words.
+        type: str
+      severity:
+        description: How much it matters. By default V(medium).
+        type: str
+        choices: [low, medium, high, critical]
+      rationale:
+        description: Why it is required.
+        type: str
+      remediation:
+        description: What to do by hand, where that is needed.
+        type: str
+      resource:
+        description:
+          - The subset of M(planasonix.admin.planasonix_info) that it is about.
+          - V(settings), V(session_timeout), V(log_retention), V(profile), V(preferences), V(ip_whitelist), V(notification_channels) and
+            V(notification_rules) can be remediated. All others are audited alone.
+        type: str
+        choices:
+          - profile
+          - mfa
+          - api_keys
+          - session_timeout
+          - preferences
+          - settings
+          - ip_whitelist
+          - log_retention
+          - organization
+          - features
+          - limits
+          - tier
+          - notification_channels
+          - notification_rules
+        required: true
+      require:
+        description:
+          - For most resources, values of fields. A plain value must be equal. A mapping whose keys are all operators is a bound. Any other mapping nests.
+          - The operators are C(at_least), C(at_most), C(one_of), C(not_one_of), C(contains) and C(excludes). C(one_of) is remediated to its first value.
+            C(not_one_of) alone cannot be remediated. C(contains) and C(excludes) add and remove just these elements.
+          - Of V(ip_whitelist) it holds C(enabled), C(entries) with C(cidr) and C(label), C(purge), whether no other entry may be listed, and C(forbid), a list
+            of networks that may not be.
+          - Of V(notification_channels) it holds C(present), a list of channels as M(planasonix.admin.planasonix_notification_channel) takes them, and C(purge).
+            A value of C(secret_config) that begins with C(PLACEHOLDER:) stands for the secret that the channel has.
+          - Of V(notification_rules) it holds C(present), a list of rules as M(planasonix.admin.planasonix_notification_rule) takes them.
+          - Of V(api_keys) it holds C(max_age_days), C(must_expire), C(max_lifetime_days), C(unused_days) and C(forbidden_scopes). Offending keys are listed.
+        type: dict
+        required: true
+      references:
+        description: Where it comes from, name of a standard to a list of its parts.
+        type: dict
+  waivers:
+    description:
+      - Controls that are allowed to fail. A waived control is evaluated, but nothing is written for it.
+      - One for an unknown control is an error.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      id:
+        description: Id of the control.
+        type: str
+        required: true
+      reason:
+        description: Why it is waived.
+        type: str
+        required: true
+      expires:
+        description: The last day, in UTC, on which the waiver holds, such as V(2027-03-31). Past it the control fails again, and says that its waiver expired.
+        type: str
+  protected_addresses:
+    description: As in M(planasonix.admin.planasonix_ip_whitelist). A remediation that would lock one of them out is not done; its control stays V(fail).
+    type: list
+    elements: str
+  allow_lockout:
+    description: As in M(planasonix.admin.planasonix_ip_whitelist).
+    type: bool
+    default: false
+seealso:
+  - module: planasonix.admin.planasonix_info
+"""
+
+EXAMPLES = r"""
+- name: Audit an organization, whatever the command line says
+  planasonix.admin.planasonix_baseline:
+    api_key: "{{ planasonix_api_key }}"
+    controls: &controls
+      - id: SES-1
+        title: Idle sessions end within 30 minutes
+        severity: high
+        resource: session_timeout
+        require:
+          idle_timeout_minutes:
+            at_most: 30
+        references:
+          nist_800_53: [AC-12]
+      - id: SSO-1
+        title: Users sign in by single sign-on
+        severity: critical
+        resource: settings
+        require:
+          require_sso: true
+      - id: KEY-1
+        title: API keys expire, and none is older than 90 days
+        resource: api_keys
+        require:
+          must_expire: true
+          max_age_days: 90
+    waivers:
+      - id: KEY-1
+        reason: The legacy scheduler is replaced in spring
+        expires: "2027-03-31"
+  check_mode: true
+  register: audit
+
+- name: Fail if it does not comply
+  ansible.builtin.assert:
+    that: audit.compliant
+    fail_msg: "{{ audit.msg }}"
+
+- name: Remediate what can be
+  planasonix.admin.planasonix_baseline:
+    api_key: "{{ planasonix_api_key }}"
+    controls: *controls
+"""
+
+RETURN = r"""
+msg:
+  description: How many controls have which status, on one line.
+  returned: always
+  type: str
+  sample: "baseline: 12 pass, 3 fixed, 1 waived"
+diff:
+  description: What the module changes, by resource, before and after.
+  returned: success
+  type: dict
+  sample:
+    before: {"session_timeout": {"idle_timeout_minutes": 60}}
+    after: {"session_timeout": {"idle_timeout_minutes": 30}}
+controls:
+  description:
+    - Each control, with the fields that were given and its verdict. Secrets of channels are censored.
+    - It also comes with the failure of a write. What could not be written any more is V(error).
+  returned: success, and if a write failed
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Id of the control.
+      type: str
+      returned: always
+    status:
+      description:
+        - V(pass), V(fail), V(fixed) (only if not in check mode), V(waived), V(not_entitled) (the organization's plan lacks the feature), or V(error) (it could
+          not be read or written).
+      type: str
+      returned: always
+    current:
+      description: What the organization has.
+      type: raw
+      returned: always
+    expected:
+      description: What is required.
+      type: dict
+      returned: always
+    detail:
+      description: Why it has this status, in words. Empty where it passes.
+      type: str
+      returned: always
+    remediable:
+      description: Whether the module can meet it.
+      type: bool
+      returned: always
+  sample:
+    - id: SES-1
+      title: Idle sessions end within 30 minutes
+      severity: high
+      resource: session_timeout
+      require: {"idle_timeout_minutes": {"at_most": 30}}
+      expected: {"idle_timeout_minutes": {"at_most": 30}}
+      current: {"idle_timeout_minutes": 60}
+      status: fail
+      detail: idle_timeout_minutes is 60, at most 30 is allowed
+      remediable: true
+compliant:
+  description: Whether no control is V(fail) or V(error).
+  returned: success, and if a write failed
+  type: bool
+  sample: true
+summary:
+  description: How many controls have which status.
+  returned: success, and if a write failed
+  type: dict
+  sample: {"pass": 12, "fixed": 3, "waived": 1, "not_entitled": 0, "fail": 0, "error": 0}
+"""
+
+from ansible_collections.planasonix.admin.plugins.module_utils._baseline import BASELINE
+from ansible_collections.planasonix.admin.plugins.module_utils._controls import SEVERITIES
+from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
+from ansible_collections.planasonix.admin.plugins.module_utils._requirements import secrets_of
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+
+MODULE = Module(
+    manages=BASELINE,
+    options={
+        "controls": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {
+                "id": {"type": "str"},
+                "title": {"type": "str"},
+                "severity": {"type": "str", "choices": list(SEVERITIES)},
+                "rationale": {"type": "str"},
+                "remediation": {"type": "str"},
+                "resource": {"type": "str", "choices": list(SUBSETS), "required": True},
+                "require": {"type": "dict", "required": True},
+                "references": {"type": "dict"},
+            },
+        },
+        "waivers": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {"id": {"type": "str", "required": True}, "reason": {"type": "str", "required": True}, "expires": {"type": "str"}},
+        },
+        "protected_addresses": {"type": "list", "elements": "str"},
+        "allow_lockout": {"type": "bool", "default": False},
+    },
+    secrets=secrets_of,
+)
+
+
+def main() -> None:
+    run_as_module(MODULE)
+
+
+if __name__ == "__main__":
+    main()

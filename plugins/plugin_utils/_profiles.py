@@ -1,0 +1,88 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lists of controls: what a profile becomes for one organization, and what an organization becomes as a list. Pure functions, no I/O.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import is_masked
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
+from ansible_collections.planasonix.admin.plugins.module_utils._requirements import PLACEHOLDER
+
+
+def tailored(
+    profile: Iterable[Values], overrides: Mapping[str, Values], extra: Iterable[Values], skip: Sequence[str], run_tags: Sequence[str], skip_tags: Sequence[str]
+) -> list[Values]:
+    """The controls of a profile as one organization is to meet them.
+
+    :param overrides: Id of a control to the fields that it has instead; of ``require`` those that are named.
+    :param extra: Controls beside those of the profile.
+    :param skip: Ids of controls to leave out.
+    :param run_tags: Tags that the command line asks for; names of resources among them leave only these resources' controls.
+    :param skip_tags: Tags that the command line leaves out; likewise.
+    :raises InvalidOption: if an id is not one of the profile's.
+    """
+    controls = {control["id"]: control for control in profile}
+    for option, ids in (("overrides", overrides), ("skip", skip)):
+        unknown = sorted(set(ids) - set(controls))
+        if unknown:
+            raise InvalidOption(f"{option}: the profile has no control {', '.join(unknown)}; it has {', '.join(controls)}.")
+    kept = [tailor(control, overrides.get(control_id, {})) for control_id, control in controls.items() if control_id not in skip]
+    asked = set(run_tags) & set(SUBSETS)
+    return [control for control in (*kept, *extra) if (not asked or control.get("resource") in asked) and control.get("resource") not in skip_tags]
+
+
+def tailor(control: Values, override: Values) -> Values:
+    """A control with other fields. Of what it requires, each value that is named is replaced: merged, two bounds of one value could contradict each other."""
+    return {**control, **override, "require": {**control["require"], **(override.get("require") or {})}}
+
+
+def onboarding(settings: Values, ip_whitelist: Values, channels: Sequence[Values], rules: Sequence[Values]) -> list[Values]:
+    """What an organization is to begin with, given as the modules take it, as controls: so that rules may name channels that are yet to be made."""
+    allowlist = {name: value for name, value in ip_whitelist.items() if name not in ("protected_addresses", "allow_lockout")}
+    present = [{name: value for name, value in channel.items() if name != "test"} for channel in channels]
+    requires: dict[str, Values] = {
+        "settings": {**{name: value for name, value in settings.items() if name != "extra"}, **(settings.get("extra") or {})},
+        "ip_whitelist": allowlist,
+        "notification_channels": {"present": present} if present else {},
+        "notification_rules": {"present": list(rules)} if rules else {},
+    }
+    return [{"id": f"onboarding-{name}", "resource": name, "require": require} for name, require in requires.items() if require]
+
+
+def exported(facts: Values) -> list[Values]:
+    """The state of an organization as controls: given to the baseline they change nothing there, and make another organization alike.
+
+    :param facts: What ``planasonix_info`` returns of it.
+    """
+    allowlist = facts["ip_whitelist"]
+    entries = [{name: entry[name] for name in ("cidr", "label") if entry.get(name)} for entry in allowlist["entries"]]
+    channels = [exported_channel(channel) for channel in facts["notification_channels"]]
+    rules = [{name: rule[name] for name in ("name", "event", "channels", "filters", "enabled") if name in rule} for rule in facts["notification_rules"]]
+    requires: dict[str, Values] = {
+        **{name: {key: value for key, value in facts[name].items() if value is not None} for name in ("settings", "session_timeout", "log_retention")},
+        "ip_whitelist": {"enabled": allowlist["enabled"], "entries": entries, "purge": True},
+        "notification_channels": {"present": channels, "purge": True},
+        "notification_rules": {"present": rules},
+    }
+    titles = {name: name.replace("_", " ").capitalize() for name in requires} | {"ip_whitelist": "IP allowlist"}
+    return [{"id": name, "title": f"{titles[name]} as exported", "resource": name, "require": require} for name, require in requires.items()]
+
+
+def exported_channel(channel: Values) -> Values:
+    """One channel, with a placeholder for each value that the API hides."""
+    config = channel.get("config") or {}
+    hidden = sorted(key for key, value in config.items() if is_masked(value))
+    result: Values = {name: channel[name] for name in ("name", "type", "enabled") if name in channel}
+    result["config"] = {key: value for key, value in config.items() if key not in hidden}
+    if hidden:
+        result["secret_config"] = {key: f"{PLACEHOLDER}{channel['name']}.{key}" for key in hidden}
+    return result

@@ -1,0 +1,304 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Roles and playbooks over a fleet of three organizations, as users run them: by the playbooks' names, with an inventory and variables."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+from ansible_runs import run_playbook
+from cases import CHANNELS
+from simulator.process import Simulator
+
+SECRET = "https://hooks.example.com/canary-of-a-webhook"
+ADDRESS = "127.0.0.1"
+
+
+@dataclass
+class Fleet:
+    """The organizations of a simulator as an inventory.
+
+    :param variables: What is given with each run.
+    """
+
+    simulator: Simulator
+    folder: Path
+    variables: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, playbook: str, *arguments: str, keys: dict[str, str] | None = None, **variables: Any) -> subprocess.CompletedProcess[str]:
+        """Run a playbook of the collection, or a file."""
+        hosts = {slug: {"planasonix_api_key": key} for slug, key in zip(self.simulator.slugs, self.simulator.keys, strict=True)}
+        for slug, key in (keys or {}).items():
+            hosts[slug]["planasonix_api_key"] = key
+        shared = {"planasonix_api_url": self.simulator.url, "ansible_python_interpreter": "{{ ansible_playbook_python }}", **self.variables, **variables}
+        inventory = self.folder / "inventory.json"
+        inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": shared}}), encoding="utf-8")
+        return run_playbook(self.folder, "-i", str(inventory), playbook, *arguments)
+
+    def play(self, **play: Any) -> str:
+        """Write a playbook of one play; returns its path."""
+        path = self.folder / "play.yml"
+        path.write_text(json.dumps([{"connection": "local", "gather_facts": False, "hosts": "all", **play}]), encoding="utf-8")
+        return str(path)
+
+    def report(self, name: str = "json", folder: str = "planasonix-audit") -> str:
+        return (self.folder / folder / f"planasonix-audit.{name}").read_text(encoding="utf-8")
+
+
+def recap(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, int]]:
+    """The counts of each host."""
+    found = re.findall(r"^(\S+) +: (ok=.*)$", done.stdout, re.MULTILINE)
+    assert found, done.stdout
+    return {host: {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in found}
+
+
+def changes(done: subprocess.CompletedProcess[str]) -> list[int]:
+    assert done.returncode == 0, done.stdout
+    return [counts["changed"] for counts in recap(done).values()]
+
+
+def statuses(report: str) -> dict[str, dict[str, str]]:
+    """Status by organization and control, from the JSON report."""
+    return {organization["name"]: {c["id"]: c["status"] for c in organization["controls"]} for organization in json.loads(report)["organizations"]}
+
+
+@pytest.fixture
+def fleet(plain_simulator: Simulator, tmp_path: Path) -> Fleet:
+    return Fleet(plain_simulator, tmp_path, {"org_baseline_protected_addresses": [ADDRESS]})
+
+
+ONBOARDING = {
+    "org_onboarding_settings": {"default_timezone": "UTC", "extra": {"feature_flags": {"lineage_v2": False}}},
+    "org_onboarding_ip_whitelist": {"entries": [{"cidr": ADDRESS, "label": "Automation"}], "enabled": True, "protected_addresses": [ADDRESS]},
+    "org_onboarding_channels": [
+        {"name": "On-call", "type": "email", "config": {"recipients": ["oncall@example.com"]}},
+        {"name": "Hook", "type": "webhook", "secret_config": {"url": SECRET}, "test": "never"},
+    ],
+    "org_onboarding_rules": [{"name": "Failures", "event": "pipeline.run.failed", "channels": ["On-call", "Hook"]}],
+}
+
+
+def test_onboarding(fleet: Fleet) -> None:
+    """In check mode on organizations where nothing exists yet; then for real; then again."""
+    key = {"name": "CI", "scopes": ["pipelines:read"], "expires_in_days": 30, "secret_file": str(fleet.folder / "key-{{ inventory_hostname }}")}
+    variables = {**ONBOARDING, "org_onboarding_api_keys": [key]}
+    fleet.simulator.options(read_only=True)
+    checked = fleet.run("planasonix.admin.onboard", "--check", "--diff", "-vvv", **variables)
+    assert all(changes(checked)), checked.stdout
+    assert fleet.simulator.violations() == []
+    fleet.simulator.options(read_only=False)
+    done = fleet.run("planasonix.admin.onboard", "--diff", "-vvv", **variables)
+    assert all(changes(done))
+    for slug in fleet.simulator.slugs:
+        state = fleet.simulator.state(slug)
+        assert [channel["name"] for channel in state["channels"]][:2] == ["On-call", "Hook"]
+        assert len(state["deliveries"]) == 1, "a test went through the channel that is to be tested"
+        assert (state["ip_whitelist"]["enabled"], state["settings"]["feature_flags"]["lineage_v2"]) == (True, False)
+        (made,) = (one for one in state["api_keys"] if one["name"] == "CI")
+        assert (fleet.folder / f"key-{slug}").read_text() == made["secret"]
+        assert made["secret"] not in done.stdout
+    assert SECRET not in checked.stdout + done.stdout
+    fleet.simulator.options(read_only=True)
+    assert set(changes(fleet.run("planasonix.admin.onboard", **variables))) == {0}
+    assert fleet.simulator.violations() == []
+
+
+def test_harden_and_audit(fleet: Fleet) -> None:
+    """Harden twice: the second run changes nothing. Whatever can be remediated passes the audit after it."""
+    for slug in fleet.simulator.slugs:
+        fleet.simulator.set_state(slug, ip_whitelist={"last_evaluated_at": "2026-01-01T00:00:00Z", "entries": [{**ENTRY, "cidr": f"{ADDRESS}/32"}]})
+    fleet.variables["org_baseline_profile"] = "strict"
+    fleet.simulator.options(read_only=True)
+    assert all(changes(fleet.run("planasonix.admin.harden", "--check")))
+    fleet.simulator.options(read_only=False)
+    assert all(changes(fleet.run("planasonix.admin.harden")))
+    fleet.simulator.options(read_only=True)
+    assert set(changes(fleet.run("planasonix.admin.harden"))) == {0}
+    # Tags are names of resources.
+    some = fleet.run("planasonix.admin.harden", "--tags", "session_timeout,log_retention", "-v")
+    assert "baseline: 5 pass" in some.stdout
+    done = fleet.run("planasonix.admin.audit")
+    assert done.returncode == 2, done.stdout
+    assert fleet.simulator.violations() == []
+    for organization in json.loads(fleet.report())["organizations"]:
+        assert {c["status"] for c in organization["controls"] if c["remediable"]} <= {"pass", "not_entitled"}, organization
+    # The verdict is the last output before the recap, and nothing reports a change.
+    last = done.stdout.partition("PLAY RECAP")[0].strip().splitlines()
+    assert "organizations do not comply" in "\n".join(last[-8:])
+    assert {counts["changed"] for counts in recap(done).values()} == {0}
+
+
+ENTRY = {"id": "ipw_1", "cidr": "192.0.2.0/24", "label": "x", "created_at": "2026-01-01T00:00:00Z"}
+SOME = ["PLX-SES-1", "PLX-SSO-1", "PLX-LOG-1", "PLX-LOG-2"]
+
+
+def test_every_status_in_every_format(fleet: Fleet) -> None:
+    """A dead key, an organization without single sign-on in its plan, one waived control and one whose waiver expired."""
+    profile = yaml.safe_load((Path(__file__).resolve().parents[2] / "roles" / "org_baseline" / "files" / "foundation.yml").read_text(encoding="utf-8"))
+    fleet.variables["org_baseline_skip"] = [control["id"] for control in profile["controls"] if control["id"] not in SOME]
+    acme, globex, initech = fleet.simulator.slugs
+    for slug in (acme, initech):
+        fleet.simulator.set_state(slug, log_retention={"run_logs_days": 1, "audit_logs_days": 1, "diagnostic_artifacts_days": 1})
+    waivers = [
+        {"id": "PLX-LOG-1", "reason": "The archive keeps them", "expires": "2999-12-31"},
+        {"id": "PLX-LOG-2", "reason": "Until the move", "expires": "2020-01-31"},
+    ]
+    done = fleet.run("planasonix.admin.audit", keys={globex: "plnx_live_dead"}, org_baseline_waivers=waivers)
+    assert done.returncode == 2, done.stdout
+    expected = {
+        acme: {"PLX-SES-1": "fail", "PLX-SSO-1": "fail", "PLX-LOG-1": "waived", "PLX-LOG-2": "fail"},
+        globex: dict.fromkeys(SOME, "error"),
+        initech: {"PLX-SES-1": "fail", "PLX-SSO-1": "not_entitled", "PLX-LOG-1": "waived", "PLX-LOG-2": "fail"},
+    }
+    assert statuses(fleet.report("json")) == expected
+    rows = list(csv.DictReader(fleet.report("csv").splitlines()))
+    assert {slug: {row["control"]: row["status"] for row in rows if row["organization"] == slug} for slug in expected} == expected
+
+    outcomes: dict[str, dict[str, str]] = {}
+    for suite in ElementTree.fromstring(fleet.report("xml")):
+        cases = outcomes.setdefault(suite.attrib["name"], {})
+        for case in suite.iter("testcase"):
+            marks = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
+            cases[case.attrib["name"].partition(":")[0]] = marks[0] if marks else "pass"
+    words = {"fail": "failure", "error": "error", "waived": "skipped", "not_entitled": "skipped"}
+    assert outcomes == {slug: {control: words[status] for control, status in found.items()} for slug, found in expected.items()}
+
+    sarif = json.loads(fleet.report("sarif"))
+    assert sarif["version"] == "2.1.0"
+    results = sarif["runs"][0]["results"]
+    assert {result["ruleId"] for result in results} <= set(SOME)
+    assert sum(bool(result.get("suppressions")) for result in results) == 2
+    for name in ("html", "md"):
+        text = fleet.report(name)
+        assert all(word in text for word in (acme, globex, initech, "PLX-SES-1", "The archive keeps them" if name == "html" else "waived"))
+    assert "expired on 2020-01-31" in fleet.report("csv")
+    assert not any(key in fleet.report(name) for name in ("html", "json", "xml", "csv", "md", "sarif") for key in fleet.simulator.keys)
+
+
+def test_one_report_for_the_whole_play_under_serial(fleet: Fleet) -> None:
+    play = fleet.play(serial=1, roles=[{"role": "planasonix.admin.compliance_audit"}])
+    done = fleet.run(play, compliance_audit_formats=["json"], compliance_audit_fail_on="never")
+    assert done.returncode == 0, done.stdout
+    assert list(statuses(fleet.report())) == fleet.simulator.slugs
+    assert done.stdout.count("TASK [planasonix.admin.compliance_audit : Give the verdict]") == 3
+    assert done.stdout.count("of 3 organizations") == 1
+    assert sorted(path.name for path in (fleet.folder / "planasonix-audit").iterdir()) == ["planasonix-audit.json"]
+
+
+def test_a_host_that_failed_before_is_in_the_report(fleet: Fleet) -> None:
+    last = fleet.simulator.slugs[-1]
+    stop = {"name": "Fail on the last host", "ansible.builtin.fail": {}, "when": f"inventory_hostname == '{last}'"}
+    play = fleet.play(serial=2, pre_tasks=[stop], roles=[{"role": "planasonix.admin.compliance_audit"}])
+    done = fleet.run(play, compliance_audit_formats=["json"], org_baseline_skip=["PLX-MFA-1"])
+    report = json.loads(fleet.report())
+    assert [organization["name"] for organization in report["organizations"]] == fleet.simulator.slugs
+    assert report["organizations"][-1]["status"] == "error", done.stdout
+
+
+WAIVER = {"id": "PLX-KEY-1", "reason": "It is of no resource that the tags name"}
+
+
+def test_trend(fleet: Fleet) -> None:
+    acme = fleet.simulator.slugs[0]
+    fleet.variables["compliance_audit_formats"] = ["json", "markdown"]
+    first = fleet.run("planasonix.admin.audit", compliance_audit_fail_on="critical")
+    assert first.returncode == 2, first.stdout
+    fleet.simulator.set_state(acme, session_timeout={"idle_timeout_minutes": 5, "absolute_timeout_minutes": 60})
+    fleet.simulator.set_state(acme, log_retention={"run_logs_days": 1})
+    # The earlier report may be the one that is replaced, but not where that is done in batches.
+    previous = "planasonix-audit/planasonix-audit.json"
+    serial = fleet.run(fleet.play(serial=1, roles=[{"role": "planasonix.admin.compliance_audit"}]), compliance_audit_previous=previous)
+    assert serial.returncode == 2 and "must be another file" in " ".join(serial.stdout.split())
+    second = fleet.run("planasonix.admin.audit", "--tags", "session_timeout,log_retention", compliance_audit_previous=previous, org_baseline_waivers=[WAIVER])
+    assert second.returncode == 2, second.stdout
+    report = json.loads(fleet.report())
+    assert {control["resource"] for control in report["controls"]} == {"session_timeout", "log_retention"}
+    trend = json.dumps(report["trend"])
+    for text in (trend, fleet.report("md")):
+        assert "PLX-SES-1" in text and "PLX-LOG-2" in text
+    wrong = fleet.run("planasonix.admin.audit", compliance_audit_previous="planasonix-audit/planasonix-audit.md")
+    assert wrong.returncode == 2 and "Traceback" not in wrong.stdout
+
+
+def test_export_makes_another_organization_alike(fleet: Fleet) -> None:
+    acme, globex, _initech = fleet.simulator.slugs
+    fleet.simulator.options(mask_config="mask")
+    fleet.simulator.set_state(
+        acme,
+        channels=[*CHANNELS, {**CHANNELS[0], "id": "nch_hook", "name": "Hook", "type": "webhook", "config": {"method": "POST", "url": SECRET}}],
+        session_timeout={"idle_timeout_minutes": 5, "absolute_timeout_minutes": 60, "extend_on_activity": False},
+        ip_whitelist={"last_evaluated_at": "2026-01-01T00:00:00Z", "entries": [{**ENTRY, "cidr": f"{ADDRESS}/32"}], "enabled": True},
+        rules=[{**RULE, "channel_ids": ["nch_Chat", "nch_hook"]}],
+    )
+    assert changes(fleet.run("planasonix.admin.export", "--limit", acme)) == [2]
+    path = fleet.folder / "planasonix-export" / f"{acme}.yml"
+    text = path.read_text(encoding="utf-8")
+    assert "PLACEHOLDER:Hook.url" in text and SECRET not in text
+    task = {
+        "name": "Apply the export",
+        "planasonix.admin.planasonix_baseline": {
+            "api_url": "{{ planasonix_api_url }}",
+            "api_key": "{{ planasonix_api_key }}",
+            "controls": f"{{{{ (lookup('ansible.builtin.file', {str(path)!r}) | from_yaml).controls }}}}",
+            "protected_addresses": [ADDRESS],
+        },
+    }
+    play = fleet.play(tasks=[task])
+    assert changes(fleet.run(play, "--limit", acme)) == [0], "it holds where it comes from"
+    refused = fleet.run(play, "--limit", globex)
+    assert refused.returncode == 2 and "put the real value in its place" in refused.stdout
+    path.write_text(text.replace("PLACEHOLDER:Hook.url", SECRET), encoding="utf-8")
+    assert changes(fleet.run(play, "--limit", globex)) == [1]
+    fleet.simulator.options(read_only=True)
+    assert changes(fleet.run(play, "--limit", globex)) == [0]
+    one, other = (fleet.simulator.state(slug) for slug in (acme, globex))
+    for section in ("session_timeout", "settings", "log_retention"):
+        assert one[section] == other[section]
+    assert [channel["config"] for channel in one["channels"]] == [channel["config"] for channel in other["channels"]]
+
+
+RULE = {"id": "nrl_1", "name": "Failures", "event": "e", "channel_ids": [], "filters": {"a": 1}, "enabled": True, "created_at": "2026-01-01T00:00:00Z"}
+
+
+def test_key_rotation(fleet: Fleet) -> None:
+    """The old key goes only after the new secret is stored; where that fails, the new key goes."""
+    acme = fleet.simulator.slugs[0]
+    own = fleet.simulator.state(acme)["api_keys"]
+    old = {"id": "key_old", "name": "CI", "secret": "plnx_live_old", "prefix": "plnx", "scopes": ["a:read"], "created_at": "2020-01-01T00:00:00Z"}
+    fleet.simulator.set_state(acme, api_keys=[*own, old])
+    stored = fleet.folder / "stored"
+    store = [
+        {"name": "Store", "ansible.builtin.copy": {"content": "{{ api_key_rotation_secret }}", "dest": str(stored), "mode": "0600"}, "no_log": True},
+        {"name": "Break", "ansible.builtin.fail": {}, "when": "broken | default(false)"},
+    ]
+    (fleet.folder / "store.yml").write_text(json.dumps(store), encoding="utf-8")
+    variables = {"api_key_rotation_names": ["CI"], "api_key_rotation_store_tasks": "store.yml"}
+    play = fleet.play(roles=[{"role": "planasonix.admin.api_key_rotation"}])
+
+    def keys() -> list[dict[str, Any]]:
+        return [key for key in fleet.simulator.state(acme)["api_keys"] if key["name"] == "CI"]
+
+    fleet.simulator.options(read_only=True)
+    assert changes(fleet.run(play, "--limit", acme, "--check", **variables)) == [1]
+    fleet.simulator.options(read_only=False)
+    broken = fleet.run(play, "--limit", acme, broken=True, **variables)
+    assert broken.returncode == 2 and "The new key is deleted again, and the old one stays." in " ".join(broken.stdout.split())
+    assert [key["id"] for key in keys()] == ["key_old"]
+    done = fleet.run(play, "--limit", acme, "-vvv", **variables)
+    assert done.returncode == 0, done.stdout
+    (new,) = keys()
+    assert new["id"] != "key_old"
+    assert stored.read_text() == new["secret"]
+    assert new["secret"] not in done.stdout
+    assert changes(fleet.run(play, "--limit", acme, **variables)) == [0]

@@ -1,0 +1,111 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filters of an audit: what Ansible hands in, what it gets, and that the documentation tells the same."""
+
+from __future__ import annotations
+
+import datetime
+import inspect
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible.utils.unsafe_proxy import wrap_var
+
+from ansible_collections.planasonix.admin.plugins.filter.audit_report import FilterModule, audit_report, audit_verdict, version
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_formats import FORMATS
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import FAIL_ON
+
+ROOT = Path(__file__).resolve().parents[4]
+FILTERS = FilterModule().filters()
+META = {"time": "2027-03-01T12:00:00Z", "profile": "strict"}
+RESULTS: dict[str, t.Any] = {
+    "alpha": {
+        "controls": [{"id": "A", "status": "fail", "severity": "high", "require": {"x": 1}, "expected": {"x": 1}, "current": {"x": 2}, "detail": "x is 2"}]
+    },
+    "beta": {},
+}
+
+
+def documentation(name: str) -> dict[str, t.Any]:
+    found: dict[str, t.Any] = yaml.safe_load((ROOT / "plugins" / "filter" / f"{name}.yml").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_values_of_ansible_are_values_like_any_other(form):
+    tagged = audit_report(wrap_var(RESULTS), wrap_var(form), wrap_var(META), None)
+    assert tagged == audit_report(RESULTS, form, META)
+    assert tagged.__class__ is str
+
+
+def test_the_earlier_report_may_come_from_ansible():
+    previous = json.loads(audit_report({"alpha": {}}, "json", META))
+    trend = json.loads(audit_report(RESULTS, "json", META, previous=wrap_var(previous)))["trend"]
+    assert trend["counts"] == {"better": 1, "gone": 0, "new": 1, "worse": 0}
+
+
+def test_a_time_may_be_one():
+    meta = {**META, "time": datetime.datetime(2027, 3, 1, 12, tzinfo=datetime.timezone.utc)}
+    assert json.loads(audit_report(RESULTS, "json", meta))["time"] == "2027-03-01T12:00:00Z"
+
+
+def test_the_version_is_that_of_the_collection_unless_told():
+    assert version() == yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+    assert json.loads(audit_report({}, "json", META))["collection_version"] == version()
+    assert json.loads(audit_report({}, "json", {**META, "collection_version": "9.9.9"}))["collection_version"] == "9.9.9"
+
+
+@pytest.mark.parametrize("fail_on", FAIL_ON)
+def test_the_verdict_is_a_mapping(fail_on):
+    found = audit_verdict(wrap_var(RESULTS), wrap_var(fail_on))
+    assert found["failed"] is (fail_on != "never")
+    assert found["msg"].startswith("1 of 2 organizations does not comply at critical" if fail_on == "critical" else "2 of 2 organizations do not comply:")
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: audit_report(RESULTS, "pdf", META), "audit_report: The format of a report must be one of"),
+        (lambda: audit_report([], "json", META), "audit_report: The results must be a mapping"),
+        (lambda: audit_report(RESULTS, "json", "now"), "audit_report: meta must be a mapping"),
+        (lambda: audit_report(RESULTS, "json", META, {"a": 1}), "audit_report: previous is no JSON report of this collection"),
+        (lambda: audit_verdict(RESULTS, "some"), "audit_verdict: fail_on must be one of"),
+        (lambda: audit_verdict(None, "low"), "audit_verdict: The results must be a mapping"),
+    ],
+)
+def test_bad_input_is_an_error_of_the_filter(call, words):
+    with pytest.raises(AnsibleFilterError, match=words):
+        call()
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_the_documentation_tells_the_parameters(name):
+    told = documentation(name)["DOCUMENTATION"]
+    _input, *parameters = inspect.signature(FILTERS[name]).parameters.values()
+    assert told["name"] == name
+    assert told["positional"].split(", ") == [parameter.name for parameter in parameters]
+    assert list(told["options"]) == ["_input", *(parameter.name for parameter in parameters)]
+    for parameter in parameters:
+        required = parameter.default is inspect.Parameter.empty
+        assert told["options"][parameter.name].get("required", False) is required
+        assert required or told["options"][parameter.name].get("default") == parameter.default
+
+
+def test_the_documentation_tells_the_choices():
+    options = documentation("audit_report")["DOCUMENTATION"]["options"]
+    assert options["format"]["choices"] == list(FORMATS)
+    assert options["meta"]["suboptions"]["fail_on"]["choices"] == list(FAIL_ON)
+    assert documentation("audit_verdict")["DOCUMENTATION"]["options"]["fail_on"]["choices"] == list(FAIL_ON)
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_the_examples_are_tasks_that_use_it(name):
+    text = documentation(name)["EXAMPLES"]
+    assert f"planasonix.admin.{name}(" in text
+    assert all("name" in task for task in yaml.safe_load(text))

@@ -1,0 +1,130 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filters that make lists of controls: of a profile, of an organization, and of what a new one is to have."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from unit.plugins.fake_api import FakeApi, perform
+
+from ansible_collections.planasonix.admin.plugins.filter.baseline_controls import baseline_controls
+from ansible_collections.planasonix.admin.plugins.filter.export_controls import export_controls
+from ansible_collections.planasonix.admin.plugins.filter.onboarding_controls import onboarding_controls
+from ansible_collections.planasonix.admin.plugins.modules import planasonix_baseline, planasonix_info
+
+PROFILE: dict[str, t.Any] = {
+    "controls": [
+        {"id": "A", "severity": "high", "resource": "session_timeout", "require": {"idle_timeout_minutes": {"at_most": 30}, "extend_on_activity": True}},
+        {"id": "B", "resource": "log_retention", "require": {"audit_logs_days": {"at_least": 365}}},
+    ]
+}
+EXTRA = {"id": "C", "resource": "mfa", "require": {"enabled": True}}
+SUBSETS = ["settings", "session_timeout", "log_retention", "ip_whitelist", "notification_channels", "notification_rules"]
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        pytest.param({}, ["A", "B"], id="nothing"),
+        pytest.param({"skip": ["A"]}, ["B"], id="skip"),
+        pytest.param({"extra": [EXTRA]}, ["A", "B", "C"], id="extra"),
+        pytest.param({"run_tags": ["all"]}, ["A", "B"], id="all-tags"),
+        pytest.param({"extra": [EXTRA], "run_tags": ["mfa", "org_baseline"]}, ["C"], id="tag"),
+        pytest.param({"run_tags": ["org_baseline"]}, ["A", "B"], id="tag-of-the-role"),
+        pytest.param({"skip_tags": ["log_retention"]}, ["A"], id="skipped-tag"),
+    ],
+)
+def test_which_controls_of_a_profile_are_kept(options, ids):
+    before = copy.deepcopy(PROFILE)
+    assert [control["id"] for control in baseline_controls(PROFILE, **options)] == ids
+    assert before == PROFILE
+
+
+def test_an_override_replaces_what_it_names():
+    override = {"severity": "low", "require": {"idle_timeout_minutes": {"at_least": 5}}}
+    (control, other) = baseline_controls(PROFILE, overrides={"A": override})
+    assert control == {**PROFILE["controls"][0], "severity": "low", "require": {"idle_timeout_minutes": {"at_least": 5}, "extend_on_activity": True}}
+    assert other == PROFILE["controls"][1]
+
+
+@pytest.mark.parametrize(
+    ("profile", "options", "complaint"),
+    [
+        pytest.param(PROFILE, {"skip": ["X"]}, "skip: the profile has no control X; it has A, B.", id="skip"),
+        pytest.param(PROFILE, {"overrides": {"X": {}}}, "overrides: the profile has no control X", id="override"),
+        pytest.param({"control": []}, {}, "the input is no profile", id="no-controls"),
+        pytest.param([], {}, "the input is no profile", id="list"),
+    ],
+)
+def test_what_is_no_profile_or_not_in_it(profile, options, complaint):
+    with pytest.raises(AnsibleFilterError, match=complaint):
+        baseline_controls(profile, **options)
+
+
+def organization() -> FakeApi:
+    api = FakeApi().add_singletons()
+    mail = api.add_channel("Mail", "email", config={"recipients": ["a@example.com"]})
+    api.add_channel("Hook", "webhook", config={"method": "POST", "url": "http****"}, enabled=False)
+    api.add_rule("Failures", [mail, "nch_gone"], filters={"a": [1]})
+    api.add_entry("203.0.113.0/24", "Office")
+    api.add_entry("2001:db8::/32")
+    return api
+
+
+def test_an_export_holds_where_it_comes_from():
+    api = organization()
+    facts = perform(api, planasonix_info.MODULE, gather_subset=SUBSETS)["planasonix"]
+    controls = export_controls(facts)
+    assert [control["resource"] for control in controls] == SUBSETS
+    by_resource = {control["resource"]: control["require"] for control in controls}
+    assert by_resource["notification_channels"]["present"][1]["secret_config"] == {"url": "PLACEHOLDER:Hook.url"}
+    assert by_resource["notification_rules"]["present"][0]["channels"] == ["Mail", "nch_gone"]
+    result = perform(api, planasonix_baseline.MODULE, controls=controls)
+    assert (result["changed"], result["summary"]["pass"], api.writes) == (False, len(SUBSETS), []), result
+
+
+def test_an_export_makes_another_organization_alike():
+    facts = perform(organization(), planasonix_info.MODULE, gather_subset=SUBSETS)["planasonix"]
+    facts["notification_channels"][1]["config"]["url"] = "https://example.com"
+    facts["notification_rules"][0]["channels"] = ["Mail"]
+    other = FakeApi().add_singletons()
+    other.objects["session-timeout"]["idle_timeout_minutes"] = 5
+    other.add_channel("Old")
+    controls = export_controls(facts)
+    assert perform(other, planasonix_baseline.MODULE, controls=controls)["summary"]["fail"] == 0
+    assert [channel["name"] for channel in other.channels] == ["Mail", "Hook"]
+    assert not perform(other, planasonix_baseline.MODULE, controls=controls)["changed"]
+
+
+@pytest.mark.parametrize("facts", [{}, [], {"ip_whitelist": None}], ids=["empty", "list", "null"])
+def test_what_is_no_organization(facts):
+    with pytest.raises(AnsibleFilterError, match="not what planasonix_info returns"):
+        export_controls(facts)
+
+
+def test_onboarding():
+    controls = onboarding_controls(
+        {"require_sso": True, "extra": {"feature_flags": {"x": True}}},
+        ip_whitelist={"entries": [{"cidr": "192.0.2.0/24"}], "protected_addresses": ["192.0.2.1"], "allow_lockout": True},
+        channels=[{"name": "Mail", "type": "email", "test": "never"}],
+        rules=[{"name": "R", "event": "e", "channels": ["Mail"]}],
+    )
+    assert {control["resource"]: control["require"] for control in controls} == {
+        "settings": {"require_sso": True, "feature_flags": {"x": True}},
+        "ip_whitelist": {"entries": [{"cidr": "192.0.2.0/24"}]},
+        "notification_channels": {"present": [{"name": "Mail", "type": "email"}]},
+        "notification_rules": {"present": [{"name": "R", "event": "e", "channels": ["Mail"]}]},
+    }
+    assert onboarding_controls({}) == []
+
+
+@pytest.mark.parametrize(("settings", "options"), [([], {}), ({}, {"ip_whitelist": ["192.0.2.0/24"]})], ids=["settings", "allowlist"])
+def test_what_cannot_be_onboarded(settings, options):
+    with pytest.raises(AnsibleFilterError, match="must be a mapping"):
+        onboarding_controls(settings, **options)

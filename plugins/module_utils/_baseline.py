@@ -386,30 +386,43 @@ def plan_object(resource: str, controls: Sequence[Control], current: Organizatio
     step: Step | None = None
     chosen: dict[Path, t.Any] = {}
     ids: list[str] = []
-    waiting = [control for control in controls if verdicts[control.id].status == "fail"]
-    while waiting:  # again as long as it helps, as for the allowlist
-        refusals: dict[str, str] = {}
+
+    def add(control: Control) -> None:
+        nonlocal step, chosen
+        targets = chosen | targets_of(control, bounds, state, fields)
+        if resource == "session_timeout":
+            targets = with_lower_idle(targets, bounds, state)
+        options = options_of(resource, nested(targets), state)
+        manager.check(options)
+        plan = manager.plan(state, options)
+        chosen = targets
+        ids.append(control.id)
+        step = Step(tuple(ids), manager, state, options, plan, (resource,))
+
+    for control_id, reason in refusals_of([control for control in controls if verdicts[control.id].status == "fail"], add).items():
+        verdicts[control_id].remediable = False
+        verdicts[control_id].detail += f"; not mended: {reason}"
+    return [step] if step else []
+
+
+def refusals_of(waiting: Sequence[Control], add: t.Callable[[Control], None]) -> dict[str, str]:
+    """Add one control after the other to a plan, again as long as that helps: what is refused by itself may be safe once another one is met.
+
+    :param add: Plans a control beside those that were added before; it raises where that cannot be.
+    :returns: The controls that remain, by id, each with the reason. What they ask for is left out, and the rest is done.
+    """
+    refusals: dict[str, str] = {}
+    while waiting:
+        refusals = {}
         for control in waiting:
             try:
-                targets = chosen | targets_of(control, bounds, state, fields)
-                if resource == "session_timeout":
-                    targets = with_lower_idle(targets, bounds, state)
-                options = options_of(resource, nested(targets), state)
-                manager.check(options)
-                plan = manager.plan(state, options)
-            except PlanasonixError as error:  # what one control asks for is left out, and the rest is done
+                add(control)
+            except PlanasonixError as error:
                 refusals[control.id] = error.message
-                continue
-            chosen = targets
-            ids.append(control.id)
-            step = Step(tuple(ids), manager, state, options, plan, (resource,))
         if len(refusals) == len(waiting):
-            for control_id, message in refusals.items():
-                verdicts[control_id].remediable = False
-                verdicts[control_id].detail += f"; not mended: {message}"
             break
         waiting = [control for control in waiting if control.id in refusals]
-    return [step] if step else []
+    return refusals
 
 
 def targets_of(control: Control, bounds: Mapping[Path, Bound], state: Values, fields: Mapping[str, t.Any] | None) -> dict[Path, t.Any]:
@@ -463,24 +476,17 @@ def plan_allowlist_step(controls: Sequence[Control], current: Organization, opti
     protection: Values = {name: options[name] for name in ("protected_addresses", "allow_lockout") if name in options}
     chosen = [control for control in controls if control not in failing]
     step: Step | None = None
-    # Again as long as it helps: what the guard refuses by itself may be safe once another control is met.
-    waiting = sorted(failing, key=lambda one: (bool(one.require.get("purge") or one.require.get("forbid")), bool(one.require.get("enabled"))))
-    while waiting:
-        refusals: dict[str, str] = {}
-        for control in waiting:
-            wanted = merge_allowlist([*chosen, control]) | protection
-            try:
-                plan = ALLOWLIST.plan(state, wanted)
-            except RefusedPlan as error:
-                refusals[control.id] = error.message
-                continue
-            chosen.append(control)
-            step = Step(tuple(one.id for one in failing if one in chosen), ALLOWLIST, state, wanted, plan, ("ip_whitelist",))
-        if len(refusals) == len(waiting):
-            for control_id, message in refusals.items():
-                verdicts[control_id].detail += f"; not mended: {message}"
-            break
-        waiting = [control for control in waiting if control.id in refusals]
+
+    def add(control: Control) -> None:
+        nonlocal step
+        wanted = merge_allowlist([*chosen, control]) | protection
+        plan = ALLOWLIST.plan(state, wanted)
+        chosen.append(control)
+        step = Step(tuple(one.id for one in failing if one in chosen), ALLOWLIST, state, wanted, plan, ("ip_whitelist",))
+
+    order = sorted(failing, key=lambda one: (bool(one.require.get("purge") or one.require.get("forbid")), bool(one.require.get("enabled"))))
+    for control_id, reason in refusals_of(order, add).items():
+        verdicts[control_id].detail += f"; not mended: {reason}"
     return [step] if step else []
 
 
@@ -585,6 +591,8 @@ def perform(client: Client, step: Step) -> None:
         # Channels that were made before it have ids by now.
         state = RULE.read(client, step.options)
         plan = RULE.plan(state, step.options)
+        if not plan.changed:
+            return  # somebody else made it so
     applied = step.resource.apply(client, plan, state, step.options)
     wanted = {**step.options, **applied.identity}
     missed = step.resource.missed(step.resource.read(client, wanted), plan, wanted)

@@ -106,7 +106,7 @@ def succeeded(operations: dict[str, Any]) -> dict[str, int]:
     return {f"{row['method']} {row['path']}": row["succeeded"] for row in operations["answer"]}
 
 
-def test_every_operation_is_reached_by_the_module_of_the_table(simulator: Simulator, ansible: Ansible, way: str) -> None:
+def test_every_operation_is_reached_by_the_module_of_the_table(simulator: Simulator, ansible: Ansible) -> None:
     control = f"http://127.0.0.1:{simulator.port}/_simulator"
     own = simulator.state()["api_keys"]
     tasks: list[dict[str, Any]] = []
@@ -118,7 +118,7 @@ def test_every_operation_is_reached_by_the_module_of_the_table(simulator: Simula
             {f"planasonix.admin.planasonix_{row.module}": row.arguments, "register": f"result_{number}"},
             {"control": {"url": f"{control}/operations"}, "register": f"after_{number}"},
         ]
-    outcome = ansible.run(way, *tasks)
+    outcome = ansible.run("worker", *tasks)  # which requests a module sends does not depend on where it runs
     reached: set[str] = set()
     for number, row in enumerate(TABLE):
         assert not outcome[f"result_{number}"]["failed"], outcome[f"result_{number}"]["msg"]

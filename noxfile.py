@@ -63,8 +63,6 @@ CORES = (
     Core("2.21", ("3.13", "3.12", "3.14"), "25.2", gate=("sanity", "contract", "tests")),
 )
 NEWEST = CORES[-1]
-MEASURED = next((core for core in reversed(CORES) if "tests" in core.gate and shutil.which(f"python{core.python}")), NEWEST)
-"""Where coverage is measured: once, on the newest that this machine can run, for it doubles the time of the tests."""
 MINIMUM_COVERAGE = 85
 """Percent of plugins/ that unit and integration tests together run."""
 RUNTIME = ("-r", "meta/ee-requirements.txt", "-r", "tests/simulator/requirements.txt")
@@ -139,10 +137,9 @@ def units(session: nox.Session, core: Core, *options: str) -> None:
     run_ansible_test(session, "units", "--venv", "--python", core.python, "--requirements", "--color", "no", "--exclude", "tests/unit/simulator/", *options)
 
 
-def tests(session: nox.Session, core: Core) -> None:
+def tests(session: nox.Session, core: Core, measured: bool = False) -> None:
     """Run unit and integration tests."""
     environment = ("--venv", "--python", core.python, "--requirements")
-    measured = core is MEASURED
     coverage = ("--coverage",) if measured else ()
     with session.chdir(prepare_ansible_test(session, core)):
         units(session, core, *coverage)
@@ -229,6 +226,12 @@ def add_sessions(core: Core) -> None:
 
 for supported in reversed(CORES):
     add_sessions(supported)
+
+
+@nox.session(python=NEWEST.python, default=False, tags=["core", "matrix"])
+def coverage(session: nox.Session) -> None:
+    """Measure what unit and integration tests together run of the plugins, which doubles their time."""
+    tests(session, NEWEST, measured=True)
 
 
 @nox.session

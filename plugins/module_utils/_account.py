@@ -19,6 +19,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
     Resource,
+    check_filled,
     missed_by_plan,
     nothing_missed,
     require_field,
@@ -93,9 +94,7 @@ def check_password(options: Values) -> None:
 
     :raises InvalidOption: with the option.
     """
-    for name in ("current_password", "new_password"):
-        if not options[name]:
-            raise InvalidOption(f"{name} is empty; is the variable that it comes from set?")
+    check_filled(options, "current_password", "new_password")
 
 
 def read_account(client: Client, dummy_options: Values) -> Values:

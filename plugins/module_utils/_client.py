@@ -203,7 +203,7 @@ class Client:
     ) -> None:
         self.connection = connection
         self.read_only = read_only
-        self.secrets = spellings([connection.key, *secrets])
+        self.secrets = (connection.key, *secrets)
         self.sleep = sleep
         self.clock = clock
         self.waited = 0.0
@@ -394,7 +394,7 @@ class Client:
     def _reason(self, response: requests.Response) -> tuple[str | None, str, str | None]:
         """Take (code, message, request id) from an answer, without secrets; they go before the message is shortened, or a part of one would stay."""
         code, message, request_id = parse_error(response.headers.get("Content-Type", ""), response.text)
-        for secret in self.secrets:
+        for secret in spellings(self.secrets):
             message = message.replace(secret, "********")
         return code, squeeze(message), request_id
 

@@ -22,7 +22,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils import _secret_fi
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, NotStored, RefusedPlan, carrying, hiding
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, without
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, require_field, send
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, check_filled, require_field, send
 
 PYOTP_IMPORT_ERROR: str | None = None
 try:
@@ -68,9 +68,7 @@ def check_mfa(options: Values) -> None:
     """
     if "secret_file" in options:
         _secret_file.check_path(options["secret_file"])
-    for name in ("password", "totp_secret", "code"):
-        if options.get(name) == "":
-            raise InvalidOption(f"{name} is empty; is the variable that it comes from set?")
+    check_filled(options, "password", "totp_secret", "code")
     if "totp_secret" in options:
         code_of(options["totp_secret"], "totp_secret")
 

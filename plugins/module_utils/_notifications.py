@@ -20,7 +20,7 @@ from urllib.parse import quote
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, NotApplied, RefusedPlan
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, merged, same, without
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, create_once, require_field, send
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, check_filled, create_once, require_field, send, unlike
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
 
 CHANNELS_PATH = "/api/notifications/channels"
@@ -344,8 +344,7 @@ def check_rule(options: Values) -> None:
 
     :raises InvalidOption: if it is empty.
     """
-    if not options["name"]:
-        raise InvalidOption("name is empty; is the variable that it comes from set?")
+    check_filled(options, "name")
 
 
 def read_rules_and_channels(client: Client, dummy_options: Values) -> Rules:
@@ -408,15 +407,15 @@ def plan_rule(current: Rules, options: Values) -> Plan:
             raise InvalidOption(f"The {subject} does not exist; {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} needed to create it.")
         body = {"filters": {}, "enabled": True, **desired}
         return rule_plan(current, {}, body, body, f"{subject}: created")
+    before = managed_rule(found, current.channels)
     changes = {name: value for name, value in desired.items() if not same(require_field(found, name, subject), value)}
     if not changes:
-        shown = managed_rule(found, current.channels)
-        return Plan(shown, shown, outcome=with_channel_names(found, current.channels))
+        return Plan(before, before, outcome=with_channel_names(found, current.channels))
     body = {name: require_field(found, name, subject) for name in RULE_FIELDS} | changes
     # The API may give the rule that it replaces another id.
     outcome = without(found, "id", "created_at") | changes
-    texts = differences(managed_rule(found, current.channels), managed_rule(outcome, current.channels))
-    return rule_plan(current, managed_rule(found, current.channels), body, outcome, describe(subject, texts))
+    texts = differences(before, managed_rule(outcome, current.channels))
+    return rule_plan(current, before, body, outcome, describe(subject, texts))
 
 
 def rule_plan(current: Rules, before: Values, body: Values, outcome: Values, message: str) -> Plan:
@@ -446,11 +445,6 @@ def apply_rule(client: Client, plan: Plan, current: Rules, dummy_options: Values
                 error.message += f" The rule names {', '.join(gone)}, a channel that no longer exists: give channels."
             raise
     return Applied()
-
-
-def unlike(rule: Values, body: Values) -> list[str]:
-    """What a rule does not have of a body."""
-    return differences({name: rule[name] for name in body if name in rule}, body)
 
 
 def missed_in_rules(current: Rules, plan: Plan, options: Values) -> list[str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, differences
 
 
@@ -110,6 +110,11 @@ def nothing_missed(dummy_current: t.Any, dummy_plan: Plan, dummy_options: Values
     return []
 
 
+def unlike(current: Values, body: Values) -> list[str]:
+    """What an object that was read does not have of the body that was sent, fields that were sent to keep them included."""
+    return differences({name: current[name] for name in body if name in current}, body)
+
+
 def missed_by_plan(plan: t.Callable[[t.Any, Values], Plan]) -> t.Callable[[t.Any, Plan, Values], list[str]]:
     """A ``missed`` that plans again: what the new plan would still change is what the API did not do."""
 
@@ -132,6 +137,16 @@ def parse_time(text: t.Any) -> datetime.datetime | None:
         return datetime.datetime.fromisoformat(f"{seconds}.{(fraction or '0').ljust(6, '0')}{zone}")
     except ValueError:
         return None
+
+
+def check_filled(options: Values, *names: str) -> None:
+    """Refuse texts that are empty, which usually come from a variable that is not set.
+
+    :raises InvalidOption: with the first of them.
+    """
+    for name in names:
+        if options.get(name) == "":
+            raise InvalidOption(f"{name} is empty; is the variable that it comes from set?")
 
 
 def require_field(values: Values, name: str, subject: str) -> t.Any:

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, same, without
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource, require_field, show_state
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource, require_field, show_state, unlike
 
 FieldTable = dict[str, dict[str, t.Any]]
 """Name of a field to its argument specification: an option and the field of the API have the same name."""
@@ -58,9 +58,8 @@ def singleton(
 
 
 def missed_in_body(current: Values, plan: Plan, dummy_options: Values) -> list[str]:
-    """What the PUT of a plan held and the API does not tell, fields that were sent to keep them included."""
-    body = plan.calls[0].body
-    return differences({name: current[name] for name in body if name in current}, body)
+    """What the PUT of a plan held and the API does not tell."""
+    return unlike(current, plan.calls[0].body)
 
 
 def check_minimum(options: Values, minimum: int, unit: str, *names: str) -> None:

@@ -67,6 +67,8 @@ MINIMUM_COVERAGE = 85
 """Percent of plugins/ that unit and integration tests together run."""
 RUNTIME = ("-r", "meta/ee-requirements.txt", "-r", "tests/simulator/requirements.txt")
 """What the collection needs beside ansible-core, and what the simulator does."""
+CERTIFICATES = "trustme>=1.1,<2"
+"""Makes an authority for the tests of TLS."""
 
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
@@ -200,7 +202,7 @@ def contract(session: nox.Session, core: Core) -> None:
     """Run every module, installed from the tarball, against the simulator."""
     if not Path("tests/contract").is_dir():
         session.error("There is no folder tests/contract")
-    session.install(f"ansible-core~={core.version}.0", "pytest", "pyotp", *RUNTIME)
+    session.install(f"ansible-core~={core.version}.0", "pytest>=7,<10", CERTIFICATES, "pyotp", *RUNTIME)
     session.run("python", "-m", "pytest", "-p", "no:cacheprovider", *(session.posargs or ["tests/contract"]), env=install_collection(session))
 
 
@@ -237,7 +239,7 @@ def coverage(session: nox.Session) -> None:
 @nox.session
 def simulator(session: nox.Session) -> None:
     """Run the tests of the simulator, which needs no ansible-core."""
-    session.install("-r", "tests/unit/requirements.txt")
+    session.install("-r", "tests/unit/requirements.txt", CERTIFICATES)
     session.run("python", "-m", "pytest", "-p", "no:cacheprovider", "tests/unit/simulator", *session.posargs)
 
 

@@ -49,6 +49,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--page-size", type=_positive, metavar="N", help="give lists in pages of at most N items (default: whole)")
     parser.add_argument("--latency-ms", type=_not_negative, default=0, metavar="N", help="delay of each answer in milliseconds (default: none)")
     parser.add_argument("--rate-limit", type=_rate_limit, metavar="N/SECONDS", help="requests of one key in so many seconds (default: no limit)")
+    parser.add_argument("--certificate", type=Path, metavar="PEM", help="file with a private key and its certificate, to speak TLS (default: plain HTTP)")
     parser.add_argument("--access-log", action=argparse.BooleanOptionalAction, default=False, help="show a line for each request (default: no)")
     parser.add_argument("--idle-exit", type=_not_negative, default=0, metavar="SECONDS", help="end after so long without a request (default: never)")
     parser.add_argument("--parent", type=_positive, metavar="PID", help="end when this process, which must have started it, is gone")
@@ -70,7 +71,7 @@ def main() -> int:
         print(f"Port {arguments.port} on {arguments.host} {reason}.", file=sys.stderr)
         return 2
     simulation = Simulation(arguments.organizations, options, arguments.prefix)
-    server = SimulatorServer(simulation, listener, arguments.port_file, arguments.idle_exit, arguments.parent, arguments.access_log)
+    server = SimulatorServer(simulation, listener, arguments.port_file, arguments.idle_exit, arguments.parent, arguments.access_log, arguments.certificate)
     server.run(sockets=[listener])
     return 0
 

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import json
 from asyncio import Transport
 from collections.abc import MutableMapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -23,7 +25,7 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    kind: Literal["refuse", "drop_before", "drop_after", "status", "html", "stall", "truncate", "ignore_write"]
+    kind: Literal["refuse", "drop_before", "drop_after", "status", "html", "stall", "truncate", "omit", "ignore_write"]
     method: str = "*"
     path: str = "*"
     organization: str | None = None
@@ -34,6 +36,7 @@ class Fault(BaseModel):
     headers: dict[str, str] = {}
     seconds: Annotated[float, Field(ge=0)] = 1.0
     act: bool = True
+    field: str | None = None
 
     def matches(self, method: str, path: str, organization: str | None) -> bool:
         """Path is without the server's prefix; `organization` is the slug that the request's key belongs to."""
@@ -86,11 +89,30 @@ class HeldAnswer:
         for message in self.messages:
             await send(message)
 
+    async def release_without(self, send: Send, field: str | None) -> None:
+        """Send an answer whose data lacks a field, at whatever depth; without a name, it is `data` itself that is missing."""
+        start, *parts = self.messages
+        body = json.loads(b"".join(message.get("body", b"") for message in parts) or b"{}")
+        if field is None:
+            body.pop("data", None)
+        else:
+            body["data"] = _without(body.get("data"), field)
+        content = json.dumps(body).encode()
+        MutableHeaders(scope=start)["Content-Length"] = str(len(content))
+        await send(start)
+        await send({"type": "http.response.body", "body": content})
+
     async def release_half(self, send: Send) -> None:
         """Send status and headers, with the whole length announced, and half of the body."""
         body = b"".join(message.get("body", b"") for message in self.messages[1:])
         await send(self.messages[0])
         await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+
+
+def _without(value: Any, field: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _without(item, field) for name, item in value.items() if name != field}
+    return [_without(item, field) for item in value] if isinstance(value, list) else value
 
 
 async def close_connection(scope: MutableMapping[str, Any] | Scope, receive: Receive, flush: bool = False) -> None:

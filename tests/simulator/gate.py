@@ -162,6 +162,8 @@ class Gate:
         if fault.kind == "stall":
             await asyncio.sleep(fault.seconds)
             await held.release(send)
+        elif fault.kind == "omit":
+            await held.release_without(send, fault.field)
         elif fault.kind == "truncate":
             await held.release_half(send)
             await close_connection(scope, receive, flush=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -31,8 +32,8 @@ class SimulatorError(Exception):
 class Simulator:
     """A simulator that runs as long as the `with` block; options as of the command line.
 
-    `python` is the interpreter that has the simulator's requirements. The simulator also ends when the process that started it is gone,
-    and after `idle_exit` seconds without a request.
+    `python` is the interpreter that has the simulator's requirements. With `certificate`, a file of a private key and its certificate, it speaks TLS.
+    The simulator also ends when the process that started it is gone, and after `idle_exit` seconds without a request.
     """
 
     def __init__(
@@ -46,10 +47,12 @@ class Simulator:
         idle_exit: float = 900,
         port: int = 0,
         python: str | None = None,
+        certificate: Path | None = None,
         arguments: Sequence[str] = (),
     ) -> None:
         self.prefix = "/" + prefix.strip("/") if prefix.strip("/") else ""
         self.port = port
+        self._certificate = certificate
         self._organizations = organizations
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -61,6 +64,8 @@ class Simulator:
             self._command += ["--page-size", str(page_size)]
         if rate_limit is not None:
             self._command += ["--rate-limit", rate_limit]
+        if certificate is not None:
+            self._command += ["--certificate", str(certificate)]
         self._command += arguments
 
     def __enter__(self) -> Simulator:
@@ -73,7 +78,7 @@ class Simulator:
     @property
     def url(self) -> str:
         """The base URL for `api_url`, with the prefix."""
-        return f"http://127.0.0.1:{self.port}{self.prefix}"
+        return f"{'https' if self._certificate else 'http'}://127.0.0.1:{self.port}{self.prefix}"
 
     @property
     def keys(self) -> list[str]:
@@ -137,7 +142,7 @@ class Simulator:
 
     def control(self, path: str, body: Any = None, method: str | None = None) -> Any:
         """Call `/_simulator/<path>`, by POST if there is a body, else by GET; return the JSON. SimulatorError if it is refused."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = self._connect()
         method = method or ("GET" if body is None else "POST")
         try:
             content = None if body is None else json.dumps(body)
@@ -149,6 +154,13 @@ class Simulator:
         if response.status != 200:
             raise SimulatorError(f"{method} /_simulator/{path}: {response.status} {text}")
         return json.loads(text)
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._certificate is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # it is a child of this process
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
 
     def reset(self, organizations: int | None = None) -> None:
         """Go back to the state after the start, if given with another number of organizations."""

@@ -70,12 +70,14 @@ class SimulatorServer(uvicorn.Server):
         idle_exit: float = 0,
         parent: int | None = None,
         access_log: bool = False,
+        certificate: Path | None = None,
     ) -> None:
         self.simulation = simulation
         self.parent = parent
         self.host, self.port = listener.getsockname()[:2]
         self.port_file = port_file
         self.idle_exit = idle_exit
+        self.scheme = "https" if certificate else "http"
         super().__init__(
             uvicorn.Config(
                 create_app(simulation, self.outage),
@@ -87,13 +89,14 @@ class SimulatorServer(uvicorn.Server):
                 server_header=False,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=1,
+                ssl_certfile=certificate,
             )
         )
 
     @property
     def url(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}{self.simulation.prefix}"
+        return f"{self.scheme}://{host}:{self.port}{self.simulation.prefix}"
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import requests
+import trustme
 from simulator.process import TESTS, Simulator, SimulatorError
 
 CREATE_ENTRY = ("POST", "/api/settings/ip-whitelist", {"cidr": "192.0.2.0/24", "label": "x"})
@@ -76,6 +77,30 @@ def test_an_ignored_write_looks_like_a_success(simulator, call):
     simulator.fault("ignore_write")
     assert call("POST", "/api/user/api-keys", {"name": "k", "scopes": ["a:b"]}).status_code == 201
     assert len(call.data("GET", "/api/user/api-keys")) == 1
+
+
+@pytest.mark.parametrize(("field", "lacks"), [("cidr", "cidr"), (None, "data"), ("no such field", "no such field")])
+def test_an_answer_without_a_field(simulator, call, field, lacks):
+    call(*CREATE_ENTRY)
+    simulator.fault("omit", **({} if field is None else {"field": field}))
+    response = call("GET", "/api/settings/ip-whitelist")
+    assert (response.status_code, f'"{lacks}"' in response.text) == (200, False)
+    assert ("data" in response.json()) is (field is not None)
+    assert call("GET", "/api/settings/ip-whitelist").json()["data"][0]["cidr"] == "192.0.2.0/24"
+
+
+def test_tls(tmp_path):
+    authority = trustme.CA()
+    server, trusted = tmp_path / "server.pem", tmp_path / "authority.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(server))
+    authority.cert_pem.write_to_path(str(trusted))
+    with Simulator(1, certificate=server) as simulator:
+        assert simulator.url.startswith("https://")
+        with pytest.raises(requests.exceptions.SSLError):
+            requests.get(f"{simulator.url}/api/tier", timeout=10)
+        answer = requests.get(f"{simulator.url}/api/tier", headers={"Authorization": f"Bearer {simulator.keys[0]}"}, verify=str(trusted), timeout=10)
+        assert answer.status_code == 200
+        assert [row["path"] for row in simulator.log()] == ["/api/tier"]
 
 
 def test_an_answer_of_the_tests_choice(simulator, call):

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, InvalidOption, NotApplied, RefusedPlan
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, InvalidOption, NotApplied, PlanasonixError, RefusedPlan
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, create_once, parse_time, require_field, send
 
@@ -281,7 +281,7 @@ def apply_allowlist(client: Client, plan: Plan, current: Allowlist, options: Val
         elif call.path == TOGGLE_PATH and call.body["enabled"]:
             switch_on(client, call)
         elif call.path == TOGGLE_PATH:
-            send(client, call)
+            switch_off(client, call)
         else:
             try:
                 add_entry(client, call, known)
@@ -357,17 +357,47 @@ def check_replacement(plan: Plan, call: Call, options: Values, refusal: ApiError
 
 
 def replace_entry(client: Client, call: Call, plan: Plan, current: Allowlist) -> None:
-    """Remove the entries of a network and add the new one; where that fails, put an old one back."""
+    """Remove the entries of a network and add the new one; where that fails, put an old one back.
+
+    :raises NotApplied: if the API accepts the new entry and does not list it.
+    """
+    cidr = call.body["cidr"]
     known = {entry["id"] for entry in read_entries(client)}
-    for removal in removals_of(plan, current, call.body["cidr"]):
-        send(client, removal)
     try:
+        for removal in removals_of(plan, current, cidr):
+            send(client, removal)
         add_entry(client, call, known)
-    except ApiError as error:
-        old = next(entry for entry in current.entries if entry["cidr"] == call.body["cidr"])
-        body = {name: old[name] for name in ("cidr", "label") if old.get(name) is not None}
-        add_entry(client, Call("POST", ENTRIES_PATH, body, f"put {old['cidr']} back in the IP allowlist after this failed: {error.message}"), known)
+        if not is_listed(client, cidr):
+            raise NotApplied(f"The API accepted {cidr} with its new label, but does not list it; the IP allowlist is not enforced anew.")
+    except PlanasonixError as error:
+        put_back(client, next(entry for entry in current.entries if entry["cidr"] == cidr), known, error)
         raise
+
+
+def is_listed(client: Client, cidr: str) -> bool:
+    """Read whether there is an entry of a network."""
+    return any(entry["cidr"] == cidr for entry in read_entries(client))
+
+
+def put_back(client: Client, old: Values, known: set[t.Any], reason: PlanasonixError) -> None:
+    """Add an entry again that was removed to be replaced, unless its network is listed."""
+    try:
+        listed = is_listed(client, old["cidr"])
+    except ApiError:
+        listed = False  # an API that refuses second entries will say so
+    if not listed:
+        body = {name: old[name] for name in ("cidr", "label") if old.get(name) is not None}
+        add_entry(client, Call("POST", ENTRIES_PATH, body, f"put {old['cidr']} back in the IP allowlist after this failed: {reason.message}"), known)
+
+
+def switch_off(client: Client, call: Call) -> None:
+    """Switch enforcement off, and see that it is before anything is removed.
+
+    :raises NotApplied: if it is still on.
+    """
+    send(client, call)
+    if require_field(client.get(STATUS_PATH, "read whether the IP allowlist is enforced"), "enabled", "the IP allowlist's status"):
+        raise NotApplied("The API accepted that enforcement of the IP allowlist be switched off, but it is still on; nothing else was changed.")
 
 
 def switch_on(client: Client, call: Call) -> None:

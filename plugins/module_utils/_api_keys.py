@@ -29,7 +29,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     NotStored,
     PlanasonixError,
     RefusedPlan,
-    carrying,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, same, without
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, parse_time, require_field, send
@@ -164,7 +163,7 @@ def select(current: Keys, options: Values) -> tuple[Values | None, list[Values],
             f"{_secret_file.note_path(options['secret_file'])} belongs to the API key {note['name']!r}: "
             "run the task of that key first, or give each key a file of its own."
         )
-    orphans = [k for k in current.keys if note is not None and k["name"] == note["name"] and note["operation"] != "regenerate" and k["id"] not in note["ids"]]
+    orphans = [k for k in current.keys if note is not None and is_orphan(k, note)]
     if key_id is not None and key in orphans:
         if options["state"] == "present":
             raise InvalidOption(
@@ -177,6 +176,14 @@ def select(current: Keys, options: Values) -> tuple[Values | None, list[Values],
     if options["state"] == "absent" and len(left) > 1:
         raise InvalidOption(f"Several API keys are named {name!r}: {', '.join(str(k['id']) for k in left)}; remove them one by one by key_id.")
     return (left[0], left[1:], orphans) if left else (None, [], orphans)
+
+
+def is_orphan(key: Values, note: Values) -> bool:
+    """Whether an interrupted run made a key and did not store its secret, or did and was about to revoke this older one."""
+    if key["name"] != note["name"] or note["operation"] == "regenerate":
+        return False
+    listed: bool = key["id"] in note["ids"]
+    return listed if note["operation"] == "revoke" else not listed
 
 
 def plan_key(current: Keys, options: Values) -> Plan:
@@ -299,26 +306,25 @@ def managed(key: Values | None) -> Values:
 def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> Applied:
     """Send the plan: a secret is stored before anything else is done, and before it is made the run notes what it is about to do.
 
-    :raises PlanasonixError: with ``secret`` in its details where that is the only place left for it.
+    :raises PlanasonixError: if it fails; what is nowhere else by then is left in ``client.unsaved``.
     """
     path = options.get("secret_file")
-    extras: Values = {}
     identity: Values = {}
-    with carrying(extras):
-        for call in plan.calls:
-            if call.method == "DELETE":
-                send(client, call)
-                continue
-            if call.path == KEYS_PATH:
-                made = create(client, call, current, plan, path)
-                identity = {"key_id": made["id"]}
-            else:
-                made = regenerate(client, call, current, plan, path)
-            if options.get("return_secret", path is None):
-                extras["secret"] = made["secret"]
+    for call in plan.calls:
+        if call.method == "DELETE":
+            send(client, call)
+            continue
+        if call.path == KEYS_PATH:
+            made = create(client, call, current, plan, path)
+            identity = {"key_id": made["id"]}
+        else:
+            made = regenerate(client, call, current, plan, path)
+            identity = {"stale_prefix": stale_prefix(made, current, call)}
+        if options.get("return_secret", path is None):
+            client.unsaved["secret"] = made["secret"]
     if path:
         _secret_file.remove_note(path)
-    return Applied(extras, identity)
+    return Applied(dict(client.unsaved), identity)
 
 
 def create(client: Client, call: Call, current: Keys, plan: Plan, path: str | None) -> Values:
@@ -331,21 +337,45 @@ def create(client: Client, call: Call, current: Keys, plan: Plan, path: str | No
     known = {key["id"] for key in current.keys}
     note(path, plan, "recreate" if plan.before else "create", sorted(known - removed_before(plan, call, current)))
     made = create_without_doubles(client, call, current, path)
+    client.unsaved["secret"] = made["secret"]
     try:
         check_made(made, call.body)
         if path:
             store(path, made["secret"])
     except PlanasonixError as error:
-        try:
-            client.send("DELETE", key_path(made["id"]), action="delete the new API key again")
-        except ApiError:
-            error.message += f" The new key {made['id']} could not be deleted again: delete it by hand."
-            error.details["secret"] = made["secret"]
+        if delete_again(client, made["id"]):
+            client.unsaved.clear()
+            error.message += f" The new key was deleted again.{withdraw_note(path, current)}"
         else:
-            error.message += " The new key was deleted again."
-            withdraw_note(path, current)
+            error.message += f" The new key {made['id']} could not be deleted again: delete it by hand."
         raise
+    if path:
+        client.unsaved.clear()
+        note_revocations(path, plan, call, current)
     return made
+
+
+def delete_again(client: Client, key_id: str) -> bool:
+    """Delete a key that was just made; returns whether it is gone, which another run may have seen to."""
+    try:
+        client.send("DELETE", key_path(key_id), action="delete the new API key again")
+    except ApiError as error:
+        return error.status == 404
+    return True
+
+
+def note_revocations(path: str, plan: Plan, call: Call, current: Keys) -> None:
+    """Note which keys are still to be revoked, now that the new secret is stored; without any, remove the note.
+
+    :raises NotStored: if neither can be done.
+    """
+    paths = {other.path for other in plan.calls[plan.calls.index(call) :] if other.method == "DELETE"}
+    ids = [key["id"] for key in current.keys if key_path(key["id"]) in paths]
+    if ids:
+        with contextlib.suppress(OSError):  # then they stay, if this run is killed, and are told as superseded
+            _secret_file.write_note(path, {"name": plan.after["name"], "operation": "revoke", "ids": ids})
+            return
+    _secret_file.remove_note(path)
 
 
 def removed_before(plan: Plan, call: Call, current: Keys) -> set[str]:
@@ -367,17 +397,20 @@ def create_without_doubles(client: Client, call: Call, current: Keys, path: str 
             if attempt > 1:
                 delete_stray(client, call, known | {made["id"]})  # a lost attempt may have taken effect after it was looked for
             return made
-        except AnswerLost:
+        except AnswerLost as error:
             again = client.pause(attempt)
             delete_stray(client, call, known)
             if not again:
-                withdraw_note(path, current)
+                error.message += withdraw_note(path, current)
                 raise
         except ApiError as error:
             refused = isinstance(error, NoConnection) or (error.status is not None and 300 <= error.status < 500)
             if not refused:
                 delete_stray(client, call, known)
-            withdraw_note(path, current)
+            error.message += withdraw_note(path, current)
+            raise
+        except Exception:  # a fault of this collection; a key that nobody knows must not stay
+            delete_stray(client, call, known)
             raise
 
 
@@ -414,7 +447,7 @@ def regenerate(client: Client, call: Call, current: Keys, plan: Plan, path: str 
     """Give a key a new secret and store it. The key is never deleted.
 
     :raises ApiError: if the API refuses, or twice gives no answer.
-    :raises NotStored: if the secret could not be stored; it is in the details.
+    :raises NotStored: if the secret could not be stored; it is in ``client.unsaved``.
     """
     note(path, plan, "regenerate", [key["id"] for key in current.keys])
     for last in (False, True):
@@ -428,20 +461,31 @@ def regenerate(client: Client, call: Call, current: Keys, plan: Plan, path: str 
         except ApiError as error:
             # Only if no attempt may have voided the old secret.
             if not last and (isinstance(error, NoConnection) or (error.status is not None and 300 <= error.status < 500)):
-                withdraw_note(path, current)
+                error.message += withdraw_note(path, current)
             raise
     if not isinstance(made, dict) or not isinstance(made.get("secret"), str) or not made["secret"]:
         raise ApiError(
             f"Could not {call.action}: the answer lacks the documented secret, and the old one may be void; run again.", method="POST", path=call.path
         )
+    client.unsaved["secret"] = made["secret"]
     if path:
         try:
             store(path, made["secret"])
         except NotStored as error:
-            error.details["secret"] = made["secret"]
             error.message += " The key has a new secret, which this result carries: take it from there, or run again."
             raise
+        client.unsaved.clear()
+        _secret_file.remove_note(path)
     return made
+
+
+def stale_prefix(made: Values, current: Keys, call: Call) -> str | None:
+    """The old prefix of a regenerated key, if the answer tells another: as long as it is listed, the new secret is not in force.
+
+    :returns: ``None`` where nothing tells.
+    """
+    old = next((str(key.get("prefix") or "") for key in current.keys if f"{key_path(key['id'])}/regenerate" == call.path), "")
+    return old if made.get("prefix") not in (None, old) and not made["secret"].startswith(old) else None
 
 
 def note(path: str | None, plan: Plan, operation: str, ids: list[str]) -> None:
@@ -457,27 +501,35 @@ def note(path: str | None, plan: Plan, operation: str, ids: list[str]) -> None:
             raise NotStored(f"The secret of the API key {name!r} could not be stored ({error.strerror}); nothing was changed, correct secret_file.") from None
 
 
-def withdraw_note(path: str | None, current: Keys) -> None:
-    """Remove the note of a call that did nothing; what an earlier run left to mend is noted again."""
-    if not path:
-        return
+def withdraw_note(path: str | None, current: Keys) -> str:
+    """Remove the note of a call that did nothing; what an earlier run left to mend is noted again.
+
+    :returns: What to add to the message of the failure, if the note stays.
+    """
+    if not path or not _secret_file.is_ours(path):
+        return ""
     if current.note is not None and current.note["operation"] == "regenerate":
         with contextlib.suppress(OSError):  # then the newer note stays
             _secret_file.write_note(path, current.note)
-    else:
+        return ""
+    try:
         _secret_file.remove_note(path)
+    except NotStored as error:
+        return f" {error.message}"
+    return ""
 
 
 def store(path: str, secret: str) -> None:
-    """Write the secret, then remove the note.
+    """Write the secret.
 
-    :raises NotStored: if it cannot be written.
+    :raises NotStored: if it cannot be written, or another run is about to write its own.
     """
+    if not _secret_file.is_ours(path):
+        raise NotStored(f"Another run began meanwhile to make a key for {path}, so the secret of this one was not written there; let one run at a time do so.")
     try:
         _secret_file.write(path, secret)
     except OSError as error:
         raise NotStored(f"The secret could not be written to {path} ({error.strerror}).") from None
-    _secret_file.remove_note(path)
 
 
 def missed_in_keys(current: Keys, plan: Plan, options: Values) -> list[str]:
@@ -488,6 +540,8 @@ def missed_in_keys(current: Keys, plan: Plan, options: Values) -> list[str]:
         key = next((key for key in current.keys if key["id"] == options["key_id"]), None) if "key_id" in options else select(current, options)[0]
         if key is None:
             texts.append("the new key is not listed")
+        elif options.get("stale_prefix") and key.get("prefix") == options["stale_prefix"]:
+            texts.append(f"its prefix is still {key['prefix']}")
         elif "scopes" in plan.after and not same(require_field(key, "scopes", "an API key"), plan.after["scopes"]):
             texts.append(f"its scopes are {', '.join(key['scopes'])}")
     return texts

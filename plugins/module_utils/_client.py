@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime
 import email.utils
+import html
 import ipaddress
 import json
 import random
@@ -156,10 +157,15 @@ def parse_error(content_type: str, text: str) -> tuple[str | None, str, str | No
             message if isinstance(message, str) else json.dumps(message, ensure_ascii=False),
             None if request_id is None else str(request_id),
         )
+    return None, html_page(content_type, text) or text.strip() or "no reason given", None
+
+
+def html_page(content_type: str, text: str) -> str | None:
+    """What to say of an HTML page; ``None`` if it is none."""
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    if title or "html" in content_type.lower():
-        return None, f"an HTML page{f' titled {title[1].strip()!r}' if title else ''}, so a proxy or another server answered", None
-    return None, text.strip() or "no reason given", None
+    if not title and "html" not in content_type.lower():
+        return None
+    return f"an HTML page{f' titled {html.unescape(title[1]).strip()!r}' if title else ''}, so a proxy or another server answered"
 
 
 def validation_errors(detail: t.Any) -> t.Any:
@@ -170,10 +176,10 @@ def validation_errors(detail: t.Any) -> t.Any:
 
 
 def spellings(secrets: t.Iterable[str]) -> list[str]:
-    """Secrets as they may stand in an answer, in plain text and in JSON; longer ones first, since one may be a part of another."""
+    """Secrets as they may stand in an answer: in plain text, in JSON, in Python; longer ones first, since one may be a part of another."""
     plain = {secret for secret in secrets if secret}
-    escaped = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for secret in plain for ascii_only in (True, False)}
-    return sorted(plain | escaped, key=len, reverse=True)
+    escaped = plain | {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for secret in plain for ascii_only in (True, False)}
+    return sorted(escaped | {repr(secret)[1:-1] for secret in escaped}, key=len, reverse=True)
 
 
 def squeeze(text: str, limit: int = 200) -> str:
@@ -190,6 +196,7 @@ class Client:
     :param secrets: What is kept out of error messages, in which the API could quote it; the key always is.
     :param sleep: Called with seconds to wait.
     :param clock: Gives the Unix time.
+    :ivar unsaved: What the API told once and is kept nowhere else yet, such as a new secret, by key of the result. A task that fails returns it.
     """
 
     def __init__(
@@ -208,6 +215,7 @@ class Client:
         self.clock = clock
         self.waited = 0.0
         self.wrote = False
+        self.unsaved: dict[str, t.Any] = {}
         self.base = connection.url.rstrip("/")
         self.session = requests.Session()
         self.session.headers.update(
@@ -268,12 +276,15 @@ class Client:
             seen.add(str(cursor))
             query = {"limit": PAGE_SIZE, "cursor": cursor}
 
-    def send(self, method: str, path: str, body: t.Any = None, *, action: str, repeatable: bool = False, changes: bool = True) -> t.Any:
+    def send(
+        self, method: str, path: str, body: t.Any = None, *, action: str, repeatable: bool = False, changes: bool = True, only_proof: bool = False
+    ) -> t.Any:
         """Send one write.
 
         :param body: JSON body, or ``None`` for none.
         :param changes: Whether it changes the organization.
         :param repeatable: Whether a POST sets a state, so that sending it twice does no harm.
+        :param only_proof: Whether no reading can confirm it, so that an answer of another shape, which may come from another server, proves nothing.
         :returns: ``data`` of the answer, or ``None`` where there is none.
         :raises AnswerLost: if it is not known whether the write took effect and repeating it could do it twice.
         :raises ApiError: if the API refused it.
@@ -281,6 +292,8 @@ class Client:
         if self.read_only:
             raise RuntimeError(f"{method} {path} in check mode")
         answer = self._request(method, path, action, body=body, repeatable=repeatable)
+        if only_proof and answer is not None and "data" not in answer:
+            raise AnswerLost(f"Could not {action}: the answer to {method} {path} is not the documented one; check api_url.", method=method, path=path)
         self.wrote = self.wrote or changes
         return answer.get("data") if isinstance(answer, dict) else None
 
@@ -358,7 +371,8 @@ class Client:
             ), True
         if isinstance(exception, (requests.exceptions.ConnectionError, requests.exceptions.Timeout, requests.exceptions.ChunkedEncodingError)):
             kind = ApiError if repeatable else AnswerLost
-            return kind(f"Could not {action}: {where} gave no whole answer to {method} {path} ({reason_of(exception)}).", **details), repeatable
+            doubt = "" if method == "GET" else ", so it may have taken effect or not"
+            return kind(f"Could not {action}: {where} gave no whole answer to {method} {path} ({reason_of(exception)}){doubt}.", **details), repeatable
         if isinstance(exception, requests.exceptions.ContentDecodingError):
             return ApiError(f"Could not {action}: the answer to {method} {path} cannot be decoded.", **details), False
         return ApiError(f"Could not {action}: {type(exception).__name__} for {where}; check api_url and ca_path.", **details), False
@@ -393,10 +407,14 @@ class Client:
 
     def _reason(self, response: requests.Response) -> tuple[str | None, str, str | None]:
         """Take (code, message, request id) from an answer, without secrets; they go before the message is shortened, or a part of one would stay."""
-        code, message, request_id = parse_error(response.headers.get("Content-Type", ""), response.text)
+        code, message, request_id = parse_error(response.headers.get("Content-Type", ""), text_of(response))
+        return code, squeeze(self._censored(message)), request_id
+
+    def _censored(self, text: str) -> str:
+        """The text without secrets."""
         for secret in spellings(self.secrets):
-            message = message.replace(secret, "********")
-        return code, squeeze(message), request_id
+            text = text.replace(secret, "********")
+        return text
 
     def _decode(self, response: requests.Response, method: str, path: str, action: str) -> t.Any:
         """The JSON object of a success, or ``None`` for an empty body.
@@ -412,11 +430,13 @@ class Client:
         if not isinstance(body, dict):
             if method == "DELETE":
                 return None
-            _code, message, request_id = self._reason(response)
+            # Of a success nothing is quoted but the title of a page: there could be a secret in it that nobody knew before.
+            page = html_page(response.headers.get("Content-Type", ""), text_of(response))
             raise ApiError(
-                f"Could not {action}: {method} {path} answered {response.status_code} without the documented JSON ({message}); check api_url.",
+                f"Could not {action}: {method} {path} answered {response.status_code} without the documented JSON"
+                f"{f' ({squeeze(self._censored(page))})' if page else ''}; check api_url.",
                 status=response.status_code,
-                request_id=request_id or response.headers.get("X-Request-Id"),
+                request_id=response.headers.get("X-Request-Id"),
                 method=method,
                 path=path,
             )
@@ -431,6 +451,12 @@ class Client:
         if not isinstance(body, dict) or "data" not in body:
             raise ApiError(f"Could not {action}: the answer to GET {path} lacks the documented key 'data'; check api_url.", method="GET", path=path)
         return body["data"]
+
+
+def text_of(response: requests.Response) -> str:
+    """The body as text. It is UTF-8 unless the header says otherwise; requests would take Latin-1, and no secret with an umlaut would be found in it."""
+    known = "charset" in response.headers.get("Content-Type", "").lower()
+    return response.text if known else response.content.decode("utf-8", "replace")
 
 
 def never_connected(exception: OSError) -> bool:

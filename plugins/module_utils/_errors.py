@@ -78,23 +78,6 @@ class AnswerLost(ApiError):
 
 
 @contextlib.contextmanager
-def carrying(extras: dict[str, t.Any]) -> Iterator[None]:
-    """Let whatever fails inside carry these keys of the result, such as a new secret that is nowhere else.
-
-    :raises PlanasonixError: in place of any other exception.
-    """
-    try:
-        yield
-    except PlanasonixError as error:
-        error.details = {**extras, **error.details}
-        raise
-    except Exception as error:  # pylint: disable=broad-exception-caught
-        unexpected = Unexpected(error)
-        unexpected.details = dict(extras)
-        raise unexpected from None
-
-
-@contextlib.contextmanager
 def hiding(secret: str) -> Iterator[None]:
     """Keep a secret that was just made out of the message of whatever fails inside: the API could quote it, and Ansible censors only what it was given.
 

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, NotStored, RefusedPlan, carrying, hiding
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, NotStored, RefusedPlan, hiding
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, without
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, check_filled, require_field, send
 
@@ -146,7 +146,7 @@ def plan_mfa(current: Mfa, options: Values) -> Plan:
 def apply_mfa(client: Client, plan: Plan, dummy_current: Mfa, options: Values) -> Applied:
     """Send the plan.
 
-    :raises PlanasonixError: if it fails, with the new secret in its details where that is the only place left for it.
+    :raises PlanasonixError: if it fails; what is nowhere else by then is left in ``client.unsaved``.
     """
     if not plan.calls:
         return Applied()
@@ -170,21 +170,23 @@ def enroll(client: Client, start: Call, verify: Call, path: str | None) -> Value
     code = code_of(secret["secret"], f"Could not {start.action}: the secret in the API's answer")
     if path:
         store(path, secret, "so MFA was not enabled; correct secret_file")
-    with carrying({} if path else secret), hiding(secret["secret"]):
+    else:
+        client.unsaved.update(secret)
+    with hiding(secret["secret"]):
         answer = send_with_code(client, verify, {"enrollment_id": enrollment["enrollment_id"]}, code, lambda: is_enrolled(client, start.body["method"]))
     codes = (answer or {}).get("backup_codes")
     if not isinstance(codes, list):
         return {
-            **({} if path else secret),
+            **client.unsaved,
             "backup_codes": [],
             "warnings": ["MFA is enabled, but the answer with its backup codes was lost: make new ones in the product's account settings."],
         }
     secret["backup_codes"] = codes
+    client.unsaved.update(secret)
     if path:
-        with carrying(secret):
-            store(path, secret, "but MFA is enabled; the file holds its secret, and this result the backup codes, which are shown once: take them from here")
-        return {}
-    return secret
+        store(path, secret, "but MFA is enabled; the file holds its secret, and this result the backup codes, which are shown once: take them from here")
+        client.unsaved.clear()
+    return dict(client.unsaved)
 
 
 def start_enrollment(client: Client, call: Call) -> Values:

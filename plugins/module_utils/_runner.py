@@ -11,6 +11,7 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,11 +19,12 @@ from dataclasses import dataclass, field
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.common.validation import check_type_dict
 from ansible.module_utils.errors import UnsupportedError
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, NotApplied, PlanasonixError, Unexpected, carrying
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, NotApplied, PlanasonixError, Unexpected
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import read_facts
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, scalars
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
@@ -48,7 +50,7 @@ class Module:
     :param manages: The resource, or a function of client and options that returns the result of a module that only reads.
     :param options: Argument specification of the options beyond the connection.
     :param rules: ``mutually_exclusive``, ``required_if`` and the like, as AnsibleModule takes them.
-    :param returns_secret: Whether a task with these arguments, as the user wrote them, is to return a secret that nobody knew before. ``None``: none ever does.
+    :param makes_secret: Whether a task with these arguments, as the user wrote them, may return a secret that nobody knew before. ``None``: none ever does.
     :param secrets: The secrets in the arguments that no option alone makes out, to be censored like those of ``no_log``.
     :param library_errors: Libraries that it needs beside requests, each with the traceback of its failed import, or ``None``.
     """
@@ -56,7 +58,7 @@ class Module:
     manages: Resource | t.Callable[[Client, Values], Values]
     options: dict[str, dict[str, t.Any]]
     rules: dict[str, t.Any] = field(default_factory=dict)
-    returns_secret: t.Callable[[Values], bool] | None = None
+    makes_secret: t.Callable[[Values], bool] | None = None
     secrets: t.Callable[[Mapping[str, t.Any]], set[str]] = lambda dummy_parameters: set()
     library_errors: Mapping[str, str | None] = field(default_factory=dict)
 
@@ -76,9 +78,9 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
     :param parameters: Validated arguments, ``None`` where an option was left out.
     :returns: The result, with ``failed`` where it failed. No exception leaves this function.
     """
-    options = {name: given(parameters[name]) for name in module.options if parameters.get(name) is not None}
     client: Client | None = None
     try:
+        options = {name: given(parameters[name]) for name in module.options if parameters.get(name) is not None}
         if isinstance(module.manages, Resource):
             module.manages.check(options)
         with Client(connection_of(parameters), read_only=check_mode, secrets=secrets_in(module, parameters)) as client:
@@ -92,14 +94,20 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
 
 
 def secrets_in(module: Module, parameters: Mapping[str, t.Any]) -> set[str]:
-    """The secrets that a task was given."""
-    given_secrets = [parameters.get(name) for name, option in module.options.items() if option.get("no_log")]
-    return scalars(given_secrets) | module.secrets(parameters)
+    """The secrets that a task was given. Of a mapping that is given as text, Ansible itself takes the text alone for a secret, and not what it means."""
+    given_secrets = [(option, parameters.get(name)) for name, option in module.options.items() if option.get("no_log")]
+    found = scalars([value for _option, value in given_secrets]) | module.secrets(parameters)
+    for option, value in given_secrets:
+        if option.get("type") == "dict" and isinstance(value, str):
+            with contextlib.suppress(TypeError):
+                found |= scalars(check_type_dict(value))
+    return found
 
 
 def failure(error: PlanasonixError, client: Client | None) -> Values:
-    """The result of a task that failed; it is changed if a write was answered before."""
-    return {"failed": True, "changed": client is not None and client.wrote, "msg": error.message, **error.details}
+    """The result of a task that failed; it is changed if a write was answered before, and carries what would be lost with it."""
+    unsaved = client.unsaved if client else {}
+    return {"failed": True, "changed": client is not None and client.wrote, "msg": error.message, **unsaved, **error.details}
 
 
 def given(value: t.Any) -> t.Any:
@@ -135,17 +143,16 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
     applied = resource.apply(client, plan, state, options)
     if not plan.changed or not resource.reads_back:
         return {**result, **returned(resource, plan.outcome), **applied.extras}
-    with carrying(applied.extras):
-        wanted = {**options, **applied.identity}
-        try:
-            state = resource.read(client, wanted)
-        except ApiError as error:
-            error.message = f"The change was made ({plan.message}), but could not be confirmed: {error.message}"
-            raise
-        missed = resource.missed(state, plan, wanted)
-        if missed:
-            raise NotApplied(f"The API accepted the change, but it shows no effect ({', '.join(missed)}); look at it in the product before you run again.")
-        return {**result, **returned(resource, resource.show(state, wanted)), **applied.extras}
+    wanted = {**options, **applied.identity}
+    try:
+        state = resource.read(client, wanted)
+    except ApiError as error:
+        error.message = f"The change was made ({plan.message}), but could not be confirmed: {error.message}"
+        raise
+    missed = resource.missed(state, plan, wanted)
+    if missed:
+        raise NotApplied(f"The API accepted the change, but it shows no effect ({', '.join(missed)}); look at it in the product before you run again.")
+    return {**result, **returned(resource, resource.show(state, wanted)), **applied.extras}
 
 
 def returned(resource: Resource, value: Values) -> Values:
@@ -174,7 +181,7 @@ def run_as_module(module: Module) -> None:
         def _load_params(self) -> None:
             parent: t.Any = super()
             parent._load_params()
-            self.no_log_values.update(module.secrets(self.params))
+            self.no_log_values.update(secrets_in(module, self.params))
 
     ansible_module: t.Any = t.cast(t.Any, PackedModule)(argument_spec=module.argument_spec(), supports_check_mode=True, **module.rules)
     for library, error in module.missing_libraries().items():
@@ -205,4 +212,4 @@ def run_in_worker(module: Module, name: str, arguments: dict[str, t.Any], check_
     if invocation:
         result["invocation"] = {"module_args": validation.validated_parameters}
     flags = {key: value for key, value in result.items() if value is None or isinstance(value, bool)}
-    return {**remove_values(result, validation._no_log_values | module.secrets(arguments)), **flags}
+    return {**remove_values(result, validation._no_log_values | secrets_in(module, arguments)), **flags}

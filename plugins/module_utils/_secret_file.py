@@ -12,11 +12,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
+import re
 import tempfile
 import typing as t
 
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption, NotStored
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
+
+DRAFT = ".planasonix-"
+"""What the names of unfinished files begin with; the name of the file and eight characters follow."""
 
 
 def check_path(path: str) -> None:
@@ -47,7 +52,9 @@ def write(path: str, text: str) -> None:
 
     :raises OSError: if it cannot be written; what was there before is untouched.
     """
-    handle, draft = tempfile.mkstemp(prefix=".planasonix-", dir=os.path.dirname(path))  # made with mode 0600
+    remove_drafts(path)
+    folder, name = os.path.split(path)
+    handle, draft = tempfile.mkstemp(prefix=f"{DRAFT}{name}-", dir=folder)  # made with mode 0600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
@@ -55,8 +62,29 @@ def write(path: str, text: str) -> None:
             os.fsync(file.fileno())
         os.replace(draft, path)
     except BaseException:
-        os.unlink(draft)
+        discard(draft)
         raise
+
+
+def discard(draft: str) -> None:
+    """Remove an unfinished file; where the folder does not let it go any more, what is in it."""
+    try:
+        os.unlink(draft)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.truncate(draft, 0)
+
+
+def remove_drafts(path: str) -> None:
+    """Remove what a run that was killed left of a file that it had not finished.
+
+    :raises OSError: if it cannot be removed.
+    """
+    folder, name = os.path.split(path)
+    draft = re.compile(re.escape(f"{DRAFT}{name}-") + "[a-z0-9_]{8}")
+    for left in filter(draft.fullmatch, os.listdir(folder)):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, left))
 
 
 def note_path(path: str) -> str:
@@ -82,14 +110,36 @@ def read_note(path: str) -> Values | None:
 
 
 def write_note(path: str, note: Values) -> None:
-    """Note what is about to be done.
+    """Note what is about to be done, and by which run.
 
     :raises OSError: if it cannot be written.
     """
-    write(note_path(path), json.dumps(note, sort_keys=True) + "\n")
+    write(note_path(path), json.dumps({**note, "run": this_run()}, sort_keys=True) + "\n")
+
+
+def this_run() -> str:
+    """What tells this run from another one: each has a process of its own."""
+    return f"{platform.node()} {os.getpid()}"
+
+
+def is_ours(path: str) -> bool:
+    """Whether the note is the one that this run wrote last. Otherwise another run that uses the same file has begun meanwhile.
+
+    :raises InvalidOption: if the note cannot be understood.
+    """
+    return (read_note(path) or {}).get("run") == this_run()
 
 
 def remove_note(path: str) -> None:
-    """Remove the note, if there is one."""
-    with contextlib.suppress(FileNotFoundError):
+    """Remove the note, if there is one.
+
+    :raises NotStored: if it stays; the next run would take what this one did for unfinished.
+    """
+    try:
         os.unlink(note_path(path))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise NotStored(
+            f"{note_path(path)} could not be removed ({error.strerror}), although its run is over: remove it by hand, or the next run makes the secret anew."
+        ) from None

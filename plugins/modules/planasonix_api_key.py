@@ -78,8 +78,8 @@ options:
     description:
       - Absolute path of a file, on the host that runs the module, that a new secret is written to. The file holds exactly the secret, has mode V(0600), and
         is written before the task can end. Its folder must exist.
-      - Before a key is made, a note is written beside it, with C(.pending) added to the name, and removed once the secret is stored. After a run was killed,
-        the next one finds the note and cleans up.
+      - Before a key is made, a note is written beside it, with C(.pending) added to the name, and removed once the secret is stored and the keys that
+        it replaces are revoked. After a run was killed, the next one finds the note and cleans up.
       - A missing file alone is no reason to make a new key.
     type: path
   return_secret:
@@ -88,7 +88,8 @@ options:
       - It is V(true) unless O(secret_file) is given. V(false) needs O(secret_file).
     type: bool
 notes:
-  - With C(async) the result is read and displayed by another task, so O(secret_file) or C(no_log) is needed there.
+  - With C(async) the result is read and displayed by another task, so C(no_log=true) is needed on both. Even with O(secret_file) a new secret is in the result
+    if the file cannot be written.
 seealso:
   - module: planasonix.admin.planasonix_info
 """
@@ -166,20 +167,8 @@ superseded:
   sample: [key_01jq8old]
 """
 
-import typing as t
-
-from ansible.module_utils.parsing.convert_bool import boolean
-
 from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import API_KEY
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
-
-
-def returns_secret(arguments: dict[str, t.Any]) -> bool:
-    """Whether a new secret goes into the result: unless it is kept in a file alone, or no key can be made."""
-    asked = arguments.get("return_secret")
-    returned = not arguments.get("secret_file") if asked is None else boolean(asked, strict=False)
-    return returned and arguments.get("state") != "absent"
-
 
 MODULE = Module(
     manages=API_KEY,
@@ -198,7 +187,7 @@ MODULE = Module(
         "return_secret": {"type": "bool", "no_log": False},
     },
     rules={"required_one_of": [("name", "key_id")]},
-    returns_secret=returns_secret,
+    makes_secret=lambda arguments: arguments.get("state") != "absent",
 )
 
 

@@ -58,6 +58,7 @@ requirements:
   - pyotp >= 2.9, but not 2.12.0, which refuses secrets as short as those of the API
 notes:
   - The clock of the host that runs the module must be right, to within half a minute.
+  - With C(async) the result is read and displayed by another task, so C(no_log=true) is needed on both for O(state=enabled).
 seealso:
   - module: planasonix.admin.planasonix_password
   - module: planasonix.admin.planasonix_info
@@ -145,7 +146,7 @@ MODULE = Module(
         "secret_file": {"type": "path", "no_log": False},
     },
     rules={"mutually_exclusive": [("totp_secret", "code")]},
-    returns_secret=lambda arguments: arguments.get("state") == "enabled" and not arguments.get("secret_file"),
+    makes_secret=lambda arguments: arguments.get("state") == "enabled",
     library_errors={"pyotp": PYOTP_IMPORT_ERROR},
 )
 

@@ -42,11 +42,10 @@ class PlanasonixAction(ActionBase):
         arguments = {**self._from_environment(), **plain(self._task.args)}
         if self._can_run_here():
             result = wrap_var(run_in_worker(self.MODULE, self._task.action, arguments, bool(self._task.check_mode), wants_invocation(task_vars)))
-        elif self._task.async_val and not self._task.no_log and self.MODULE.returns_secret and self.MODULE.returns_secret(arguments):
+        elif self._task.async_val and not self._task.no_log and self.MODULE.makes_secret and self.MODULE.makes_secret(arguments):
             return {
                 "failed": True,
-                "msg": "With async the new secret would be displayed by the task that reads the result: "
-                "give secret_file alone, or set no_log: true on both tasks.",
+                "msg": "With async a new secret could be displayed by the task that reads the result: set no_log: true on both tasks.",
             }
         else:
             result = self._execute_elsewhere(arguments, task_vars)
@@ -66,13 +65,22 @@ class PlanasonixAction(ActionBase):
         # Some connections, such as ssh, print what a module answers at -vvv, before anybody can tell that there is a secret in it.
         context = self._connection._play_context
         no_log = context.no_log
-        context.no_log = no_log or self.MODULE.returns_secret is not None
+        context.no_log = no_log or self.MODULE.makes_secret is not None
         try:
             return t.cast(dict[str, t.Any], self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async))
         finally:
             context.no_log = no_log
             if not wrap_async:
                 self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _compute_environment_string(self, raw_environment_out: dict[str, t.Any] | None = None) -> str:
+        """The environment for the command line of a packed module, which Ansible prints at -vvv: without the key, which the module gets as an argument."""
+        environment: dict[str, t.Any] = {}
+        super()._compute_environment_string(environment)
+        if raw_environment_out is not None:
+            raw_environment_out.update(environment)
+        hidden = CONNECTION_SPEC["api_key"]["fallback"][1]
+        return str(self._connection._shell.env_prefix(**{name: value for name, value in environment.items() if name not in hidden}))
 
     def _can_run_here(self) -> bool:
         """Whether nothing asks for another process. On macOS forked workers and system proxies do not mix."""

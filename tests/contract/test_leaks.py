@@ -2,25 +2,167 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Canaries: every secret that goes in or comes out is searched in whatever a user or a tool could see."""
+"""Canaries: every secret that goes in or comes out is searched in whatever a user or a tool could see, and in every file that is left."""
 
 from __future__ import annotations
 
+import html
+import http.client
 import json
+import os
+import re
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from ansible_runs import Ansible
+import pytest
+from ansible_runs import HERE, Ansible
 from simulator.process import Simulator
 
-CANARIES = {
-    "password": "hunter2-not-really",
-    "new_password": "canary-of-a-new-password",
-    "wrong_password": "canary-of-a-wrong-password",
+BASELINE, CHANNEL, INFO, KEY, MFA, PASSWORD = (
+    f"planasonix.admin.planasonix_{name}" for name in ("baseline", "notification_channel", "info", "api_key", "mfa", "password")
+)
+
+# What is searched is a word in the secret: behind it are characters that JSON, HTML, Python and shells spell in their own ways, and any spelling gives it away.
+SPECIAL = "\"&<ü'\\"
+CANARIES: dict[str, Any] = {
+    "password": "hunter2-not-really",  # the simulator's
+    "wrong_password": f"canary-wrong-password{SPECIAL}",
+    "new_password": f"canary-new-password{SPECIAL}",
     "totp_secret": "CANARYCANARYCANARYCANARYCANARY22",
     "code": "canary-code-917364",
-    "webhook": "https://hooks.example.com/canary-of-a-webhook",
+    "config": {
+        "url": f"https://hooks.example.com/canary-webhook?a=1&b={SPECIAL}",
+        "headers": {"Authorization": f"Basic canary-header{SPECIAL}", "more": ["canary-element", 27182.818284]},
+        "pin": 917364205,
+    },
+    # A mapping can also be given as text.
+    "json": '{"url": "https://hooks.example.com/canary-json", "pin": 2718281828}',
+    "pairs": "url=https://hooks.example.com/canary-pair pin=1618033988",
+    "required": {"url": "https://hooks.example.com/canary-required", "nested": {"pin": 31415926535}},
+    "key": "plnx_live_canary-key-by-variable\"&<'\\",
+    "key_in_file": "plnx_live_canary-key-by-lookup\"&<'\\",
+    "key_of_controller": "plnx_live_canary-key-of-controller\"&<'\\",
+    "key_of_task": "plnx_live_canary-key-of-task\"&<'\\",
+    "stored": "https://hooks.example.com/canary-stored",
 }
+WORDS = (r"hunter2-not-really", r"canary-[a-z-]+", "CANARYCANARY", r"27182\.818284", "917364205", "2718281828", "1618033988", "31415926535")
+MINTED = r"plnx_live_\w{20}"
+"""Any key that the simulator made; lists show four characters of it."""
+
+RETURNED = ("secret", "otpauth_uri", "backup_codes")
+"""Keys of a result that are for ``register`` alone."""
+
+SYSLOG = """
+import os
+
+
+def __getattr__(name):
+    return 0
+
+
+def openlog(*arguments):
+    pass
+
+
+def syslog(*arguments):
+    with open(os.environ["CONTRACT_SYSLOG"], "a") as file:
+        print(arguments[-1], file=file)
+"""
+
+
+def leaks(places: dict[str, str], *words: str) -> list[tuple[str, str, str]]:
+    """Each place that holds a secret, with the secret, and what stands around it. Each is told once for a place.
+
+    :param words: Regular expressions of secrets, beside those of keys that the simulator made.
+    """
+    wanted = re.compile("|".join((MINTED, *words)))
+    found = {(place, match[0]): text[max(0, match.start() - 80) : match.end() + 20] for place, text in places.items() for match in wanted.finditer(text)}
+    return [(place, word, text) for (place, word), text in found.items()]
+
+
+def censored(result: dict[str, Any]) -> dict[str, Any]:
+    """A result, or that of a loop, without what it is to return."""
+    rest = {key: value for key, value in result.items() if key not in RETURNED}
+    return {**rest, "results": list(map(censored, result["results"]))} if "results" in result else rest
+
+
+@dataclass
+class Watched:
+    """Everything that a run of Ansible displays, keeps or leaves.
+
+    :param folder: Folder of the run: playbook, logs, results. What the test gives is elsewhere.
+    :param left: Empty folder that all temporary files go to.
+    :param environment: What makes Ansible do so.
+    :param output: What the screen shows.
+    """
+
+    folder: Path
+    left: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    output: str = ""
+
+    def __post_init__(self) -> None:
+        logs, python = (self.folder / name for name in ("logs", "python"))
+        for path in (logs, python, self.left / "home", self.left / "tmp"):
+            path.mkdir()
+        # Packed modules log their arguments there. Where Python has the journal of systemd, they would prefer that.
+        (python / "syslog.py").write_text(SYSLOG, encoding="utf-8")
+        (python / "systemd.py").touch()
+        self.environment |= {
+            "HOME": str(self.left / "home"),
+            "TMPDIR": str(self.left / "tmp"),
+            "ANSIBLE_HOME": str(self.left / "ansible"),
+            "ANSIBLE_LOCAL_TEMP": str(self.left / "local"),
+            "ANSIBLE_REMOTE_TMP": str(self.left / "remote"),
+            "ANSIBLE_ASYNC_DIR": str(self.left / "async"),
+            "ANSIBLE_LOG_PATH": str(logs / "log"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback_plugins"),
+            "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.junit,events",
+            "JUNIT_OUTPUT_DIR": str(logs / "junit"),
+            "CONTRACT_EVENTS": str(logs / "events"),
+            "CONTRACT_SYSLOG": str(logs / "syslog"),
+            "PYTHONPATH": os.pathsep.join([str(python), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        }
+
+    def seen(self, *, packed: bool, results: str | None = None) -> dict[str, str]:
+        """Every place where a secret could be, with what it holds. Each of those that are always there must hold what every run leaves in it.
+
+        :param packed: Whether modules were packed, so that they had temporary files and logged.
+        :param results: Name of the file that :func:`run` recorded results in.
+        """
+        # The wrapper of async goes on for up to five seconds after its job has ended, and removes the packed module then.
+        deadline = time.monotonic() + 15
+        while any((self.left / "remote").glob("*/*")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        places = {"screen": self.output, **read(self.folder), **{f"left/{path}": text for path, text in read(self.left).items()}}
+        if results:
+            (line,) = places.pop(results).splitlines()
+            places["results"] = json.dumps(list(map(censored, json.loads(line)[1].values())), ensure_ascii=False)
+        (junit,) = (place for place in places if place.startswith("logs/junit/"))
+        for place in ("screen", "logs/log", junit, "logs/events"):
+            assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in places[place], place
+        assert results is None or '"msg"' in places["results"]
+        assert (self.left / "local").is_dir()
+        if packed:
+            assert (self.left / "remote").is_dir()
+            assert "api_key=NOT_LOGGING_PARAMETER" in places["logs/syslog"]
+        return places
+
+    def events(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """What callbacks were handed: event, task and forms of the result."""
+        return [tuple(json.loads(line)) for line in (self.folder / "logs" / "events").read_text(encoding="utf-8").splitlines()]
+
+
+def read(folder: Path) -> dict[str, str]:
+    """All files below a folder, by their paths."""
+    return {str(path.relative_to(folder)): path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def given(name: str) -> str:
@@ -28,57 +170,316 @@ def given(name: str) -> str:
     return f"{{{{ canary.{name} }}}}"
 
 
-def test_no_secret_is_seen_anywhere(plain_simulator: Simulator, plain_ansible: Ansible, way: str, tmp_path: Path) -> None:
-    """At -vvvv, in the diff, in the file of the junit callback, in the log, and in errors, also where the API quotes what it was sent."""
-    mfa, password, key = (f"planasonix.admin.planasonix_{name}" for name in ("mfa", "password", "api_key"))
-    # The API quotes what each of these tasks sent: their passwords, codes and URLs, and the key.
-    echoes = {
-        "user/mfa/disable": ("wrong_password", "code"),
-        "user/password": ("wrong_password", "new_password"),
-        "notifications/channels": ("webhook",),
-    }
-    for path, sent in echoes.items():
-        body = {"message": " ".join([*(CANARIES[name] for name in sent), plain_ansible.key]), "code": "refused"}
-        plain_simulator.fault("status", method="POST", path=f"/api/{path}", status=422, body=body, times=1)
-    tasks: list[dict[str, Any]] = [
-        {mfa: {"state": "enabled"}, "register": "enrolled"},
-        {mfa: {"state": "disabled", "password": given("wrong_password"), "code": given("code")}, "register": "echoed_code"},
-        {
-            # No budget, or it would wait for the next code.
-            mfa: {"state": "disabled", "password": given("wrong_password"), "totp_secret": given("totp_secret"), "retry_budget": 0},
-            "register": "wrong",
-        },
-        {mfa: {"state": "disabled", "password": given("password"), "totp_secret": "{{ enrolled.secret }}"}, "register": "disabled"},
-        {password: {"current_password": given("wrong_password"), "new_password": given("new_password")}, "register": "echoed_password"},
-        {password: {"current_password": given("password"), "new_password": given("new_password")}, "register": "changed_password"},
-        {key: {"name": "Deployment", "scopes": ["a:read"]}, "register": "key"},
-        {key: {"name": "{{ item }}", "scopes": ["a:read"]}, "loop": ["One", "Two"], "register": "loop"},
-        {
-            "planasonix.admin.planasonix_notification_channel": {"name": "Hook", "type": "webhook", "secret_config": {"url": given("webhook")}},
-            "register": "echoed_channel",
-        },
-    ]
-    plain_ansible.extra_environment = {
-        "ANSIBLE_LOG_PATH": str(tmp_path / "log"),
-        "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.junit",
-        "JUNIT_OUTPUT_DIR": str(tmp_path / "junit"),
-    }
-    variables = tmp_path / "variables.json"
-    variables.write_text(json.dumps({"canary": CANARIES}), encoding="utf-8")
-    outcome = plain_ansible.run(way, *tasks, arguments=("-vvvv", "--diff", "--extra-vars", f"@{variables}"))
-    results = {name: outcome[name] for name in (task["register"] for task in tasks)}
-    assert [name for name, result in results.items() if result.get("failed")] == ["echoed_code", "wrong", "echoed_password", "echoed_channel"], outcome.output
-    for name in ("echoed_code", "echoed_password", "echoed_channel"):
-        assert "422" in results[name]["msg"], results[name]
+def admin(name: str) -> dict[str, Any]:
+    """A key of the organization that may do everything."""
+    secret = CANARIES[name]
+    times = {"created_at": "2026-01-01T00:00:00Z"}
+    return {"id": f"key_{name}", "name": name, "secret": secret, "prefix": secret[:14], "scopes": ["admin:organization"], **times}
 
-    minted = [results["enrolled"]["secret"], *results["enrolled"]["backup_codes"], results["key"]["secret"]]
-    minted += [item.pop("secret") for item in results["loop"]["results"]]
-    assert len(minted) == 12
-    (report,) = (tmp_path / "junit").iterdir()
-    assert report.read_text().count("<testcase ") >= len(tasks)
-    seen = {"screen": outcome.output, "junit": report.read_text(), "log": (tmp_path / "log").read_text(), "results": ""}
-    # What a task is to return is for register alone; nothing else of a result may hold it.
-    returned = ("secret", "otpauth_uri", "backup_codes")
-    seen["results"] = json.dumps([{key: value for key, value in result.items() if key not in returned} for result in results.values()])
-    for secret in (*minted, *CANARIES.values(), plain_ansible.key):
-        assert [place for place, text in seen.items() if secret in text] == [], secret
+
+@pytest.fixture
+def watched_run(tmp_path: Path) -> Iterator[Watched]:
+    """Folders of a run: ``run``, what is left behind, and ``given`` for what the test gives."""
+    for name in ("run", "given"):
+        (tmp_path / name).mkdir()
+    # A short path, since ansible-core makes a socket there.
+    with tempfile.TemporaryDirectory(prefix="plnx-") as left:
+        yield Watched(tmp_path / "run", Path(left))
+
+
+@pytest.fixture
+def watched(watched_run: Watched, plain_simulator: Simulator, tmp_path: Path) -> Watched:
+    """An organization with the canaries as keys, and a channel whose secret the API does not hide."""
+    old = {"id": "nch_1", "name": "Old", "type": "webhook", "config": {"url": CANARIES["stored"]}, "enabled": True, "created_at": "2026-01-01T00:00:00Z"}
+    ci = {**admin("key"), "id": "key_ci", "name": "CI", "secret": "plnx_old", "prefix": "plnx_old"}
+    plain_simulator.set_state(api_keys=[*(admin(name) for name in CANARIES if name.startswith("key")), ci], channels=[old])
+    (tmp_path / "given" / "key").write_text(CANARIES["key_in_file"], encoding="utf-8")
+    (tmp_path / "given" / "variables.json").write_text(json.dumps({"canary": CANARIES}), encoding="utf-8")
+    watched_run.environment["PLANASONIX_API_KEY"] = CANARIES["key_of_controller"]
+    return watched_run
+
+
+@pytest.fixture
+def ansible(watched: Watched, plain_simulator: Simulator) -> Ansible:
+    return Ansible(watched.folder, plain_simulator.url, given("key"), watched.environment)
+
+
+def run(ansible: Ansible, watched: Watched, way: str, tasks: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Run tasks with all that makes Ansible talkative; returns the results."""
+    variables = ("--extra-vars", f"@{watched.folder.parent / 'given' / 'variables.json'}")
+    defaults = {"api_url": ansible.url, "api_key": ansible.key, "retry_budget": 0}
+    # All results are recorded at once, which spares half of the tasks.
+    results = {task["register"]: f"{{{{ {task['register']} }}}}" for task in tasks if "register" in task}
+    record = {"record": {"file": str(ansible.record), "name": "all", "value": results}}
+    outcome = ansible.run(way, {"block": tasks}, record, arguments=("-vvvv", "--diff", *variables), defaults=defaults)
+    watched.output = outcome.output
+    return outcome["all"]
+
+
+def test_no_secret_is_seen_where_all_goes_well(watched: Watched, ansible: Ansible, plain_simulator: Simulator, way: str, tmp_path: Path) -> None:
+    """At -vvvv, in the diff, in the log, in what callbacks and syslog get, and in files that are left: secrets are in results, and in the files they go to."""
+    files = {name: watched.left / f"{name}.secret" for name in ("mfa", "ci", "deployment")}
+    facts = {"gather_subset": ["organization"]}
+    channel = {"name": "Hook", "type": "webhook", "config": {"method": "POST"}, "secret_config": given("config")}
+    required = {"name": "Required", "type": "webhook", "secret_config": given("required")}
+    again = {"until": "again.attempts | default(1) > 1", "retries": 2, "delay": 0, "register": "again"}
+    deployment = {"name": "Deployment", "scopes": ["a:read"], "secret_file": str(files["deployment"])}
+    tasks: list[dict[str, Any]] = [
+        {KEY: deployment, "async": 30, "poll": 1, "no_log": True, "register": "deployment"},
+        {INFO: {**facts, "api_key": f"{{{{ lookup('ansible.builtin.file', {str(tmp_path / 'given' / 'key')!r}) }}}}"}, "register": "key_in_file"},
+        {INFO: {**facts, "api_key": "{{ omit }}"}, "register": "key_of_controller"},
+        {INFO: {**facts, "api_key": "{{ omit }}"}, "environment": {"PLANASONIX_API_KEY": given("key_of_task")}, "register": "key_of_task"},
+        {MFA: {"state": "enabled"}, "register": "enrolled"},
+        {MFA: {"state": "disabled", "password": given("password"), "totp_secret": "{{ enrolled.secret }}"}, "register": "disabled"},
+        {MFA: {"state": "enabled", "secret_file": str(files["mfa"])}, "register": "enrolled_in_file"},
+        {PASSWORD: {"current_password": given("password"), "new_password": given("new_password")}, "register": "password"},
+        {KEY: {"name": "Again", "scopes": ["a:read"], "rotate": True}, **again},
+        {KEY: {"name": "{{ item }}", "scopes": ["a:read"]}, "loop": ["One"], "register": "loop"},
+        {KEY: {"name": "CI", "rotate": True, "secret_file": str(files["ci"]), "return_secret": True}, "register": "ci"},
+        {CHANNEL: channel, "register": "channel"},
+        {CHANNEL: {**channel, "update_secrets": "always"}, "register": "channel_again"},
+        # The secret that it has is another one than is given.
+        {CHANNEL: {"name": "Old", "secret_config": given("config")}, "register": "old_channel"},
+        {CHANNEL: {**channel, "name": "JSON", "secret_config": given("json")}, "register": "channel_of_json"},
+        {CHANNEL: {**channel, "name": "Pairs", "secret_config": given("pairs")}, "register": "channel_of_pairs"},
+        {BASELINE: {"controls": [{"resource": "notification_channels", "require": {"present": [required]}}]}, "register": "baseline"},
+    ]
+    # With async and environment a module is always packed. Each start of one takes its time, so there are few; more of them are where something fails.
+    packed = ("deployment", "key_of_controller", "loop", "channel_of_pairs")
+    tasks = [task for task in tasks if (task["register"] in packed if way == "module" else task["register"] != "deployment")]
+    results = run(ansible, watched, way, tasks)
+    assert [name for name, result in results.items() if result.get("failed")] == []
+
+    # The secrets arrived where they are to be.
+    state = plain_simulator.state()
+    made = {key["name"]: key["secret"] for key in state["api_keys"]}
+    assert results["loop"]["results"][0]["secret"] == made["One"]
+    configs = {channel["name"]: channel["config"] for channel in state["channels"]}
+    assert configs["Pairs"]["pin"] == "1618033988"
+    minted = state["mfa"]["backup_codes"]
+    if way == "worker":
+        assert (results["again"]["secret"], configs["Hook"], configs["Required"]) == (
+            made["Again"],
+            {"method": "POST", **CANARIES["config"]},
+            CANARIES["required"],
+        )
+        minted += [state["mfa"]["secret"], results["enrolled"]["secret"], *results["enrolled"]["backup_codes"]]
+
+    places = watched.seen(packed=way == "module", results=ansible.record.name)
+    kept = {f"left/{path.name}" for path in files.values() if path.exists()}
+    assert len(kept) == (2 if way == "worker" else 1)
+    found = leaks(places, *WORDS, *minted)
+    assert kept <= {place for place, _word, _text in found}, "the search finds the secrets in their files"
+    assert [leak for leak in found if leak[0] not in kept] == []
+    assert {place for place in places if place.startswith("left/")} == kept
+
+    events = watched.events()
+    assert {event for event, _task, _forms in events} >= {"ok", "item ok", "diff"}
+    # The enrollment, a key with its first attempt, of the loop the item and the whole, the key that is returned and kept. Where packed: no_log, and the loop.
+    hidden = [event for event, _task, forms in events if "censored" in forms["raw"] and event not in ("diff", "async ok")]
+    assert hidden == (["ok", "retry", "ok", "item ok", "ok", "ok"] if way == "worker" else ["ok", "item ok", "ok"])
+
+
+def scalars(value: Any) -> list[str]:
+    """All texts and numbers in a value."""
+    if isinstance(value, (dict, list)):
+        return [text for item in (value.values() if isinstance(value, dict) else value) for text in scalars(item)]
+    return [str(value)]
+
+
+# shape: status, type, and the body made of the words of the request, of its JSON, and of what that means
+SHAPES: dict[str, tuple[int, str, Callable[[str, str, Any], Any]]] = {
+    "nested": (422, "application/json", lambda words, text, body: {"error": {"code": "refused", "message": f"{words} {text}"}}),
+    "flat": (400, "application/json", lambda words, text, body: {"code": "refused", "message": f"{words} {text}"}),
+    "html": (403, "text/html", lambda words, text, body: f"<html><title>{html.escape(words)} {html.escape(text)}</title></html>"),
+    "text": (409, "text/plain", lambda words, text, body: f"{words} {text}"),
+    "detail": (422, "application/json", lambda words, text, body: {"detail": [{"loc": ["body"], "msg": f"Value error, {words} {text}", "input": body}]}),
+    "details": (422, "application/json", lambda words, text, body: {"detail": [{"type": "value_error", "input": body, "ctx": {"error": words}}]}),
+    "object": (422, "application/json", lambda words, text, body: {"message": {"said": words, "input": body}}),
+    "python": (422, "application/json", lambda words, text, body: {"detail": f"input_value={body!r} {words.split()!r}"}),
+    "accepted": (200, "application/json", lambda words, text, body: {"data": {"said": words, "input": body}}),
+    "accepted_text": (200, "text/plain", lambda words, text, body: f"{words} {text}"),
+}
+"""Answers to writes that quote what was sent."""
+
+
+class Quoting(BaseHTTPRequestHandler):
+    """Answers writes in the shape that the first part of the path names, and lets reads through to the simulator.
+
+    ``bare`` and ``cut`` let writes through as well, and give the answer without the object around it, or its first part alone. ``bare_reads`` does the former
+    with reads, and ``reads`` refuses them. ``gone-<name>`` lets all through, and removes the folder of that name before it answers a POST. ``taken-<name>``
+    makes a folder in it instead, in place of the secret. What an enrollment was given is quoted when it is verified; no folder is touched while it begins.
+    """
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self) -> None:
+        shape, _slash, path = self.path[1:].partition("/")
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        reads = self.command == "GET"
+        if reads and shape == "reads":
+            self.reply(401, "application/json", {"code": "refused", "message": self.headers["Authorization"]})
+        elif not reads and shape in SHAPES and not path.endswith("/mfa/enable"):
+            status, kind, make = SHAPES[shape]
+            body = json.loads(sent) if sent else {}
+            words = [self.headers["Authorization"], *scalars(body), *(self.server.enrollment if path.endswith("/mfa/verify") else ())]
+            self.reply(status, kind, make(" ".join(words), sent, body))
+        else:
+            status, content = self.let_through(f"/{path}", sent)
+            if path.endswith("/mfa/enable"):
+                self.server.enrollment = scalars(json.loads(content)["data"])
+            elif shape.startswith("gone-") and self.command == "POST":
+                shutil.rmtree(self.server.folder / shape.removeprefix("gone-"))
+            elif shape.startswith("taken-") and self.command == "POST":
+                (self.server.folder / shape.removeprefix("taken-") / "secret").mkdir()
+            if content and shape == "cut" and not reads:
+                content = content[: len(content) * 3 // 4]
+            elif content and shape == ("bare_reads" if reads else "bare"):
+                content = json.dumps([json.loads(content)["data"]])
+            self.reply(status, "application/json", content)
+
+    def let_through(self, path: str, sent: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+        headers = {"Authorization": self.headers["Authorization"], **({"Content-Type": "application/json"} if sent else {})}
+        connection.request(self.command, path, sent or None, headers)
+        response = connection.getresponse()
+        content = response.read().decode()
+        connection.close()
+        return response.status, content
+
+    def reply(self, status: int, kind: str, body: Any) -> None:
+        content = (body if isinstance(body, str) else json.dumps(body)).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_DELETE = answer
+
+    def log_message(self, *dummy: Any) -> None:
+        """Say nothing."""
+
+
+class QuotingApi(ThreadingHTTPServer):
+    """An API that quotes, in front of a simulator, as long as the block.
+
+    :param folder: Where the folders are that it removes.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, simulator: Simulator, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Quoting)
+        self.folder = folder
+        self.port = simulator.port
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.enrollment: list[str] = []
+
+    def __enter__(self) -> QuotingApi:
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(self, *dummy: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+NEW_CHANNEL = {"name": "New", "type": "webhook", "secret_config": given("config")}
+REQUIRED = {"name": "Required", "type": "webhook", "secret_config": given("required")}
+QUOTED: dict[str, dict[str, Any]] = {
+    "channel": {CHANNEL: NEW_CHANNEL},
+    "update": {CHANNEL: {**NEW_CHANNEL, "name": "Old", "update_secrets": "always"}},
+    "baseline": {BASELINE: {"controls": [{"resource": "notification_channels", "require": {"present": [REQUIRED]}}]}},
+    "password": {PASSWORD: {"current_password": given("wrong_password"), "new_password": given("new_password")}},
+    "key": {KEY: {"name": "New", "scopes": ["a:read"]}},
+    "regenerate": {KEY: {"name": "CI", "rotate": True}},
+    "enroll": {MFA: {"state": "enabled"}},
+    "disable": {MFA: {"state": "disabled", "password": given("wrong_password"), "code": given("code")}},
+    "disable_by_secret": {MFA: {"state": "disabled", "password": given("wrong_password"), "totp_secret": given("totp_secret")}},
+    "info": {INFO: {"gather_subset": ["organization"]}},
+}
+# shape; what is answered so where tasks run in the worker; where they are packed
+QUOTES: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
+    ("nested", ("channel", "password", "regenerate", "enroll"), ()),
+    ("flat", ("update", "key"), ()),
+    ("html", ("channel", "enroll"), ("baseline",)),
+    ("text", ("baseline", "password"), ("password",)),
+    ("detail", ("channel", "password"), ()),
+    ("details", ("channel",), ()),
+    ("object", ("baseline",), ()),
+    ("python", ("password",), ()),
+    ("reads", ("info",), ()),
+    ("accepted", ("channel", "key", "regenerate"), ()),
+    ("accepted_text", ("update", "password"), ()),
+    ("bare", ("key", "regenerate", "enroll"), ("key",)),
+    ("cut", ("key", "enroll"), ()),
+    ("bare_reads", ("channel",), ()),
+    # Those with MFA on come last.
+    ("nested", ("disable",), ()),
+    ("detail", ("disable_by_secret",), ("disable_by_secret",)),
+]
+UNQUOTED = ("accepted", "bare", "cut")
+"""Beginnings of shapes of which the message is free to say nothing."""
+
+
+def test_no_secret_is_seen_where_something_fails(watched: Watched, ansible: Ansible, plain_simulator: Simulator, way: str) -> None:
+    """Where the API quotes what it was sent, answers in another shape, or breaks off; and where the folder of a secret vanishes once the secret is made."""
+    control = f"http://127.0.0.1:{plain_simulator.port}/_simulator"
+
+    def fault(kind: str, method: str, path: str, **fields: Any) -> dict[str, Any]:
+        return {"control": {"url": f"{control}/faults", "body": {"kind": kind, "method": method, "path": path, **fields}}}
+
+    def mfa(**state: Any) -> dict[str, Any]:
+        # The answer holds the secrets of the organization.
+        return {"control": {"url": f"{control}/state/acme-analytics", "method": "PUT", "body": {"mfa": state}}, "no_log": True}
+
+    def gone(name: str, module: str, options: dict[str, Any], how: str = "gone") -> dict[str, Any]:
+        folder = watched.left / name
+        folder.mkdir()
+        return {module: {**options, "secret_file": str(folder / "secret"), "api_url": f"{api.url}/{how}-{name}"}, "register": name}
+
+    with QuotingApi(plain_simulator, watched.left) as api:
+        regenerated = gone("regenerated", KEY, {"name": "CI", "rotate": True})
+        enrolled = [gone("enrolled", MFA, {"state": "enabled"}), mfa(enabled=False)]
+        if way == "worker":
+            tasks = [
+                gone("created", KEY, {"name": "Created", "scopes": ["a:read"]}, "taken"),
+                fault("status", "DELETE", "/api/user/api-keys/*", status=500),
+                gone("stays", KEY, {"name": "Stays", "scopes": ["a:read"]}),
+                regenerated,
+                *enrolled,
+                fault("status", "GET", "/api/user/api-keys", skip=1, status=500),
+                {KEY: {"name": "Unconfirmed", "scopes": ["a:read"]}, "register": "unconfirmed"},
+                fault("drop_after", "POST", "/api/user/api-keys"),
+                {KEY: {"name": "Dropped", "scopes": ["a:read"]}, "register": "dropped"},
+                fault("drop_after", "POST", "/api/user/mfa/verify"),
+                {MFA: {"state": "enabled"}, "register": "lost"},
+                mfa(enabled=False),
+            ]
+            carrying = ["stays", "regenerated", "enrolled", "unconfirmed", "lost", "nested_enroll", "html_enroll"]
+        else:
+            # With async, Ansible's own task reads the result, and nothing of the collection comes to see it.
+            tasks = [{**regenerated, "async": 30, "poll": 1}, *enrolled]
+            carrying = ["enrolled"]
+        for shape, in_worker, packed in QUOTES:
+            for name in in_worker if way == "worker" else packed:
+                ((module, options),) = QUOTED[name].items()
+                tasks += [mfa(enabled=True, secret="A" * 16)] if name.startswith("disable") else []
+                tasks.append({module: {**options, "api_url": f"{api.url}/{shape}"}, "register": f"{shape}_{name}"})
+        watched.environment["ANSIBLE_STDOUT_CALLBACK"] = f"ansible.builtin.{'oneline' if way == 'worker' else 'minimal'}"
+        results = run(ansible, watched, way, tasks)
+    assert [name for name, result in results.items() if not result.get("failed")] == ["lost"][: way == "worker"]
+    places = watched.seen(packed=way == "module", results=ansible.record.name)
+    minted = [secret for result in results.values() for secret in (result.get("secret"), *result.get("backup_codes", ())) if secret]
+    assert leaks(places, *WORDS, *minted) == []
+    assert [place for place in places if place.startswith("left/")] == []
+
+    # What could be kept nowhere else is in the result, and that is censored.
+    assert [name for name, result in results.items() if result.get("secret")] == carrying
+    hidden = [task for event, task, forms in watched.events() if "censored" in forms["raw"] and event in ("ok", "failed") and task != "control"]
+    assert len(hidden) == len(carrying)
+    # The API did quote.
+    for shape, in_worker, packed in QUOTES:
+        for name in in_worker if way == "worker" else packed:
+            assert shape.startswith(UNQUOTED) or "********" in results[f"{shape}_{name}"]["msg"], (shape, name)

@@ -74,10 +74,30 @@ def test_check_path(path, message):
             _secret_file.check_path(path)
 
 
+def test_what_a_killed_run_had_not_finished_is_removed(tmp_path):
+    """Its own drafts alone: those of other files in the folder may be of runs that are alive."""
+    mine, others = ".planasonix-key-ab_12xyz", [".planasonix-key-2-ab_12xyz", ".planasonix-key.pending-ab_12xyz", ".planasonix-key-ab_12xy", "key-ab_12xyz"]
+    for name in (mine, *others):
+        (tmp_path / name).write_text("secret")
+    _secret_file.write(str(tmp_path / "key"), "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["key", *others])
+
+
+def test_an_unfinished_file_that_cannot_be_removed_is_emptied(tmp_path, monkeypatch):
+    def fail(*dummy: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "replace", fail)
+    monkeypatch.setattr(os, "unlink", fail)
+    with pytest.raises(PermissionError):
+        _secret_file.write(str(tmp_path / "key"), "secret")
+    assert [path.read_text() for path in tmp_path.iterdir()] == [""]
+
+
 def test_remove_note(tmp_path):
     path = str(tmp_path / "key")
     _secret_file.write_note(path, {"name": "x", "operation": "create", "ids": []})
-    assert _secret_file.read_note(path) == {"name": "x", "operation": "create", "ids": []}
+    assert _secret_file.read_note(path) == {"name": "x", "operation": "create", "ids": [], "run": _secret_file.this_run()}
     for _time in range(2):
         _secret_file.remove_note(path)
         assert _secret_file.read_note(path) is None

@@ -152,10 +152,8 @@ def test_how_the_module_is_run(runs, async_val, native, wrap, removed):
     [
         pytest.param({}, False, True, id="returned"),
         pytest.param({}, True, False, id="no-log"),
-        pytest.param({"secret_file": "/f"}, False, False, id="file"),
-        pytest.param({"secret_file": "/f", "return_secret": True}, False, True, id="file-and-returned"),
-        pytest.param({"secret_file": "/f", "return_secret": "no"}, False, False, id="file-and-not-returned"),
-        pytest.param({"return_secret": "yes"}, False, True, id="returned-on-demand"),
+        pytest.param({"secret_file": "/f"}, False, True, id="file"),
+        pytest.param({"secret_file": "/f"}, True, False, id="file-and-no-log"),
         pytest.param({"state": "absent"}, False, False, id="absent"),
     ],
 )
@@ -165,12 +163,12 @@ def test_a_secret_that_async_would_display_is_not_made(runs, arguments, no_log, 
     assert bool(result.get("failed")) is refused
     assert len(runs.module) == (0 if refused else 1)
     if refused:
-        assert "give secret_file alone, or set no_log: true" in result["msg"]
+        assert "set no_log: true on both tasks" in result["msg"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "refused"),
-    [({"state": "enabled"}, True), ({"state": "enabled", "secret_file": "/f"}, False), ({"state": "disabled"}, False)],
+    [({"state": "enabled"}, True), ({"state": "enabled", "secret_file": "/f"}, True), ({"state": "disabled"}, False)],
     ids=["returned", "file", "disabled"],
 )
 def test_async_and_the_secret_of_mfa(runs, arguments, refused):

@@ -107,8 +107,9 @@ def run_modules(jobs: Iterable[Job]) -> list[Ended]:
                 process = context.Process(target=run_here, args=(job, str(output)), name=str(output))
                 process.start()
                 running[process.sentinel] = process
-            for sentinel in multiprocessing.connection.wait(running):
-                process = running.pop(sentinel)  # type: ignore[call-overload]
+            ready = multiprocessing.connection.wait(running)
+            for process in [process for sentinel, process in running.items() if sentinel in ready]:
+                del running[process.sentinel]
                 process.join()
                 statuses[process.name] = process.exitcode
         return [ended(output, statuses[str(output)]) for output in outputs]

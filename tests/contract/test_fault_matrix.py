@@ -143,10 +143,10 @@ def run_in_worker(cells: list[Cell], folder: Path) -> None:
         of_case = list(group)
         arguments: dict[str, Any] = {name: f"{{{{ options.{name} }}}}" for name in of_case[0].arguments()}
         arguments["ca_path"] = "{{ ca_path or omit }}"
-        results = "dict(ansible_play_hosts_all | zip(ansible_play_hosts_all | map('extract', hostvars, 'result')))"
+        of_all = "dict(ansible_play_hosts_all | zip(ansible_play_hosts_all | map('extract', hostvars, 'result')))"
         tasks = [
             {f"planasonix.admin.planasonix_{of_case[0].case.module}": arguments, "register": "result", "ignore_errors": True},
-            {"record": {"file": str(record), "name": "results", "value": f"{{{{ {results} }}}}"}, "run_once": True},
+            {"record": {"file": str(record), "name": "results", "value": f"{{{{ {of_all} }}}}"}, "run_once": True},
         ]
         plays.append({"hosts": ",".join(cell.host for cell in of_case), "gather_facts": False, "tasks": tasks})
     (folder / "playbook.json").write_text(json.dumps(plays), encoding="utf-8")

@@ -311,6 +311,7 @@ class Quoting(BaseHTTPRequestHandler):
     makes a folder in it instead, in place of the secret. What an enrollment was given is quoted when it is verified; no folder is touched while it begins.
     """
 
+    server: QuotingApi
     protocol_version = "HTTP/1.1"
 
     def answer(self) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 
 from ansible_runs import WAYS, Ansible, begin
 from simulator.process import Simulator
+from watched import Watched
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,3 +71,13 @@ def way(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def ansible(simulator: Simulator, tmp_path: Path) -> Ansible:
     return Ansible(tmp_path, simulator.url, simulator.keys[0])
+
+
+@pytest.fixture
+def watched_run(tmp_path: Path) -> Iterator[Watched]:
+    """Folders of a run: ``run``, what is left behind, and ``given`` for what the test gives."""
+    for name in ("run", "given"):
+        (tmp_path / name).mkdir()
+    # A short path, since ansible-core makes a socket there.
+    with tempfile.TemporaryDirectory(prefix="plnx-") as left:
+        yield Watched(tmp_path / "run", Path(left))

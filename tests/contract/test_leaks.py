@@ -6,24 +6,15 @@
 
 from __future__ import annotations
 
-import html
-import http.client
 import json
-import os
-import re
-import shutil
-import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_runs import HERE, Ansible
+from ansible_runs import Ansible
+from quoting_api import QuotingApi
 from simulator.process import Simulator
+from watched import Watched, leaks
 
 BASELINE, CHANNEL, INFO, KEY, MFA, PASSWORD = (
     f"planasonix.admin.planasonix_{name}" for name in ("baseline", "notification_channel", "info", "api_key", "mfa", "password")
@@ -53,116 +44,6 @@ CANARIES: dict[str, Any] = {
     "stored": "https://hooks.example.com/canary-stored",
 }
 WORDS = (r"hunter2-not-really", r"canary-[a-z-]+", "CANARYCANARY", r"27182\.818284", "917364205", "2718281828", "1618033988", "31415926535")
-MINTED = r"plnx_live_\w{20}"
-"""Any key that the simulator made; lists show four characters of it."""
-
-RETURNED = ("secret", "otpauth_uri", "backup_codes")
-"""Keys of a result that are for ``register`` alone."""
-
-SYSLOG = """
-import os
-
-
-def __getattr__(name):
-    return 0
-
-
-def openlog(*arguments):
-    pass
-
-
-def syslog(*arguments):
-    with open(os.environ["CONTRACT_SYSLOG"], "a") as file:
-        print(arguments[-1], file=file)
-"""
-
-
-def leaks(places: dict[str, str], *words: str) -> list[tuple[str, str, str]]:
-    """Each place that holds a secret, with the secret, and what stands around it. Each is told once for a place.
-
-    :param words: Regular expressions of secrets, beside those of keys that the simulator made.
-    """
-    wanted = re.compile("|".join((MINTED, *words)))
-    found = {(place, match[0]): text[max(0, match.start() - 80) : match.end() + 20] for place, text in places.items() for match in wanted.finditer(text)}
-    return [(place, word, text) for (place, word), text in found.items()]
-
-
-def censored(result: dict[str, Any]) -> dict[str, Any]:
-    """A result, or that of a loop, without what it is to return."""
-    rest = {key: value for key, value in result.items() if key not in RETURNED}
-    return {**rest, "results": list(map(censored, result["results"]))} if "results" in result else rest
-
-
-@dataclass
-class Watched:
-    """Everything that a run of Ansible displays, keeps or leaves.
-
-    :param folder: Folder of the run: playbook, logs, results. What the test gives is elsewhere.
-    :param left: Empty folder that all temporary files go to.
-    :param environment: What makes Ansible do so.
-    :param output: What the screen shows.
-    """
-
-    folder: Path
-    left: Path
-    environment: dict[str, str] = field(default_factory=dict)
-    output: str = ""
-
-    def __post_init__(self) -> None:
-        logs, python = (self.folder / name for name in ("logs", "python"))
-        for path in (logs, python, self.left / "home", self.left / "tmp"):
-            path.mkdir()
-        # Packed modules log their arguments there. Where Python has the journal of systemd, they would prefer that.
-        (python / "syslog.py").write_text(SYSLOG, encoding="utf-8")
-        (python / "systemd.py").touch()
-        self.environment |= {
-            "HOME": str(self.left / "home"),
-            "TMPDIR": str(self.left / "tmp"),
-            "ANSIBLE_HOME": str(self.left / "ansible"),
-            "ANSIBLE_LOCAL_TEMP": str(self.left / "local"),
-            "ANSIBLE_REMOTE_TMP": str(self.left / "remote"),
-            "ANSIBLE_ASYNC_DIR": str(self.left / "async"),
-            "ANSIBLE_LOG_PATH": str(logs / "log"),
-            "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback_plugins"),
-            "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.junit,events",
-            "JUNIT_OUTPUT_DIR": str(logs / "junit"),
-            "CONTRACT_EVENTS": str(logs / "events"),
-            "CONTRACT_SYSLOG": str(logs / "syslog"),
-            "PYTHONPATH": os.pathsep.join([str(python), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        }
-
-    def seen(self, *, packed: bool, results: str | None = None) -> dict[str, str]:
-        """Every place where a secret could be, with what it holds. Each of those that are always there must hold what every run leaves in it.
-
-        :param packed: Whether modules were packed, so that they had temporary files and logged.
-        :param results: Name of the file that :func:`run` recorded results in.
-        """
-        # The wrapper of async goes on for up to five seconds after its job has ended, and removes the packed module then.
-        deadline = time.monotonic() + 15
-        while any((self.left / "remote").glob("*/*")) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        places = {"screen": self.output, **read(self.folder), **{f"left/{path}": text for path, text in read(self.left).items()}}
-        if results:
-            (line,) = places.pop(results).splitlines()
-            places["results"] = json.dumps(list(map(censored, json.loads(line)[1].values())), ensure_ascii=False)
-        (junit,) = (place for place in places if place.startswith("logs/junit/"))
-        for place in ("screen", "logs/log", junit, "logs/events"):
-            assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in places[place], place
-        assert results is None or '"msg"' in places["results"]
-        assert (self.left / "local").is_dir()
-        if packed:
-            assert (self.left / "remote").is_dir()
-            assert "api_key=NOT_LOGGING_PARAMETER" in places["logs/syslog"]
-        return places
-
-    def events(self) -> list[tuple[str, str, dict[str, Any]]]:
-        """What callbacks were handed: event, task and forms of the result."""
-        return [tuple(json.loads(line)) for line in (self.folder / "logs" / "events").read_text(encoding="utf-8").splitlines()]
-
-
-def read(folder: Path) -> dict[str, str]:
-    """All files below a folder, by their paths."""
-    return {str(path.relative_to(folder)): path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def given(name: str) -> str:
@@ -175,16 +56,6 @@ def admin(name: str) -> dict[str, Any]:
     secret = CANARIES[name]
     times = {"created_at": "2026-01-01T00:00:00Z"}
     return {"id": f"key_{name}", "name": name, "secret": secret, "prefix": secret[:14], "scopes": ["admin:organization"], **times}
-
-
-@pytest.fixture
-def watched_run(tmp_path: Path) -> Iterator[Watched]:
-    """Folders of a run: ``run``, what is left behind, and ``given`` for what the test gives."""
-    for name in ("run", "given"):
-        (tmp_path / name).mkdir()
-    # A short path, since ansible-core makes a socket there.
-    with tempfile.TemporaryDirectory(prefix="plnx-") as left:
-        yield Watched(tmp_path / "run", Path(left))
 
 
 @pytest.fixture
@@ -278,112 +149,6 @@ def test_no_secret_is_seen_where_all_goes_well(watched: Watched, ansible: Ansibl
     # The enrollment, a key with its first attempt, of the loop the item and the whole, the key that is returned and kept. Where packed: no_log, and the loop.
     hidden = [event for event, _task, forms in events if "censored" in forms["raw"] and event not in ("diff", "async ok")]
     assert hidden == (["ok", "retry", "ok", "item ok", "ok", "ok"] if way == "worker" else ["ok", "item ok", "ok"])
-
-
-def scalars(value: Any) -> list[str]:
-    """All texts and numbers in a value."""
-    if isinstance(value, (dict, list)):
-        return [text for item in (value.values() if isinstance(value, dict) else value) for text in scalars(item)]
-    return [str(value)]
-
-
-# shape: status, type, and the body made of the words of the request, of its JSON, and of what that means
-SHAPES: dict[str, tuple[int, str, Callable[[str, str, Any], Any]]] = {
-    "nested": (422, "application/json", lambda words, text, body: {"error": {"code": "refused", "message": f"{words} {text}"}}),
-    "flat": (400, "application/json", lambda words, text, body: {"code": "refused", "message": f"{words} {text}"}),
-    "html": (403, "text/html", lambda words, text, body: f"<html><title>{html.escape(words)} {html.escape(text)}</title></html>"),
-    "text": (409, "text/plain", lambda words, text, body: f"{words} {text}"),
-    "detail": (422, "application/json", lambda words, text, body: {"detail": [{"loc": ["body"], "msg": f"Value error, {words} {text}", "input": body}]}),
-    "details": (422, "application/json", lambda words, text, body: {"detail": [{"type": "value_error", "input": body, "ctx": {"error": words}}]}),
-    "object": (422, "application/json", lambda words, text, body: {"message": {"said": words, "input": body}}),
-    "python": (422, "application/json", lambda words, text, body: {"detail": f"input_value={body!r} {words.split()!r}"}),
-    "accepted": (200, "application/json", lambda words, text, body: {"data": {"said": words, "input": body}}),
-    "accepted_text": (200, "text/plain", lambda words, text, body: f"{words} {text}"),
-}
-"""Answers to writes that quote what was sent."""
-
-
-class Quoting(BaseHTTPRequestHandler):
-    """Answers writes in the shape that the first part of the path names, and lets reads through to the simulator.
-
-    ``bare`` and ``cut`` let writes through as well, and give the answer without the object around it, or its first part alone. ``bare_reads`` does the former
-    with reads, and ``reads`` refuses them. ``gone-<name>`` lets all through, and removes the folder of that name before it answers a POST. ``taken-<name>``
-    makes a folder in it instead, in place of the secret. What an enrollment was given is quoted when it is verified; no folder is touched while it begins.
-    """
-
-    server: QuotingApi
-    protocol_version = "HTTP/1.1"
-
-    def answer(self) -> None:
-        shape, _slash, path = self.path[1:].partition("/")
-        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-        reads = self.command == "GET"
-        if reads and shape == "reads":
-            self.reply(401, "application/json", {"code": "refused", "message": self.headers["Authorization"]})
-        elif not reads and shape in SHAPES and not path.endswith("/mfa/enable"):
-            status, kind, make = SHAPES[shape]
-            body = json.loads(sent) if sent else {}
-            words = [self.headers["Authorization"], *scalars(body), *(self.server.enrollment if path.endswith("/mfa/verify") else ())]
-            self.reply(status, kind, make(" ".join(words), sent, body))
-        else:
-            status, content = self.let_through(f"/{path}", sent)
-            if path.endswith("/mfa/enable"):
-                self.server.enrollment = scalars(json.loads(content)["data"])
-            elif shape.startswith("gone-") and self.command == "POST":
-                shutil.rmtree(self.server.folder / shape.removeprefix("gone-"))
-            elif shape.startswith("taken-") and self.command == "POST":
-                (self.server.folder / shape.removeprefix("taken-") / "secret").mkdir()
-            if content and shape == "cut" and not reads:
-                content = content[: len(content) * 3 // 4]
-            elif content and shape == ("bare_reads" if reads else "bare"):
-                content = json.dumps([json.loads(content)["data"]])
-            self.reply(status, "application/json", content)
-
-    def let_through(self, path: str, sent: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
-        headers = {"Authorization": self.headers["Authorization"], **({"Content-Type": "application/json"} if sent else {})}
-        connection.request(self.command, path, sent or None, headers)
-        response = connection.getresponse()
-        content = response.read().decode()
-        connection.close()
-        return response.status, content
-
-    def reply(self, status: int, kind: str, body: Any) -> None:
-        content = (body if isinstance(body, str) else json.dumps(body)).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_POST = do_PUT = do_DELETE = answer
-
-    def log_message(self, *dummy: Any) -> None:
-        """Say nothing."""
-
-
-class QuotingApi(ThreadingHTTPServer):
-    """An API that quotes, in front of a simulator, as long as the block.
-
-    :param folder: Where the folders are that it removes.
-    """
-
-    daemon_threads = True
-
-    def __init__(self, simulator: Simulator, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), Quoting)
-        self.folder = folder
-        self.port = simulator.port
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        self.enrollment: list[str] = []
-
-    def __enter__(self) -> QuotingApi:
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
-
-    def __exit__(self, *dummy: object) -> None:
-        self.shutdown()
-        self.server_close()
 
 
 NEW_CHANNEL = {"name": "New", "type": "webhook", "secret_config": given("config")}

@@ -17,8 +17,7 @@ import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_runs import run_playbook
 from simulator.process import Simulator
-from test_leaks import Watched, leaks
-from test_leaks import watched_run as watched_run
+from watched import Watched, leaks
 
 HOOK = "https://hooks.example.com/canary-stored"
 REQUIRED = {"url": "https://hooks.example.com/canary-required", "token": 31415926535}

@@ -337,7 +337,6 @@ def create(client: Client, call: Call, current: Keys, plan: Plan, path: str | No
     known = {key["id"] for key in current.keys}
     note(path, plan, "recreate" if plan.before else "create", sorted(known - removed_before(plan, call, current)))
     made = create_without_doubles(client, call, current, path)
-    client.unsaved["secret"] = made["secret"]
     try:
         check_made(made, call.body)
         if path:
@@ -385,7 +384,7 @@ def removed_before(plan: Plan, call: Call, current: Keys) -> set[str]:
 
 
 def create_without_doubles(client: Client, call: Call, current: Keys, path: str | None) -> Values:
-    """Send the POST; a key that it may have made without telling its secret is deleted before it is sent again."""
+    """Send the POST; a key that it may have made without telling its secret is deleted before it is sent again. The secret is left in ``client.unsaved``."""
     known = {key["id"] for key in current.keys}
     attempt = 0
     while True:
@@ -396,6 +395,7 @@ def create_without_doubles(client: Client, call: Call, current: Keys, path: str 
                 raise ApiError(f"Could not {call.action}: the answer to POST {KEYS_PATH} lacks the documented id and secret.", method="POST", path=KEYS_PATH)
             if attempt > 1:
                 delete_stray(client, call, known | {made["id"]})  # a lost attempt may have taken effect after it was looked for
+            client.unsaved["secret"] = made["secret"]
             return made
         except AnswerLost as error:
             again = client.pause(attempt)

@@ -27,7 +27,8 @@ WRITES = {
 def test_mfa(simulator: Simulator, ansible: Ansible, make: str, tmp_path: Path) -> None:
     """Enrolled into a file, disabled with the secret that is in it, enrolled again into the result."""
     outcomes = {}
-    for way in WAYS:
+    ways = WAYS if make == "documented" else WAYS[:1]  # an enrollment waits for the next code, up to half a minute
+    for way in ways:
         file = tmp_path / f"{way}.json"
         begin(simulator, make)
         control = f"http://127.0.0.1:{simulator.port}/_simulator"
@@ -61,13 +62,12 @@ def test_mfa(simulator: Simulator, ansible: Ansible, make: str, tmp_path: Path) 
         found = [*state["backup_codes"], state["secret"], kept["secret"], *kept["backup_codes"], PASSWORD, ansible.key]
         assert not any(secret in outcome.output for secret in found)
     for beat in BEATS[:-1]:
-        one, other = (json.dumps(outcomes[way][beat], sort_keys=True).replace(str(tmp_path / way), "FILE") for way in WAYS)
-        assert one == other
+        assert len({json.dumps(outcomes[way][beat], sort_keys=True).replace(str(tmp_path / way), "FILE") for way in ways}) == 1
 
 
-def test_a_lost_verification_that_took_effect(plain_simulator: Simulator, plain_ansible: Ansible, way: str) -> None:
+def test_a_lost_verification_that_took_effect(plain_simulator: Simulator, plain_ansible: Ansible) -> None:
     plain_simulator.fault("drop_after", method="POST", path="/api/user/mfa/verify", times=1)
-    outcome = plain_ansible.run(way, {MFA: {"state": "enabled"}, "register": "result"})
+    outcome = plain_ansible.run("worker", {MFA: {"state": "enabled"}, "register": "result"})
     result = outcome["result"]
     assert (result["failed"], result["changed"], result["backup_codes"]) == (False, True, []), outcome.output
     assert result["secret"] == plain_simulator.state()["mfa"]["secret"]

@@ -20,8 +20,8 @@ options:
     description:
       - API key of the organization. It needs the scope V(admin:organization), or must belong to a user who is an administrator.
       - If left out, the environment variable E(PLANASONIX_API_KEY) is used, that of the task's C(environment) before that of the controller.
-      - It is never printed, also not with C(-vvv) where it comes from the C(environment) of a task. The exception is a task with C(async) and that
-        C(environment), which Ansible's own task that reads the result prints.
+      - The tasks of this collection never print it, also not with C(-vvv) where it comes from the C(environment) of a task. Other tasks under the same
+        C(environment) do, and so does Ansible's own task that reads the result of one with C(async).
     type: str
     required: true
   validate_certs:

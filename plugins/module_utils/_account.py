@@ -123,7 +123,7 @@ def apply_password(client: Client, plan: Plan, dummy_current: Values, dummy_opti
     """
     for call in plan.calls:
         try:
-            client.send(call.method, call.path, call.body, action=call.action, only_proof=True)
+            client.send(call.method, call.path, call.body, action=call.action, answer_is_proof=True)
         except ApiError as error:
             if isinstance(error, AnswerLost) or (error.status is not None and not 300 <= error.status < 500):
                 error.message += " The new password may be in force or not: try to sign in with it, and run again only if the old one still works."

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import re
 import typing as t
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -166,9 +167,12 @@ def select(current: Keys, options: Values) -> tuple[Values | None, list[Values],
     orphans = [k for k in current.keys if note is not None and is_orphan(k, note)]
     if key_id is not None and key in orphans:
         if options["state"] == "present":
-            raise InvalidOption(
-                f"The API key {key_id!r} was left behind by an interrupted run, which lost its secret: address it by name, to have it replaced."
+            why = (
+                "was about to be revoked by an interrupted run"
+                if key_id in t.cast(Values, note)["ids"]
+                else "was made by an interrupted run, which lost its secret"
             )
+            raise InvalidOption(f"The API key {key_id!r} {why}: address it by name, to have that run finished.")
         orphans.remove(key)
     left = [k for k in namesakes(current.keys, name) if k not in orphans]
     if key_id is not None:
@@ -179,11 +183,10 @@ def select(current: Keys, options: Values) -> tuple[Values | None, list[Values],
 
 
 def is_orphan(key: Values, note: Values) -> bool:
-    """Whether an interrupted run made a key and did not store its secret, or did and was about to revoke this older one."""
+    """Whether an interrupted run made a key and did not store its secret, or was about to revoke it."""
     if key["name"] != note["name"] or note["operation"] == "regenerate":
         return False
-    listed: bool = key["id"] in note["ids"]
-    return listed if note["operation"] == "revoke" else not listed
+    return key["id"] not in note["ids"] or key["id"] in note.get("revoke", ())
 
 
 def plan_key(current: Keys, options: Values) -> Plan:
@@ -310,9 +313,15 @@ def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> App
     """
     path = options.get("secret_file")
     identity: Values = {}
+    made: Values | None = None
     for call in plan.calls:
         if call.method == "DELETE":
-            send(client, call)
+            try:
+                send(client, call)
+            except ApiError as error:
+                if made:
+                    error.message += " The new secret is kept."
+                raise
             continue
         if call.path == KEYS_PATH:
             made = create(client, call, current, plan, path)
@@ -323,20 +332,20 @@ def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> App
         if options.get("return_secret", path is None):
             client.unsaved["secret"] = made["secret"]
     if path:
-        _secret_file.remove_note(path)
+        _secret_file.remove_note(path, current.note)
     return Applied(dict(client.unsaved), identity)
 
 
 def create(client: Client, call: Call, current: Keys, plan: Plan, path: str | None) -> Values:
     """Make a key and store its secret. In the end there is one new key whose secret is known, or none.
 
-    :raises ApiError: if no key could be made.
+    :raises ApiError: if no key could be made, or there may be a second one that was not found.
     :raises NotApplied: if the key that was made is not as asked for; it is deleted again.
     :raises NotStored: if its secret could not be stored; it is deleted again.
     """
     known = {key["id"] for key in current.keys}
     note(path, plan, "recreate" if plan.before else "create", sorted(known - removed_before(plan, call, current)))
-    made = create_without_doubles(client, call, current, path)
+    made, lost = create_without_doubles(client, call, current, path)
     try:
         check_made(made, call.body)
         if path:
@@ -350,7 +359,10 @@ def create(client: Client, call: Call, current: Keys, plan: Plan, path: str | No
         raise
     if path:
         client.unsaved.clear()
-        note_revocations(path, plan, call, current)
+        note_revocations(path, plan, call, current, made["id"])
+    if lost:
+        # An attempt whose answer was lost may have taken effect after it was looked for. By now the secret of the key that stays is safe.
+        delete_stray(client, call, known | {made["id"]}, f"The new key {made['id']} is made and its secret is kept, but")
     return made
 
 
@@ -363,18 +375,19 @@ def delete_again(client: Client, key_id: str) -> bool:
     return True
 
 
-def note_revocations(path: str, plan: Plan, call: Call, current: Keys) -> None:
+def note_revocations(path: str, plan: Plan, call: Call, current: Keys, new_id: str) -> None:
     """Note which keys are still to be revoked, now that the new secret is stored; without any, remove the note.
 
     :raises NotStored: if neither can be done.
     """
     paths = {other.path for other in plan.calls[plan.calls.index(call) :] if other.method == "DELETE"}
-    ids = [key["id"] for key in current.keys if key_path(key["id"]) in paths]
-    if ids:
+    ids = [key["id"] for key in current.keys]
+    revoke = [key_id for key_id in ids if key_path(key_id) in paths]
+    if revoke and _secret_file.is_ours(path):
         with contextlib.suppress(OSError):  # then they stay, if this run is killed, and are told as superseded
-            _secret_file.write_note(path, {"name": plan.after["name"], "operation": "revoke", "ids": ids})
+            _secret_file.write_note(path, {"name": plan.after["name"], "operation": "recreate", "ids": [*ids, new_id], "revoke": revoke})
             return
-    _secret_file.remove_note(path)
+    _secret_file.remove_note(path, current.note)
 
 
 def removed_before(plan: Plan, call: Call, current: Keys) -> set[str]:
@@ -383,9 +396,14 @@ def removed_before(plan: Plan, call: Call, current: Keys) -> set[str]:
     return {key["id"] for key in current.keys if key_path(key["id"]) in paths}
 
 
-def create_without_doubles(client: Client, call: Call, current: Keys, path: str | None) -> Values:
-    """Send the POST; a key that it may have made without telling its secret is deleted before it is sent again. The secret is left in ``client.unsaved``."""
+def create_without_doubles(client: Client, call: Call, current: Keys, path: str | None) -> tuple[Values, bool]:
+    """Send the POST; a key that it may have made without telling its secret is deleted before it is sent again. The secret is left in ``client.unsaved``.
+
+    :returns: What was made, and whether the answer to an earlier attempt was lost.
+    :raises ApiError: if no key could be made. The note beside the file stays as long as there may be one.
+    """
     known = {key["id"] for key in current.keys}
+    doubt = f"Could not {call.action}: no answer told its secret, and"
     attempt = 0
     while True:
         attempt += 1
@@ -393,42 +411,48 @@ def create_without_doubles(client: Client, call: Call, current: Keys, path: str 
             made = send(client, call)
             if not isinstance(made, dict) or not made.get("id") or not isinstance(made.get("secret"), str) or not made["secret"]:
                 raise ApiError(f"Could not {call.action}: the answer to POST {KEYS_PATH} lacks the documented id and secret.", method="POST", path=KEYS_PATH)
-            if attempt > 1:
-                delete_stray(client, call, known | {made["id"]})  # a lost attempt may have taken effect after it was looked for
             client.unsaved["secret"] = made["secret"]
-            return made
+            return made, attempt > 1
         except AnswerLost as error:
             again = client.pause(attempt)
-            delete_stray(client, call, known)
+            delete_stray(client, call, known, doubt)
             if not again:
                 error.message += withdraw_note(path, current)
                 raise
         except ApiError as error:
             refused = isinstance(error, NoConnection) or (error.status is not None and 300 <= error.status < 500)
-            if not refused:
-                delete_stray(client, call, known)
+            if attempt > 1 or not refused:
+                delete_stray(client, call, known, doubt)
             error.message += withdraw_note(path, current)
             raise
         except Exception:  # a fault of this collection; a key that nobody knows must not stay
-            delete_stray(client, call, known)
+            client.unsaved.clear()
+            delete_stray(client, call, known, doubt)
             raise
 
 
-def delete_stray(client: Client, call: Call, known: set[str]) -> None:
+def delete_stray(client: Client, call: Call, known: set[str], doubt: str) -> None:
     """Delete a key that a lost POST made: nobody knows its secret.
 
-    :raises ApiError: if several could be it.
+    :param doubt: How the message begins, if that cannot be done.
+    :raises ApiError: if several could be it, or it cannot be looked for or deleted.
     """
-    strays = [
-        key
-        for key in read_key_list(client)
-        if key["id"] not in known and key["name"] == call.body["name"] and same(require_field(key, "scopes", "an API key"), call.body["scopes"])
-    ]
-    if len(strays) > 1:
-        ids = ", ".join(str(key["id"]) for key in strays)
-        raise ApiError(f"Could not {call.action}: its answer was lost, and several new keys fit: {ids}; delete those that nobody uses, then run again.")
-    for key in strays:
-        client.send("DELETE", key_path(key["id"]), action=f"delete the API key {key['id']}, whose secret was lost")
+    name = call.body["name"]
+    try:
+        strays = [
+            key
+            for key in read_key_list(client)
+            if key["id"] not in known and key["name"] == name and same(require_field(key, "scopes", "an API key"), call.body["scopes"])
+        ]
+        if len(strays) > 1:
+            raise ApiError(f"several new keys fit: {', '.join(str(key['id']) for key in strays)}.")
+        for key in strays:
+            client.send("DELETE", key_path(key["id"]), action=f"delete the API key {key['id']}, whose secret was lost")
+    except ApiError as error:
+        error.message = (
+            f"{doubt} a key named {name!r} may be left of a request whose answer was lost ({error.message}); look for one that nobody uses, and delete it."
+        )
+        raise
 
 
 def check_made(made: Values, body: Values) -> None:
@@ -436,7 +460,7 @@ def check_made(made: Values, body: Values) -> None:
 
     :raises NotApplied: if it differs.
     """
-    wrong: list[str] = [name for name in ("name", "scopes") if name in made and not same(made[name], body[name])]
+    wrong: list[str] = [name for name in ("name", "scopes") if made.get(name) is not None and not same(made[name], body[name])]
     if "expires_in_days" in body and "expires_at" in made and made["expires_at"] is None:
         wrong.append("expires_in_days")
     if wrong:
@@ -473,9 +497,13 @@ def regenerate(client: Client, call: Call, current: Keys, plan: Plan, path: str 
             store(path, made["secret"])
         except NotStored as error:
             error.message += " The key has a new secret, which this result carries: take it from there, or run again."
+            if not _secret_file.is_ours(path):
+                # The two runs cannot tell whose secret is in force. With this note neither stores one, and the next run makes another.
+                error.message += " If the other run made one after it, it is void."
+                note(path, plan, "regenerate", [key["id"] for key in current.keys])
             raise
         client.unsaved.clear()
-        _secret_file.remove_note(path)
+        _secret_file.remove_note(path, current.note)
     return made
 
 
@@ -485,7 +513,10 @@ def stale_prefix(made: Values, current: Keys, call: Call) -> str | None:
     :returns: ``None`` where nothing tells.
     """
     old = next((str(key.get("prefix") or "") for key in current.keys if f"{key_path(key['id'])}/regenerate" == call.path), "")
-    return old if made.get("prefix") not in (None, old) and not made["secret"].startswith(old) else None
+    told = str(made.get("prefix") or "")
+    # Only where both are beginnings of secrets, and not masked or written in some other way.
+    comparable = len(old) == len(told) and made["secret"].startswith(told) and not re.search("[*\u2022\u2026]", old)
+    return old if comparable and old != told else None
 
 
 def note(path: str | None, plan: Plan, operation: str, ids: list[str]) -> None:
@@ -513,7 +544,7 @@ def withdraw_note(path: str | None, current: Keys) -> str:
             _secret_file.write_note(path, current.note)
         return ""
     try:
-        _secret_file.remove_note(path)
+        _secret_file.remove_note(path, current.note)
     except NotStored as error:
         return f" {error.message}"
     return ""
@@ -528,8 +559,8 @@ def store(path: str, secret: str) -> None:
         raise NotStored(f"Another run began meanwhile to make a key for {path}, so the secret of this one was not written there; let one run at a time do so.")
     try:
         _secret_file.write(path, secret)
-    except OSError as error:
-        raise NotStored(f"The secret could not be written to {path} ({error.strerror}).") from None
+    except (OSError, UnicodeError) as error:
+        raise NotStored(f"The secret could not be written to {path} ({getattr(error, 'strerror', error.__class__.__name__)}).") from None
 
 
 def missed_in_keys(current: Keys, plan: Plan, options: Values) -> list[str]:

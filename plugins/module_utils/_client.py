@@ -277,14 +277,14 @@ class Client:
             query = {"limit": PAGE_SIZE, "cursor": cursor}
 
     def send(
-        self, method: str, path: str, body: t.Any = None, *, action: str, repeatable: bool = False, changes: bool = True, only_proof: bool = False
+        self, method: str, path: str, body: t.Any = None, *, action: str, repeatable: bool = False, changes: bool = True, answer_is_proof: bool = False
     ) -> t.Any:
         """Send one write.
 
         :param body: JSON body, or ``None`` for none.
         :param changes: Whether it changes the organization.
         :param repeatable: Whether a POST sets a state, so that sending it twice does no harm.
-        :param only_proof: Whether no reading can confirm it, so that an answer of another shape, which may come from another server, proves nothing.
+        :param answer_is_proof: Whether no reading can confirm it, so that an answer of another shape, which may come from another server, proves nothing.
         :returns: ``data`` of the answer, or ``None`` where there is none.
         :raises AnswerLost: if it is not known whether the write took effect and repeating it could do it twice.
         :raises ApiError: if the API refused it.
@@ -292,8 +292,8 @@ class Client:
         if self.read_only:
             raise RuntimeError(f"{method} {path} in check mode")
         answer = self._request(method, path, action, body=body, repeatable=repeatable)
-        if only_proof and answer is not None and "data" not in answer:
-            raise AnswerLost(f"Could not {action}: the answer to {method} {path} is not the documented one; check api_url.", method=method, path=path)
+        if answer_is_proof and answer and "data" not in answer:
+            raise AnswerLost(f"Could not {action}: the answer to {method} {path} is not the documented one.", method=method, path=path)
         self.wrote = self.wrote or changes
         return answer.get("data") if isinstance(answer, dict) else None
 

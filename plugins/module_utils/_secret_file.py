@@ -12,16 +12,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import re
 import tempfile
 import typing as t
+import uuid
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption, NotStored
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
 
 DRAFT = ".planasonix-"
 """What the names of unfinished files begin with; the name of the file and eight characters follow."""
+RUNS: dict[int, str] = {}
+"""Ids of runs, by process."""
+LONGEST_NAME = 255
+"""Bytes that the name of a file may have on the usual file systems."""
 
 
 def check_path(path: str) -> None:
@@ -37,9 +41,11 @@ def check_path(path: str) -> None:
 
 def obstacle(path: str) -> str | None:
     """Why no file can be written there, or ``None``. Creates nothing."""
-    folder = os.path.dirname(path)
+    folder, name = os.path.split(path)
     if os.path.isdir(path):
         return f"{path} is a folder"
+    if len(os.fsencode(f"{DRAFT}{name}.pending-")) + 8 > LONGEST_NAME:
+        return f"the name {name} is too long for the files that are made beside it"
     if not os.path.isdir(folder):
         return f"the folder {folder} does not exist"
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -76,15 +82,13 @@ def discard(draft: str) -> None:
 
 
 def remove_drafts(path: str) -> None:
-    """Remove what a run that was killed left of a file that it had not finished.
-
-    :raises OSError: if it cannot be removed.
-    """
+    """Remove what a run that was killed left of a file that it had not finished, as far as the folder lets it."""
     folder, name = os.path.split(path)
     draft = re.compile(re.escape(f"{DRAFT}{name}-") + "[a-z0-9_]{8}")
-    for left in filter(draft.fullmatch, os.listdir(folder)):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(folder, left))
+    with contextlib.suppress(OSError):
+        for left in filter(draft.fullmatch, os.listdir(folder)):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, left))
 
 
 def note_path(path: str) -> str:
@@ -118,23 +122,26 @@ def write_note(path: str, note: Values) -> None:
 
 
 def this_run() -> str:
-    """What tells this run from another one: each has a process of its own."""
-    return f"{platform.node()} {os.getpid()}"
+    """What tells this run from another one. Each has a process of its own, forked from one that may have had an id before."""
+    return RUNS.setdefault(os.getpid(), uuid.uuid4().hex)
 
 
 def is_ours(path: str) -> bool:
-    """Whether the note is the one that this run wrote last. Otherwise another run that uses the same file has begun meanwhile.
+    """Whether the note is the one that this run wrote last. Otherwise another run that uses the same file has begun meanwhile."""
+    try:
+        return (read_note(path) or {}).get("run") == this_run()
+    except InvalidOption:
+        return False
 
-    :raises InvalidOption: if the note cannot be understood.
-    """
-    return (read_note(path) or {}).get("run") == this_run()
 
+def remove_note(path: str, found: Values | None) -> None:
+    """Remove the note that this run wrote or found, if it is still there.
 
-def remove_note(path: str) -> None:
-    """Remove the note, if there is one.
-
+    :param found: The note that an earlier run left.
     :raises NotStored: if it stays; the next run would take what this one did for unfinished.
     """
+    if not is_ours(path) and (found is None or read_note(path) != found):
+        return  # there is none, or it is that of a run that began meanwhile
     try:
         os.unlink(note_path(path))
     except FileNotFoundError:

@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from email.utils import formatdate
 from typing import Any
 
 PASSWORD = "hunter2-not-really"
@@ -58,6 +56,7 @@ class Fault:
     :param connection: Connection options of the task.
     :param status: The HTTP status that a failure tells.
     :param place: Which server the task speaks to: ``api``, one that speaks TLS, or none at all.
+    :param waits: Seconds at least that the task lets pass before it tries again.
     """
 
     title: str
@@ -65,6 +64,7 @@ class Fault:
     connection: dict[str, Any] = field(default_factory=dict)
     status: int | None = None
     place: str = "api"
+    waits: float = 0
 
 
 def key(name: str, **more: Any) -> dict[str, Any]:
@@ -184,34 +184,27 @@ def missing(case: Case, dummy_write: Write) -> list[dict[str, Any]]:
     return [{"kind": "omit", "method": "GET", "times": None, **({"field": case.omit} if case.omit else {})}]
 
 
-def in_a_second(dummy_case: Case, write: Write) -> list[dict[str, Any]]:
-    """The time as a date, of which there are whole seconds alone."""
-    return [{"kind": "status", "method": write.method, "status": 429, "headers": {"Retry-After": formatdate(time.time() + 1, usegmt=True)}}]
-
-
-def reset_time(dummy_case: Case, write: Write) -> list[dict[str, Any]]:
-    headers = {"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 1)}
-    return [{"kind": "status", "method": write.method, "status": 429, "headers": headers}]
-
-
 IMPATIENT = {"retry_budget": 0.2}
-HASTY = {"timeout": 0.4}
-STALL = 0.8
+HASTY = {"timeout": 1}
+STALL = 2
 """Seconds that an answer comes late, twice what such a task waits for it."""
 
 FAULTS = [
-    Fault("429, ``Retry-After`` in seconds", on_write("status", status=429, headers={"Retry-After": "1"})),
-    Fault("429, ``Retry-After`` as a date", in_a_second),
-    Fault("429 without ``Retry-After``", on_write("status", status=429)),
-    Fault("429, ``X-RateLimit-Remaining: 0`` and a reset time", reset_time),
+    Fault("429, ``Retry-After`` in seconds", on_write("status", status=429, retry_after="seconds", seconds=1), waits=1),
+    # Dates and reset times are whole seconds.
+    Fault("429, ``Retry-After`` as a date", on_write("status", status=429, retry_after="date", seconds=1.5), waits=1),
+    Fault("429 without ``Retry-After``", on_write("status", status=429), waits=0.5),
+    Fault("429, ``X-RateLimit-Remaining: 0`` and a reset time", on_write("status", status=429, retry_after="reset", seconds=1.5), waits=1),
     Fault("429 without end, ``Retry-After`` of a year", on_each_write("status", status=429, headers={"Retry-After": "31536000"}), IMPATIENT, 429),
     Fault("500 of a read", on_read("status", status=500), status=500),
     Fault("500 of a write", on_write("status", status=500), status=500),
+    Fault("500 after the write took effect", on_write("status_after", status=500), status=500),
     Fault("502 once", on_write("status", status=502)),
     Fault("503 once, of a read", on_read("status", status=503)),
     Fault("503 once", on_write("status", status=503)),
     Fault("503 of each write", on_each_write("status", status=503), IMPATIENT, 503),
     Fault("504 once", on_write("status", status=504)),
+    Fault("504 after the write took effect", on_write("status_after", status=504)),
     Fault("401", on_read("status", None, status=401), status=401),
     Fault("403 of a write", on_write("status", status=403), status=403),
     Fault("connection refused", connection=IMPATIENT, place="closed port"),
@@ -233,6 +226,7 @@ FAULTS = [
     Fault("JSON of another shape to a read", on_read("status", status=200, body={"result": "ok"})),
     Fault("JSON of another shape to a write", on_write("status", status=200, body={"result": "ok"})),
     Fault("a field missing in what is read", missing),
+    Fault("a field missing in the answer to a write", on_write("omit", field="id")),
     Fault("a write that is accepted and not applied", on_write("ignore_write")),
     Fault("500 of each read after the write", after_the_write("status", status=500), status=500),
 ]

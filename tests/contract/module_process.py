@@ -89,7 +89,7 @@ def free_disk() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
-def run_modules(jobs: Iterable[Job]) -> list[Ended]:
+def run_modules(jobs: Iterable[Job], parallel: int = PARALLEL) -> list[Ended]:
     """Run jobs, some at a time; returns what they left, in their order."""
     # The modules are imported here, once, as in the process that Ansible forks from.
     jobs = list(jobs)
@@ -102,7 +102,7 @@ def run_modules(jobs: Iterable[Job]) -> list[Ended]:
         running: dict[int, Any] = {}
         statuses: dict[str, int | None] = {}
         while waiting or running:
-            while waiting and len(running) < PARALLEL:
+            while waiting and len(running) < parallel:
                 job, output = waiting.pop()
                 process = context.Process(target=run_here, args=(job, str(output)), name=str(output))
                 process.start()

@@ -24,8 +24,8 @@ from simulator.identities import identity
 from simulator.process import Simulator
 
 WRITING = (
-    *("apply_key", "create", "create_without_doubles", "delete_stray", "regenerate", "note", "withdraw_note", "store"),
-    *("write", "write_note", "remove_note", "remove_drafts", "discard"),
+    *("apply_key", "create", "create_without_doubles", "delete_stray", "delete_again", "regenerate", "note", "note_revocations", "withdraw_note", "store"),
+    *("write", "write_note", "remove_note", "remove_drafts", "discard", "is_ours"),
 )
 """The functions that make a key and store its secret. Between two lines of others nothing happens that lasts."""
 OLD = {
@@ -154,7 +154,7 @@ def left_by(place: Place, end: Ended, spoil: str) -> Iterator[str]:
     if spoil == "killed":
         if end.status != -9:
             yield f"it was not killed: {end}"
-        if set(keys.values()) - {place.file.read_text() if place.file.exists() else None} and not note.exists() and len(keys) < 2:
+        if set(keys.values()) - {place.file.read_text() if place.file.exists() else None} and not note.exists():
             yield f"there is no note of {keys}"
         return
     if end.result is None:

@@ -121,3 +121,17 @@ def test_keys_are_known_or_told_with_their_ids(plain_simulator: Simulator, opera
     if files == "one file":
         assert (tmp_path / "key").read_text() == keys[third["api_key"]["id"]]
         assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+def test_two_new_secrets_of_one_key_do_not_mix(plain_simulator: Simulator, tmp_path: Path) -> None:
+    """At least one run fails; what is in force is in the file, in a result, or made anew by the third run."""
+    file = tmp_path / "key"
+    task = {"name": "Deployment", "scopes": ["a:read"], "secret_file": str(file)}
+    results(run(plain_simulator, "api_key", task))
+    first = run_twice_at_once(plain_simulator, "api_key", {**task, "rotate": True}, {**task, "rotate": True})
+    assert any(result.get("failed") for result in first), first
+    (third,) = results(run(plain_simulator, "api_key", task))
+    assert not third.get("failed"), third
+    (secret,) = (key["secret"] for key in plain_simulator.state()["api_keys"] if key["name"] == "Deployment")
+    assert file.read_text() == secret
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]

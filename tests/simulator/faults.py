@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import json
+import time
 from asyncio import Transport
 from collections.abc import MutableMapping
+from email.utils import formatdate
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
@@ -25,7 +27,7 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    kind: Literal["refuse", "drop_before", "drop_after", "status", "html", "stall", "truncate", "omit", "ignore_write"]
+    kind: Literal["refuse", "drop_before", "drop_after", "status", "html", "status_after", "stall", "truncate", "omit", "ignore_write"]
     method: str = "*"
     path: str = "*"
     organization: str | None = None
@@ -37,21 +39,32 @@ class Fault(BaseModel):
     seconds: Annotated[float, Field(ge=0)] = 1.0
     act: bool = True
     field: str | None = None
+    retry_after: Literal["seconds", "date", "reset"] | None = None
 
     def matches(self, method: str, path: str, organization: str | None) -> bool:
         """Path is without the server's prefix; `organization` is the slug that the request's key belongs to."""
         return self.method in ("*", method) and fnmatchcase(path, self.path) and self.organization in (None, organization)
 
     def response(self, request_id: str, error_format: str) -> Response:
-        """Return the answer of the kinds `status` and `html`, which do not act."""
+        """Return the answer of the kinds `status`, `status_after` and `html`."""
+        headers = {**self.headers, **self._limit_headers()}
         if self.kind == "html":
-            return html_page(self.status or 502, self.headers)
+            return html_page(self.status or 502, headers)
         status = self.status or 503
         if self.body is None:
-            return error_response(ApiError(status, status_code_name(status), phrase(status), self.headers), request_id, error_format)
+            return error_response(ApiError(status, status_code_name(status), phrase(status), headers), request_id, error_format)
         if isinstance(self.body, str):
-            return Response(self.body, status, self.headers, media_type=None if "content-type" in map(str.lower, self.headers) else "text/plain")
-        return JSONResponse(self.body, status, self.headers)
+            return Response(self.body, status, headers, media_type=None if "content-type" in map(str.lower, headers) else "text/plain")
+        return JSONResponse(self.body, status, headers)
+
+    def _limit_headers(self) -> dict[str, str]:
+        """Return when to come again, `seconds` after now."""
+        moment = time.time() + self.seconds
+        if self.retry_after == "reset":
+            return {"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(round(moment))}
+        if self.retry_after is None:
+            return {}
+        return {"Retry-After": f"{self.seconds:g}" if self.retry_after == "seconds" else formatdate(round(moment), usegmt=True)}
 
 
 class Faults:

@@ -100,7 +100,7 @@ class Gate:
         known = path.startswith(f"{prefix}/api/")
         if known:
             scope = dict(scope, path=path[len(prefix) :])
-        row = LogRow(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), iso(time.time()), request_id)
+        row = LogRow(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), iso(time.time()), request_id, clock=time.monotonic())
         self.simulation.log.append(row)
         await self._api_request(scope, receive, self._answering(send, headers, row), row, headers, known)
 
@@ -145,7 +145,7 @@ class Gate:
         elif fault and fault.kind != "ignore_write":
             held = HeldAnswer()
             await self._operate(scope, replay(body, receive), held.send, body, found, headers, known, False)
-            await self._spoil(fault, held, scope, receive, send)
+            await self._spoil(fault, held, scope, receive, send, row.request_id)
         else:
             await self._operate(scope, replay(body, receive), send, body, found, headers, known, fault is not None)
 
@@ -156,10 +156,11 @@ class Gate:
         error = ApiError(500, "read_only_violation", f"{row.method} {row.path} was sent while the simulator was read-only")
         await error_response(error, row.request_id, self.simulation.options.error_format)(scope, receive, send)
 
-    @staticmethod
-    async def _spoil(fault: Fault, held: HeldAnswer, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _spoil(self, fault: Fault, held: HeldAnswer, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         """Treat an answer, whose operation took effect, as the fault says."""
-        if fault.kind == "stall":
+        if fault.kind == "status_after":
+            await fault.response(request_id, self.simulation.options.error_format)(scope, receive, send)
+        elif fault.kind == "stall":
             await asyncio.sleep(fault.seconds)
             await held.release(send)
         elif fault.kind == "omit":

@@ -28,7 +28,7 @@ _ALPHABET = string.ascii_lowercase + string.digits
 
 @dataclass
 class LogRow:
-    """One API request. `status` is None as long as nothing was answered; `path` is without the server's prefix."""
+    """One API request. `status` is None as long as nothing was answered; `path` is without the server's prefix, `clock` in seconds since whenever."""
 
     method: str
     path: str
@@ -39,6 +39,7 @@ class LogRow:
     status: int | None = None
     fault: str | None = None
     body: Any = None
+    clock: float = 0.0
 
 
 @dataclass

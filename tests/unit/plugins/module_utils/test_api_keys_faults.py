@@ -243,21 +243,84 @@ def test_no_room_for_a_regenerated_secret(api, file, monkeypatch, return_secret)
 @pytest.mark.parametrize(
     ("listed", "told", "applied"),
     [
-        ("plnx_live_old1", "plnx_live_new1", False),
-        ("plnx_live_old1", "plnx_live_old1", True),
-        ("plnx_live_", "plnx_live_new1", True),
-        (None, "plnx_live_new1", True),
+        pytest.param("plnx_live_old1", 14, False, id="other-prefix"),
+        pytest.param("plnx_live_secr", 14, True, id="same-prefix"),
+        pytest.param("plnx_live_", 14, True, id="prefix-of-all-keys"),
+        pytest.param("plnx_live_****", 14, True, id="masked"),
+        pytest.param(None, 14, True, id="not-listed"),
+        pytest.param("plnx_live_old1", None, True, id="not-told"),
     ],
-    ids=["other-prefix", "same-prefix", "prefix-of-all-keys", "no-prefix"],
 )
 def test_a_regenerated_secret_that_is_not_in_force(api, file, listed, told, applied):
-    """The list goes on showing the prefix of the old secret, which the new one does not begin with."""
+    """The list goes on showing the beginning of the old secret, although the answer told that of the new one."""
     api.add_key("Deploy", prefix=listed)
-    api.fail(REGENERATE, lambda data: {**data, "prefix": told})
+    api.fail(REGENERATE, lambda data: {**data, "prefix": told and data["secret"][:told]})
     result = perform(api, MODULE, name="Deploy", rotate=True, secret_file=str(file))
     assert bool(result.get("failed")) is not applied
     if not applied:
         assert "its prefix is still plnx_live_old1" in result["msg"]
+
+
+LATE: dict = {"name": "Deploy", "scopes": ["a:read"], "id": "key_late", "created_at": "2026-01-01T00:00:00Z", "expires_at": None}
+
+
+def take_effect_late(api: FakeApi, seconds: float) -> None:
+    """Let the first request, whose answer is lost, take effect only after it was looked for."""
+    wait, answer = api.sleep, api.answer
+    api.fail(CREATE, "504 before")
+    looked = [0]
+
+    def slow(method, path, body):
+        found = answer(method, path, body)
+        if method == "GET" and path == ["user", "api-keys"]:
+            looked[0] += 1
+            if looked[0] == 2:
+                found = (200, list(found[1]))
+                api.secrets["key_late"] = "nobody knows it"
+                api.keys.append(dict(LATE))
+        return found
+
+    api.sleep, api.answer = wait, slow  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("with_file", [False, True], ids=["returned", "in-a-file"])
+@pytest.mark.parametrize("refusal", ["409 before", "403 before", "refused"])
+def test_a_lost_creation_that_takes_effect_late_is_undone_although_the_next_is_refused(api, file, with_file, refusal):
+    take_effect_late(api, 1)
+    api.fail(CREATE, refusal, times=99)
+    result = perform(api, MODULE, **TASK, retries=1, **({"secret_file": str(file)} if with_file else {}))
+    assert result["failed"]
+    assert (api.keys, note_of(file).exists()) == ([], False)
+
+
+@pytest.mark.parametrize("with_file", [False, True], ids=["returned", "in-a-file"])
+@pytest.mark.parametrize("kind", ["403 before", "500 before"])
+@pytest.mark.parametrize("pattern", [f"GET {PATH}", DELETE])
+def test_a_clean_up_that_fails_does_not_cost_the_new_secret(api, file, with_file, pattern, kind):
+    """Of the two keys one is good, and the message says that the other may be there."""
+    take_effect_late(api, 1)
+    api.fail(pattern, kind, skip=2 if pattern.startswith("GET") else 0, times=99)
+    result = perform(api, MODULE, **TASK, **({"secret_file": str(file)} if with_file else {}))
+    assert result["failed"] and "its secret is kept, but a key named 'Deploy' may be left" in result["msg"]
+    known = file.read_text() if with_file else result["secret"]
+    assert known in [api.secrets[key["id"]] for key in api.keys]
+    assert not note_of(file).exists()
+
+
+@pytest.mark.parametrize("with_file", [False, True], ids=["returned", "in-a-file"])
+def test_a_key_that_could_not_be_looked_for_is_told(api, file, with_file):
+    api.fail(CREATE, "504 after").fail(f"GET {PATH}", "500 before", skip=1, times=99)
+    result = perform(api, MODULE, **TASK, **({"secret_file": str(file)} if with_file else {}))
+    assert result["failed"] and "a key named 'Deploy' may be left of a request whose answer was lost" in result["msg"]
+    if with_file:
+        api.faults.clear()
+        recover(api, {**TASK, "secret_file": str(file)}, file)
+
+
+def test_scopes_that_the_answer_does_not_tell_are_read(api):
+    api.fail(CREATE, lambda data: {**data, "scopes": None})
+    assert not perform(api, MODULE, **TASK).get("failed")
+    assert len(api.keys) == 1
 
 
 def test_a_secret_is_told_although_the_old_key_cannot_be_deleted(api):
@@ -315,8 +378,7 @@ def test_killed_at_any_request(operation, when, file):
         recover(api, task, file)
 
 
-WRITES = [(operation, function, skip) for operation in TASKS for function in ("fsync", "replace", "unlink") for skip in (0, 1)]
-WRITES.remove(("recreate", "unlink", 1))  # its note is replaced by another, and removed but once
+WRITES = [(operation, function, skip) for operation in TASKS for function, skip in (("fsync", 0), ("fsync", 1), ("replace", 0), ("replace", 1), ("unlink", 0))]
 
 
 @pytest.mark.parametrize(("operation", "function", "skip"), WRITES)
@@ -418,6 +480,11 @@ def test_a_secret_that_another_run_may_not_know_is_in_the_result(api, file):
     result = perform(api, MODULE, name="Deploy", rotate=True, secret_file=str(file))
     assert result["failed"] and result["secret"] == api.secrets[key_id]
     assert file.read_text() == "the old one"
+    # Neither run stores a secret that the other may have made void; the next one makes another.
+    assert json.loads(note_of(file).read_text())["run"] != "elsewhere 1"
+    again = perform(api, MODULE, name="Deploy", secret_file=str(file))
+    assert again["msg"] == "API key 'Deploy': regenerated again after an interrupted run"
+    assert file.read_text() == api.secrets[key_id]
 
 
 @pytest.mark.parametrize("operation", ["create", "recreate", "regenerate"])
@@ -436,6 +503,9 @@ def test_revocations_that_were_interrupted_are_finished(api, file):
     task = {"name": "Deploy", "rotate_after_days": 5, "secret_file": str(file)}
     with pytest.raises(Killed):
         perform(api, MODULE, **task)
-    assert json.loads(note_of(file).read_text())["ids"] == [old]
+    note = json.loads(note_of(file).read_text())
+    assert (note["revoke"], old in note["ids"], unlisted in note["ids"]) == ([old], True, True)
+    refused = perform(api, MODULE, key_id=old, secret_file=str(file))
+    assert refused["failed"] and "was about to be revoked by an interrupted run" in refused["msg"]
     assert perform(api, MODULE, **task)["msg"] == "API key 'Deploy': 1 left behind by an interrupted run deleted"
     assert [key["id"] for key in api.keys if key["id"] != unlisted] == [key["id"] for key in api.keys if api.secrets[key["id"]] == file.read_text()]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -99,8 +100,24 @@ def test_remove_note(tmp_path):
     _secret_file.write_note(path, {"name": "x", "operation": "create", "ids": []})
     assert _secret_file.read_note(path) == {"name": "x", "operation": "create", "ids": [], "run": _secret_file.this_run()}
     for _time in range(2):
-        _secret_file.remove_note(path)
+        _secret_file.remove_note(path, None)
         assert _secret_file.read_note(path) is None
+
+
+@pytest.mark.parametrize(("found", "stays"), [(None, True), ({"name": "x", "operation": "create", "ids": [], "run": "elsewhere"}, False)], ids=["new", "found"])
+def test_a_note_of_another_run_stays_unless_it_was_found(tmp_path, found, stays):
+    note = {"name": "x", "operation": "create", "ids": [], "run": "elsewhere"}
+    (tmp_path / "key.pending").write_text(json.dumps(note))
+    _secret_file.remove_note(str(tmp_path / "key"), found)
+    assert (tmp_path / "key.pending").exists() is stays
+
+
+def test_a_run_is_a_process(monkeypatch):
+    """The workers of Ansible are forked from one process, which may have made keys itself."""
+    mine = _secret_file.this_run()
+    assert mine == _secret_file.this_run()
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert _secret_file.this_run() != mine
 
 
 def no_folder(file: Path) -> str:

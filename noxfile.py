@@ -203,7 +203,9 @@ def contract(session: nox.Session, core: Core) -> None:
     if not Path("tests/contract").is_dir():
         session.error("There is no folder tests/contract")
     session.install(f"ansible-core~={core.version}.0", "pytest>=7,<10", CERTIFICATES, "pyotp", *RUNTIME)
-    session.run("python", "-m", "pytest", "-p", "no:cacheprovider", *(session.posargs or ["tests/contract"]), env=install_collection(session))
+    # Which make of server a task meets and which ansible-core runs it are independent, so the other make is met on the newest alone.
+    makes = {} if core is NEWEST else {"CONTRACT_MAKES": "documented"}
+    session.run("python", "-m", "pytest", "-p", "no:cacheprovider", *(session.posargs or ["tests/contract"]), env={**install_collection(session), **makes})
 
 
 def add_sessions(core: Core) -> None:

@@ -89,6 +89,25 @@ def test_an_answer_without_a_field(simulator, call, field, lacks):
     assert call("GET", "/api/settings/ip-whitelist").json()["data"][0]["cidr"] == "192.0.2.0/24"
 
 
+def test_a_status_after_the_request_took_effect(simulator, call):
+    simulator.fault("status_after", status=504)
+    assert call(*CREATE_ENTRY).status_code == 504
+    assert entries(simulator) == 1
+
+
+@pytest.mark.parametrize("form", ["seconds", "date", "reset"])
+def test_when_to_come_again(simulator, call, form):
+    simulator.fault("status", status=429, retry_after=form, seconds=2)
+    headers = call("GET", "/api/tier").headers
+    told = {
+        "seconds": lambda: float(headers["Retry-After"]),
+        "date": lambda: parsedate_to_datetime(headers["Retry-After"]).timestamp() - time.time(),
+        "reset": lambda: float(headers["X-RateLimit-Reset"]) - time.time(),
+    }[form]()
+    assert 0.5 < told < 3
+    assert headers.get("X-RateLimit-Remaining") == ("0" if form == "reset" else None)
+
+
 def test_tls(tmp_path):
     authority = trustme.CA()
     server, trusted = tmp_path / "server.pem", tmp_path / "authority.pem"

@@ -41,7 +41,7 @@ PATIENT = {"retry_budget": 30, "timeout": 20}
 OUTAGE = 3
 """Seconds, more than Ansible needs from its start to the tasks of all hosts."""
 
-DONE, UNVERIFIED, REPORTED, NOTHING, TOLD, UNCLEAR = "done", "unverified", "reported", "fails", "fails, changed", "fails, unclear"
+DONE, UNPROVED, REPORTED, NOTHING, TOLD, UNCLEAR = "done", "unproved", "reported", "fails", "changed", "unclear"
 WRONG = "succeeds wrongly"
 
 
@@ -202,7 +202,7 @@ def outcome_of(cell: Cell, goal: Any) -> str:
         if cell.result["changed"] and cell.after == goal:
             return DONE
         # No reading tells which password is in force.
-        return UNVERIFIED if cell.case.name == "password" and "not applied" in (cell.fault.title if cell.fault else "") else WRONG
+        return UNPROVED if cell.case.name == "password" and "not applied" in (cell.fault.title if cell.fault else "") else WRONG
     if cell.result["changed"]:
         return TOLD
     return NOTHING if unchanged else UNCLEAR

@@ -29,7 +29,7 @@ from ansible.module_utils import basic
 sys.path += [path for path in os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(os.pathsep) if path and path not in sys.path]
 
 COLLECTION = "ansible_collections.planasonix.admin.plugins"
-PARALLEL = 8
+PARALLEL = 20
 """Processes at a time. Most of their time they wait for another attempt."""
 
 Spoil = Callable[[], None]

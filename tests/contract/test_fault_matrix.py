@@ -173,7 +173,7 @@ def run_in_worker(cells: list[Cell], folder: Path, at_once: bool = False) -> Non
         plays = [{"hosts": "all", "gather_facts": False, "strategy": "ansible.builtin.free", "tasks": every}]
         plays += [{"hosts": cell.host, "gather_facts": False, "tasks": [record_of(record, cell.host)]} for cell in cells]
     (folder / "playbook.json").write_text(json.dumps(plays), encoding="utf-8")
-    done = run_playbook(folder, "-i", "inventory.json", "--forks", "12", "playbook.json")
+    done = run_playbook(folder, "-i", "inventory.json", "--forks", "24", "playbook.json")
     assert record.exists(), done.stdout
     results = {host: result for line in record.read_text().splitlines() for host, result in json.loads(line)[1].items()}
     for cell in cells:

@@ -12,10 +12,10 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._action import pl
 from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import exported
 
 
-def export_controls(facts: t.Any) -> list[dict[str, t.Any]]:
+def export_controls(facts: t.Any, unavailable: t.Any = ()) -> list[dict[str, t.Any]]:
     """The filter; see its documentation."""
     try:
-        return exported(plain(facts))
+        return exported(plain(facts), plain(unavailable))
     except (KeyError, TypeError) as error:
         raise AnsibleFilterError(f"export_controls: the input is not what planasonix_info returns of an organization; {error} is missing or wrong.") from None
 

@@ -9,7 +9,8 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import typing as t
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
@@ -58,23 +59,26 @@ def onboarding(settings: Values, ip_whitelist: Values, channels: Sequence[Values
     return [{"id": f"onboarding-{name}", "resource": name, "require": require} for name, require in requires.items() if require]
 
 
-def exported(facts: Values) -> list[Values]:
+def exported(facts: Values, unavailable: Collection[str] = ()) -> list[Values]:
     """The state of an organization as controls: given to the baseline they change nothing there, and make another organization alike.
 
     :param facts: What ``planasonix_info`` returns of it.
+    :param unavailable: Subsets that it could not read, and that are left out.
     """
-    allowlist = facts["ip_whitelist"]
-    entries = [{name: entry[name] for name in ("cidr", "label") if entry.get(name)} for entry in allowlist["entries"]]
-    channels = [exported_channel(channel) for channel in facts["notification_channels"]]
-    rules = [{name: rule[name] for name in ("name", "event", "channels", "filters", "enabled") if name in rule} for rule in facts["notification_rules"]]
-    requires: dict[str, Values] = {
-        **{name: {key: value for key, value in facts[name].items() if value is not None} for name in ("settings", "session_timeout", "log_retention")},
-        "ip_whitelist": {"enabled": allowlist["enabled"], "entries": entries, "purge": True},
-        "notification_channels": {"present": channels, "purge": True},
-        "notification_rules": {"present": rules},
-    }
+    requires = {name: require(facts[name]) for name, require in EXPORTED.items() if name not in unavailable}
     titles = {name: name.replace("_", " ").capitalize() for name in requires} | {"ip_whitelist": "IP allowlist"}
     return [{"id": name, "title": f"{titles[name]} as exported", "resource": name, "require": require} for name, require in requires.items()]
+
+
+def exported_object(values: Values) -> Values:
+    """An object of which there is one, without what is not set."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def exported_allowlist(allowlist: Values) -> Values:
+    """The allowlist, whole."""
+    entries = [{name: entry[name] for name in ("cidr", "label") if entry.get(name)} for entry in allowlist["entries"]]
+    return {"enabled": allowlist["enabled"], "entries": entries, "purge": True}
 
 
 def exported_channel(channel: Values) -> Values:
@@ -86,3 +90,17 @@ def exported_channel(channel: Values) -> Values:
     if hidden:
         result["secret_config"] = {key: f"{PLACEHOLDER}{channel['name']}.{key}" for key in hidden}
     return result
+
+
+def exported_rule(rule: Values) -> Values:
+    """One rule, with the names of its channels."""
+    return {name: rule[name] for name in ("name", "event", "channels", "filters", "enabled") if name in rule}
+
+
+EXPORTED: dict[str, t.Callable[[t.Any], Values]] = {
+    **dict.fromkeys(("settings", "session_timeout", "log_retention"), exported_object),
+    "ip_whitelist": exported_allowlist,
+    "notification_channels": lambda channels: {"present": [exported_channel(channel) for channel in channels], "purge": True},
+    "notification_rules": lambda rules: {"present": [exported_rule(rule) for rule in rules]},
+}
+"""What is exported, each with how its facts become what a control requires."""

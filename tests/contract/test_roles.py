@@ -8,64 +8,15 @@ from __future__ import annotations
 
 import csv
 import json
-import re
-import subprocess
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import yaml
-from ansible_runs import run_playbook
 from cases import CHANNELS
+from fleet import ADDRESS, ENTRY, RULE, SECRET, Fleet, changes, recap
 from simulator.process import Simulator
-
-SECRET = "https://hooks.example.com/canary-of-a-webhook"
-ADDRESS = "127.0.0.1"
-
-
-@dataclass
-class Fleet:
-    """The organizations of a simulator as an inventory.
-
-    :param variables: What is given with each run.
-    """
-
-    simulator: Simulator
-    folder: Path
-    variables: dict[str, Any] = field(default_factory=dict)
-
-    def run(self, playbook: str, *arguments: str, keys: dict[str, str] | None = None, **variables: Any) -> subprocess.CompletedProcess[str]:
-        """Run a playbook of the collection, or a file."""
-        hosts = {slug: {"planasonix_api_key": key} for slug, key in zip(self.simulator.slugs, self.simulator.keys, strict=True)}
-        for slug, key in (keys or {}).items():
-            hosts[slug]["planasonix_api_key"] = key
-        shared = {"planasonix_api_url": self.simulator.url, "ansible_python_interpreter": "{{ ansible_playbook_python }}", **self.variables, **variables}
-        inventory = self.folder / "inventory.json"
-        inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": shared}}), encoding="utf-8")
-        return run_playbook(self.folder, "-i", str(inventory), playbook, *arguments)
-
-    def play(self, **play: Any) -> str:
-        """Write a playbook of one play; returns its path."""
-        path = self.folder / "play.yml"
-        path.write_text(json.dumps([{"connection": "local", "gather_facts": False, "hosts": "all", **play}]), encoding="utf-8")
-        return str(path)
-
-    def report(self, name: str = "json", folder: str = "planasonix-audit") -> str:
-        return (self.folder / folder / f"planasonix-audit.{name}").read_text(encoding="utf-8")
-
-
-def recap(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, int]]:
-    """The counts of each host."""
-    found = re.findall(r"^(\S+) +: (ok=.*)$", done.stdout, re.MULTILINE)
-    assert found, done.stdout
-    return {host: {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in found}
-
-
-def changes(done: subprocess.CompletedProcess[str]) -> list[int]:
-    assert done.returncode == 0, done.stdout
-    return [counts["changed"] for counts in recap(done).values()]
 
 
 def statuses(report: str) -> dict[str, dict[str, str]]:
@@ -139,7 +90,6 @@ def test_harden_and_audit(fleet: Fleet) -> None:
     assert {counts["changed"] for counts in recap(done).values()} == {0}
 
 
-ENTRY = {"id": "ipw_1", "cidr": "192.0.2.0/24", "label": "x", "created_at": "2026-01-01T00:00:00Z"}
 SOME = ["PLX-SES-1", "PLX-SSO-1", "PLX-LOG-1", "PLX-LOG-2"]
 
 
@@ -187,8 +137,7 @@ def test_every_status_in_every_format(fleet: Fleet) -> None:
 
 
 def test_one_report_for_the_whole_play_under_serial(fleet: Fleet) -> None:
-    play = fleet.play(serial=1, roles=[{"role": "planasonix.admin.compliance_audit"}])
-    done = fleet.run(play, compliance_audit_formats=["json"], compliance_audit_fail_on="never")
+    done = fleet.run("planasonix.admin.audit", "-e", "planasonix_wave_size=1", compliance_audit_formats=["json"], compliance_audit_fail_on="never")
     assert done.returncode == 0, done.stdout
     assert list(statuses(fleet.report())) == fleet.simulator.slugs
     assert done.stdout.count("TASK [planasonix.admin.compliance_audit : Give the verdict]") == 3
@@ -268,9 +217,6 @@ def test_export_makes_another_organization_alike(fleet: Fleet) -> None:
     assert [channel["config"] for channel in one["channels"]] == [channel["config"] for channel in other["channels"]]
 
 
-RULE = {"id": "nrl_1", "name": "Failures", "event": "e", "channel_ids": [], "filters": {"a": 1}, "enabled": True, "created_at": "2026-01-01T00:00:00Z"}
-
-
 def test_key_rotation(fleet: Fleet) -> None:
     """The old key goes only after the new secret is stored; where that fails, the new key goes."""
     acme = fleet.simulator.slugs[0]
@@ -283,7 +229,7 @@ def test_key_rotation(fleet: Fleet) -> None:
         {"name": "Break", "ansible.builtin.fail": {}, "when": "broken | default(false)"},
     ]
     (fleet.folder / "store.yml").write_text(json.dumps(store), encoding="utf-8")
-    variables = {"api_key_rotation_names": ["CI"], "api_key_rotation_store_tasks": "store.yml"}
+    variables: dict[str, Any] = {"api_key_rotation_names": ["CI"], "api_key_rotation_store_tasks": "store.yml"}
     play = fleet.play(roles=[{"role": "planasonix.admin.api_key_rotation"}])
 
     def keys() -> list[dict[str, Any]]:

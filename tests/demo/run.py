@@ -375,7 +375,7 @@ def show(stage: Stage) -> None:
     confirm(f"one report of all organizations was written, in six formats ({', '.join(sorted(path.name for path in stage.reports.iterdir()))})")
 
     heading("7. Harden", "one task per organization is `changed`: it meets all that can be met")
-    status, _output = stage.run("planasonix.admin.harden")
+    status, _output = stage.run("planasonix.admin.harden", "-e", f"planasonix_snapshot_dir={stage.reports.parent / 'snapshots'}")
     require(status == 0 and stage.writes() > 0, "Hardening was to change the organizations.")
     status, output = stage.run("planasonix.admin.harden", "--check")
     require(status == 0 and len(re.findall(r"changed=0 ", output)) == len(stage.keys), "Hardened organizations were to be left alone.")

@@ -60,6 +60,14 @@ def test_each_role_has_a_readme_that_names_its_variables(role):
     assert [name for name in specification(role) if name.startswith(f"{role}_") and f"`{name}`" not in text] == []
 
 
+@pytest.mark.parametrize("name", ["onboard", "harden", "audit", "rollback"])
+def test_the_playbooks_know_waves(name):
+    """An audit that stops early would be none of all organizations."""
+    (play,) = yaml.safe_load((ROOT / "playbooks" / f"{name}.yml").read_text(encoding="utf-8"))
+    assert "planasonix_wave_size | default('100%')" in play["serial"]
+    assert play.get("max_fail_percentage") == (None if name == "audit" else "{{ planasonix_max_fail_percentage | default(100) }}")
+
+
 def test_names_of_resources_are_tags():
     """An audit that a tag leaves out would look like one that passed, so it always runs."""
     (harden,), (audit,) = (load(role, "tasks", "main.yml") for role in ("org_baseline", "compliance_audit"))

@@ -102,6 +102,15 @@ def test_an_export_makes_another_organization_alike():
     assert not perform(other, planasonix_baseline.MODULE, controls=controls)["changed"]
 
 
+def test_what_could_not_be_read_is_left_out():
+    api = organization().fail("GET /api/notifications/rules", "403 before", times=9)
+    found = perform(api, planasonix_info.MODULE, on_forbidden="skip")
+    with pytest.raises(AnsibleFilterError, match="notification_rules"):
+        export_controls(found["planasonix"])
+    names = [control["id"] for control in export_controls(found["planasonix"], found["unavailable"])]
+    assert "notification_rules" not in names and "notification_channels" in names
+
+
 @pytest.mark.parametrize("facts", [{}, [], {"ip_whitelist": None}], ids=["empty", "list", "null"])
 def test_what_is_no_organization(facts):
     with pytest.raises(AnsibleFilterError, match="not what planasonix_info returns"):

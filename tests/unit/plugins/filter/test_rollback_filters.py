@@ -1,0 +1,285 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The way back to a snapshot, through the real baseline: what is put back, what came later, and what nobody but the user can make again."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from unit.plugins.fake_api import FakeApi, perform
+
+from ansible_collections.planasonix.admin.plugins.filter.export_controls import export_controls
+from ansible_collections.planasonix.admin.plugins.filter.rollback_controls import rollback_controls, rollback_report
+from ansible_collections.planasonix.admin.plugins.modules import planasonix_baseline, planasonix_info
+
+SUBSETS = ["settings", "session_timeout", "log_retention", "ip_whitelist", "notification_channels", "notification_rules"]
+HIDDEN = "PLACEHOLDER:Hook.url"
+
+
+class Organization:
+    """An organization, and the snapshot that was taken of it."""
+
+    def __init__(self) -> None:
+        self.api = FakeApi().add_singletons()
+        mail = self.api.add_channel("Mail", "email", config={"recipients": ["a@example.com"]})
+        hook = self.api.add_channel("Hook", "webhook", config={"method": "POST", "url": "http****"})
+        self.api.add_rule("Both", [mail, hook], filters={"a": [1]})
+        self.api.add_rule("Hooked", [hook])
+        self.api.add_entry("203.0.113.0/24", "Office")
+        self.api.add_entry("2001:db8::/32")
+        self.take()
+
+    def take(self) -> None:
+        self.snapshot: dict[str, t.Any] = {"controls": export_controls(self.facts())}
+
+    def facts(self) -> dict[str, t.Any]:
+        facts: dict[str, t.Any] = perform(self.api, planasonix_info.MODULE, gather_subset=SUBSETS)["planasonix"]
+        return copy.deepcopy(facts)
+
+    def require(self, resource: str) -> dict[str, t.Any]:
+        """What the snapshot requires of a resource."""
+        return next(control["require"] for control in self.snapshot["controls"] if control["resource"] == resource)
+
+    def roll_back(self, **options: t.Any) -> dict[str, list[str]]:
+        """Roll back in check mode, for real, and again: check mode tells the same, and the second time changes nothing."""
+        facts = self.facts()
+        outcomes = []
+        for check_mode, changed in ((True, None), (False, None), (False, False)):
+            controls = rollback_controls(self.snapshot, facts)
+            result = perform(self.api, planasonix_baseline.MODULE, check_mode=check_mode, controls=controls, **options)
+            assert "failed" not in result, result["msg"]
+            assert changed is None or result["changed"] is changed, result["diff"]
+            outcomes.append(rollback_report(self.snapshot, facts, result, check_mode))
+            facts = facts if check_mode else self.facts()
+        assert outcomes[0] == outcomes[1]
+        assert outcomes[1]["left"] == outcomes[2]["left"]
+        return outcomes[1]
+
+    def channel(self, name: str) -> dict[str, t.Any]:
+        return next(channel for channel in self.api.channels if channel["name"] == name)
+
+    def rule(self, name: str) -> dict[str, t.Any]:
+        return next(rule for rule in self.api.rules if rule["name"] == name)
+
+    def names_of(self, rule: str) -> list[str]:
+        """The channels of a rule."""
+        names = {channel["id"]: channel["name"] for channel in self.api.channels}
+        return [names.get(channel_id, "gone") for channel_id in self.rule(rule)["channel_ids"]]
+
+
+@pytest.fixture
+def organization() -> Organization:
+    return Organization()
+
+
+SECRETS = "The snapshot does not hold these secrets, so they stay as they are now: Hook.url."
+GONE = (
+    "The notification channel 'Hook' is gone and cannot be made again, since the snapshot does not hold url: "
+    f"put the real value in the place of {HIDDEN} there."
+)
+
+
+def test_nothing_to_put_back(organization):
+    before = copy.deepcopy(organization.snapshot)
+    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert (organization.api.writes, organization.snapshot) == ([], before)
+
+
+def test_all_that_a_snapshot_is_about(organization):
+    api, before = organization.api, organization.facts()
+    api.settings["require_sso"] = True
+    api.objects["session-timeout"]["idle_timeout_minutes"] = 5
+    api.objects["settings/log-retention"]["audit_logs_days"] = 999
+    api.entries[:] = [{**api.entries[1], "label": "Now it has one"}]
+    api.enabled = True
+    organization.channel("Mail")["config"] = {"recipients": []}
+    organization.channel("Hook")["enabled"] = False
+    organization.rule("Both").update(event="other", filters={}, enabled=False)
+    new = api.add_channel("New")
+    api.add_rule("Later", [new])
+    assert organization.roll_back() == {
+        "notes": [SECRETS, "The notification rule 'Later' is newer than the snapshot and is disabled, since the API cannot delete it."],
+        "left": [],
+    }
+    after = organization.facts()
+    assert organization.rule("Later")["enabled"] is False
+    after["notification_rules"] = [rule for name in ("Both", "Hooked") for rule in after["notification_rules"] if rule["name"] == name]
+    for facts in (before, after):
+        for entry in facts["ip_whitelist"]["entries"]:
+            del entry["id"], entry["created_at"]
+            entry["label"] = entry["label"] or None
+    assert after == before
+
+
+def test_a_channel_that_only_the_user_can_make_again(organization):
+    organization.api.channels[:] = []
+    organization.rule("Both")["enabled"] = False
+    report = organization.roll_back()
+    assert report == {
+        "notes": [],
+        "left": [
+            GONE,
+            "The notification rule 'Both' is put back without the notification channel 'Hook'.",
+            "The notification rule 'Hooked' stays as it is, since it sends through the notification channel 'Hook' alone.",
+        ],
+    }
+    assert [channel["name"] for channel in organization.api.channels] == ["Mail"]
+    assert (organization.names_of("Both"), organization.rule("Both")["enabled"], organization.names_of("Hooked")) == (["Mail"], True, ["gone"])
+    # With the secret in the place of its placeholder everything is back.
+    organization.require("notification_channels")["present"][1]["secret_config"]["url"] = "https://example.com"
+    assert organization.roll_back() == {"notes": [], "left": []}
+    assert (organization.names_of("Both"), organization.names_of("Hooked")) == (["Mail", "Hook"], ["Hook"])
+    assert organization.channel("Hook")["config"] == {"method": "POST", "url": "https://example.com"}
+
+
+def test_a_channel_that_cannot_be_updated_keeps_nothing_else_from_it(organization):
+    organization.channel("Hook")["config"]["method"] = "GET"
+    organization.channel("Mail")["enabled"] = False
+    assert organization.roll_back()["left"] == [
+        "The notification channel 'Hook' cannot be updated: its config is sent whole, and the API hides url; give url in secret_config."
+    ]
+    assert organization.channel("Mail")["enabled"] is True
+
+
+def test_a_channel_of_another_type(organization):
+    """It is made again, unless a secret is needed for that; then it is not taken for a new one."""
+    organization.channel("Mail").update(type="slack", config={})
+    organization.channel("Hook").update(type="pagerduty", config={})
+    organization.rule("Both")["enabled"] = False
+    organization.require("notification_rules")["present"][0]["enabled"] = False
+    report = organization.roll_back()
+    (left,) = report["left"]
+    assert left.startswith(
+        "The notification channel 'Hook' is of type 'pagerduty' by now and cannot be made again as 'webhook', since the snapshot does not hold"
+    )
+    assert report["notes"] == []
+    assert [(channel["name"], channel["type"]) for channel in organization.api.channels] == [("Hook", "pagerduty"), ("Mail", "email")]
+    assert organization.names_of("Both") == ["Mail", "Hook"]
+
+
+def test_what_is_not_in_the_snapshot_and_stays(organization):
+    """A server may have new fields by now, and writes merge mappings."""
+    organization.api.more_settings["feature_flags"] = {"lineage_v2": True, "new": False}
+    organization.api.settings |= {"theme": "dark", "nothing": None}
+    organization.require("settings")["feature_flags"] = {"lineage_v2": True}
+    organization.channel("Mail")["config"]["cc"] = ["b@example.com"]
+    assert organization.roll_back() == {
+        "notes": [
+            SECRETS,
+            "Settings: theme is not in the snapshot and stays.",
+            "Settings: feature_flags.new is not in the snapshot and stays.",
+            "Notification channel 'Mail': cc of its config is not in the snapshot and stays.",
+        ],
+        "left": [],
+    }
+
+
+def test_single_sign_on_that_the_plan_no_longer_has(organization):
+    organization.api.settings["require_sso"] = True
+    organization.take()
+    organization.api.objects["features"] = {"features": []}
+    organization.api.settings["default_timezone"] = "Etc/GMT"
+    assert organization.roll_back()["left"] == []
+    organization.api.settings |= {"require_sso": False, "default_timezone": "Etc/GMT"}
+    assert organization.roll_back()["left"] == ["single sign-on is not among the features of the organization's plan"]
+    assert organization.api.settings["default_timezone"] != "Etc/GMT"
+
+
+def test_the_lockout_guard(organization):
+    """Everything else is put back, and with the addresses, or against the guard, the allowlist is, too."""
+    organization.api.enabled = True
+    organization.take()
+    organization.api.objects["session-timeout"]["idle_timeout_minutes"] = 5
+    organization.api.add_entry("192.0.2.0/24")
+    (left,) = organization.roll_back()["left"]
+    assert "name the addresses that must keep access in protected_addresses" in left
+    assert organization.api.objects["session-timeout"]["idle_timeout_minutes"] == 60
+    (left,) = organization.roll_back(protected_addresses=["192.0.2.1"])["left"]
+    assert "would lock out 192.0.2.1" in left
+    assert len(organization.api.entries) == 3
+    assert organization.roll_back(protected_addresses=["203.0.113.7"])["left"] == []
+    assert len(organization.api.entries) == 2
+    organization.api.add_entry("192.0.2.0/24")
+    assert organization.roll_back(allow_lockout=True)["left"] == []
+
+
+def test_a_network_that_was_listed_twice(organization):
+    organization.api.add_entry("203.0.113.0/24")
+    organization.take()
+    assert organization.roll_back() == {
+        "notes": [SECRETS, "IP allowlist: 203.0.113.0/24 is listed more than once in the snapshot, and once is enough."],
+        "left": [],
+    }
+    assert [(entry["cidr"], entry["label"]) for entry in organization.api.entries] == [("203.0.113.0/24", "Office"), ("2001:db8::/32", None)]
+
+
+def test_namesakes(organization):
+    """Nobody can tell which is which, so they stay, and everything else is put back."""
+    organization.api.add_channel("Mail", "slack")
+    mail = organization.channel("Mail")["id"]
+    organization.api.add_rule("Twice", [mail], event="one")
+    organization.api.add_rule("Twice", [mail], event="other")
+    organization.rule("Both")["channel_ids"] = [organization.channel("Hook")["id"]]
+    organization.take()
+    organization.rule("Both")["event"] = "different"
+    (left,) = organization.roll_back()["left"]
+    assert left.startswith("Several notification channels are named 'Mail'")
+    assert organization.rule("Both")["event"] == "pipeline.run.failed"
+    organization.rule("Twice")["enabled"] = False
+    first, *others = organization.roll_back()["left"]
+    assert (first, len(others)) == ("Several notification rules are named 'Twice' in the snapshot, so they stay as they are.", 1)
+    assert [channel["name"] for channel in organization.api.channels] == ["Mail", "Hook", "Mail"]
+
+
+def test_a_snapshot_that_somebody_edited(organization):
+    """What is taken out of it is left alone, newer rules included."""
+    organization.snapshot["controls"] = [{"resource": "session_timeout", "require": {"idle_timeout_minutes": 10}}]
+    organization.api.add_rule("Later")
+    report = organization.roll_back()
+    assert report["left"] == []
+    assert organization.rule("Later")["enabled"] is True
+    assert organization.api.objects["session-timeout"]["idle_timeout_minutes"] == 10
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "complaint"),
+    [
+        pytest.param(None, "the input is no snapshot: it is no mapping with a list of controls", id="empty-file"),
+        pytest.param({"controls": []}, "it is no mapping with a list of controls", id="no-controls"),
+        pytest.param({"controls": ["settings"]}, "each of its controls must have resource and require", id="text"),
+        pytest.param({"controls": [{"resource": "settings", "require": []}]}, "each of its controls must have resource and require", id="require"),
+        pytest.param(
+            {"controls": [{"resource": "notification_rules", "require": {"present": [{}]}}]},
+            "present of notification_rules must be a list of mappings that have name",
+            id="nameless",
+        ),
+        pytest.param(
+            {"controls": [{"resource": "ip_whitelist", "require": {"entries": "all"}}]},
+            "entries of ip_whitelist must be a list of mappings that have cidr",
+            id="entries",
+        ),
+    ],
+)
+def test_what_is_no_snapshot(organization, snapshot, complaint):
+    with pytest.raises(AnsibleFilterError, match=complaint):
+        rollback_controls(snapshot, organization.facts())
+    with pytest.raises(AnsibleFilterError, match=f"rollback_report: .*{complaint}"):
+        rollback_report(snapshot, organization.facts(), {})
+
+
+def test_what_is_no_organization_or_no_result(organization):
+    with pytest.raises(AnsibleFilterError, match="rollback_controls: the facts are not what planasonix_info returns"):
+        rollback_controls(organization.snapshot, {})
+    with pytest.raises(AnsibleFilterError, match="rollback_report: the result is not what planasonix_baseline returns"):
+        rollback_report(organization.snapshot, organization.facts(), {"failed": True})
+
+
+@pytest.mark.parametrize(("check_mode", "left"), [(True, []), (False, ["it is not so"])])
+def test_what_is_still_not_met_is_told_whatever_the_reason(organization, check_mode, left):
+    control = {"id": "A", "status": "fail", "detail": "it is not so", "remediable": True}
+    assert rollback_report(organization.snapshot, organization.facts(), {"controls": [control]}, check_mode)["left"] == left

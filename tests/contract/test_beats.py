@@ -15,7 +15,7 @@ from simulator.process import Simulator
 
 BEATS = ("check", "run", "again", "less_check", "less", "less_again", "invalid_check", "invalid")
 SHORT = BEATS[:3]
-"""As a module, against the other make, and of what differs from other modules in its table alone: a module's start is slow."""
+"""As a module, of what differs from other modules in its table alone: a module's start is slow."""
 
 
 def beats(case: Case, simulator: Simulator, names: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -58,8 +58,9 @@ def like(predicted: Any, made: Any) -> Any:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.module)
 def test_beats(case: Case, simulator: Simulator, ansible: Ansible, make: str) -> None:
     outcomes = {}
-    for way in WAYS:
-        names = SHORT if way == "module" and (make == "other make" or case.returns in ("log_retention", "profile")) else BEATS
+    # Which way a task runs and which server it meets are independent.
+    for way in WAYS if make == "documented" else WAYS[:1]:
+        names = SHORT if way == "module" and case.returns in ("log_retention", "profile") else BEATS
         begin(simulator, make)
         simulator.set_state(**case.state)
         outcomes[way] = outcome = ansible.run(way, *beats(case, simulator, names))
@@ -87,5 +88,5 @@ def test_beats(case: Case, simulator: Simulator, ansible: Ansible, make: str) ->
             assert "Traceback" not in str(outcome[beat])
             assert writes(outcome[f"{beat}_log"]) == []
         assert "the-canary-of-a-secret" not in outcome.output + str([outcome[beat] for beat in names])
-    for beat in names:
+    for beat in names if len(outcomes) == 2 else ():
         assert stable(outcomes["worker"][beat], case) == stable(outcomes["module"][beat], case)

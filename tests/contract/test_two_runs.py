@@ -13,7 +13,7 @@ import pytest
 from module_process import Ended, Job, run_modules
 from simulator.process import Simulator
 
-LATENCY = 150
+LATENCY = 300
 """Milliseconds, so that both runs have read before either writes."""
 CHANNEL = {"id": "nch_1", "type": "email", "name": "On-call", "enabled": True, "config": {}, "created_at": "2026-01-01T00:00:00Z"}
 TEAM = [f"192.0.2.{number}/32" for number in range(4)]

@@ -23,6 +23,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     missed_by_plan,
     nothing_missed,
     require_field,
+    send,
     send_all,
     show_state,
 )
@@ -111,7 +112,7 @@ def plan_password(current: Values, options: Values) -> Plan:
     if options["current_password"] == options["new_password"]:
         return Plan({"password": "as it is"}, {"password": "as it is"})
     body = {"current_password": options["current_password"], "new_password": options["new_password"]}
-    call = Call("POST", PASSWORD_PATH, body, "change the password")
+    call = Call("POST", PASSWORD_PATH, body, "change the password", answer_is_proof=True)
     return Plan({"password": "as it is"}, {"password": "new"}, (call,), message=f"password of {current.get('email') or 'the user'}: changed")
 
 
@@ -123,9 +124,9 @@ def apply_password(client: Client, plan: Plan, dummy_current: Values, dummy_opti
     """
     for call in plan.calls:
         try:
-            client.send(call.method, call.path, call.body, action=call.action, answer_is_proof=True)
+            send(client, call)
         except ApiError as error:
-            if isinstance(error, AnswerLost) or (error.status is not None and not 300 <= error.status < 500):
+            if isinstance(error, AnswerLost) or (error.status is not None and not error.did_nothing):
                 error.message += " The new password may be in force or not: try to sign in with it, and run again only if the old one still works."
             elif error.status in (400, 401, 403, 422):
                 error.message += " If an earlier run changed the password, current_password is no longer the current one."

@@ -25,7 +25,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     AnswerLost,
     ApiError,
     InvalidOption,
-    NoConnection,
     NotApplied,
     NotStored,
     PlanasonixError,
@@ -344,7 +343,7 @@ def create(client: Client, call: Call, current: Keys, plan: Plan, path: str | No
     :raises NotStored: if its secret could not be stored; it is deleted again.
     """
     known = {key["id"] for key in current.keys}
-    note(path, plan, "recreate" if plan.before else "create", sorted(known - removed_before(plan, call, current)))
+    note(path, plan, "recreate" if plan.before else "create", sorted(known.difference(deleted_by(plan.calls[: plan.calls.index(call)], current))))
     made, lost = create_without_doubles(client, call, current, path)
     try:
         check_made(made, call.body)
@@ -380,20 +379,20 @@ def note_revocations(path: str, plan: Plan, call: Call, current: Keys, new_id: s
 
     :raises NotStored: if neither can be done.
     """
-    paths = {other.path for other in plan.calls[plan.calls.index(call) :] if other.method == "DELETE"}
-    ids = [key["id"] for key in current.keys]
-    revoke = [key_id for key_id in ids if key_path(key_id) in paths]
+    revoke = deleted_by(plan.calls[plan.calls.index(call) :], current)
     if revoke and _secret_file.is_ours(path):
         with contextlib.suppress(OSError):  # then they stay, if this run is killed, and are told as superseded
-            _secret_file.write_note(path, {"name": plan.after["name"], "operation": "recreate", "ids": [*ids, new_id], "revoke": revoke})
+            _secret_file.write_note(
+                path, {"name": plan.after["name"], "operation": "recreate", "ids": [*(key["id"] for key in current.keys), new_id], "revoke": revoke}
+            )
             return
     _secret_file.remove_note(path, current.note)
 
 
-def removed_before(plan: Plan, call: Call, current: Keys) -> set[str]:
-    """Ids of the keys that the plan deletes before a call."""
-    paths = {other.path for other in plan.calls[: plan.calls.index(call)] if other.method == "DELETE"}
-    return {key["id"] for key in current.keys if key_path(key["id"]) in paths}
+def deleted_by(calls: Sequence[Call], current: Keys) -> list[str]:
+    """Ids of the keys that calls of a plan delete."""
+    paths = {call.path for call in calls if call.method == "DELETE"}
+    return [key["id"] for key in current.keys if key_path(key["id"]) in paths]
 
 
 def create_without_doubles(client: Client, call: Call, current: Keys, path: str | None) -> tuple[Values, bool]:
@@ -420,8 +419,7 @@ def create_without_doubles(client: Client, call: Call, current: Keys, path: str 
                 error.message += withdraw_note(path, current)
                 raise
         except ApiError as error:
-            refused = isinstance(error, NoConnection) or (error.status is not None and 300 <= error.status < 500)
-            if attempt > 1 or not refused:
+            if attempt > 1 or not error.did_nothing:
                 delete_stray(client, call, known, doubt)
             error.message += withdraw_note(path, current)
             raise
@@ -484,7 +482,7 @@ def regenerate(client: Client, call: Call, current: Keys, plan: Plan, path: str 
                 raise
         except ApiError as error:
             # Only if no attempt may have voided the old secret.
-            if not last and (isinstance(error, NoConnection) or (error.status is not None and 300 <= error.status < 500)):
+            if not last and error.did_nothing:
                 error.message += withdraw_note(path, current)
             raise
     if not isinstance(made, dict) or not isinstance(made.get("secret"), str) or not made["secret"]:

@@ -68,9 +68,18 @@ class ApiError(PlanasonixError):
         self.status: int | None = details.get("status")
         self.code: str | None = details.get("code")
 
+    @property
+    def did_nothing(self) -> bool:
+        """Whether it is certain that the request had no effect. A lost answer, a server error and an answer of another shape leave it open."""
+        return self.status is not None and 300 <= self.status < 500
+
 
 class NoConnection(ApiError):
     """No connection was established, so nothing was sent."""
+
+    @property
+    def did_nothing(self) -> bool:
+        return True
 
 
 class AnswerLost(ApiError):

@@ -24,6 +24,7 @@ class Call:
     :param action: What it does, for messages: "remove 203.0.113.0/24 from the IP allowlist".
     :param changes: Whether it changes the organization. A test notification does not.
     :param repeatable: Whether a POST sets a state, so that sending it twice does no harm.
+    :param answer_is_proof: Whether no reading can confirm it, so that an answer of another shape proves nothing.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Call:
     action: str = ""
     changes: bool = True
     repeatable: bool = False
+    answer_is_proof: bool = False
 
 
 @dataclass(frozen=True)

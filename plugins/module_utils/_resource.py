@@ -34,7 +34,15 @@ class Applied:
 
 def send(client: Client, call: Call, **ids: str) -> t.Any:
     """Send one call of a plan, with the ids that earlier calls were given; returns ``data`` of the answer."""
-    return client.send(call.method, call.path.format(**ids), call.body, action=call.action, repeatable=call.repeatable, changes=call.changes)
+    return client.send(
+        call.method,
+        call.path.format(**ids),
+        call.body,
+        action=call.action,
+        repeatable=call.repeatable,
+        changes=call.changes,
+        answer_is_proof=call.answer_is_proof,
+    )
 
 
 def send_all(client: Client, plan: Plan, dummy_state: t.Any, dummy_options: Values) -> Applied:

@@ -44,7 +44,7 @@ def obstacle(path: str) -> str | None:
     folder, name = os.path.split(path)
     if os.path.isdir(path):
         return f"{path} is a folder"
-    if len(os.fsencode(f"{DRAFT}{name}.pending-")) + 8 > LONGEST_NAME:
+    if len(os.fsencode(f"{DRAFT}{os.path.basename(note_path(path))}-")) + 8 > LONGEST_NAME:
         return f"the name {name} is too long for the files that are made beside it"
     if not os.path.isdir(folder):
         return f"the folder {folder} does not exist"

@@ -28,8 +28,8 @@ def begin(simulator: Simulator, make: str) -> None:
         simulator.options(page_size=1, mask_config="mask", error_format="flat", rule_replacement="change_id", shared_key_prefix=True)
 
 
-def run_playbook(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run ``ansible-playbook`` in a folder, with nothing of the settings of whoever runs the tests."""
+def environment_in(folder: Path, more: dict[str, str] | None = None) -> dict[str, str]:
+    """The environment of Ansible's commands in a folder, with nothing of the settings of whoever runs the tests."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PLANASONIX_")) or name == "ANSIBLE_COLLECTIONS_PATH"}
     settings = {
         "ANSIBLE_ACTION_PLUGINS": str(HERE / "action_plugins"),
@@ -40,9 +40,14 @@ def run_playbook(folder: Path, *arguments: str, environment: dict[str, str] | No
         "ANSIBLE_INJECT_INVOCATION": "true",
         "LC_ALL": "C.UTF-8",
     }
+    return {**inherited, **settings, **(more or {})}
+
+
+def run_playbook(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run ``ansible-playbook`` in a folder."""
     return subprocess.run(
         [str(Path(sys.executable).parent / "ansible-playbook"), *arguments],
-        env={**inherited, **settings, **(environment or {})},
+        env=environment_in(folder, environment),
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

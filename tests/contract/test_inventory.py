@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -21,7 +20,7 @@ from typing import Any
 
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
-from ansible_runs import run_playbook
+from ansible_runs import environment_in, run_playbook
 from simulator.process import Simulator
 from watched import leaks
 
@@ -58,12 +57,11 @@ class Fleet:
         self.path.write_text(f"plugin: planasonix.admin.orgs\n{head}organizations:\n" + "\n".join(f"  - {entry}" for entry in entries), encoding="utf-8")
 
     def inventory(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run ``ansible-inventory``, with nothing of the settings of whoever runs the tests."""
-        foreign = [name for name in os.environ if name.startswith(("ANSIBLE_", "PLANASONIX_")) and name != "ANSIBLE_COLLECTIONS_PATH"]
-        environment = {name: value for name, value in os.environ.items() if name not in foreign}
-        environment |= {"ANSIBLE_HOME": str(self.folder / "home"), "ANSIBLE_NOCOLOR": "true", "LC_ALL": "C.UTF-8", **self.environment}
+        """Run ``ansible-inventory``."""
         command = [str(Path(sys.executable).parent / "ansible-inventory"), "-i", str(self.path), *arguments]
-        return subprocess.run(command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, env=environment_in(self.folder, self.environment), cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
 
     def shown(self) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]], str]:
         """Variables of the hosts, hosts of the groups, and what is on standard error. No key is on either screen."""

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, NoConnection
+from ansible_collections.planasonix.admin.plugins.module_utils._tls import trusting_adapter
 
 REQUESTS_IMPORT_ERROR: str | None = None
 try:
@@ -228,6 +229,10 @@ class Client:
         self.session.trust_env = False
         self.session.proxies.update(environment["proxies"])
         self.session.verify = environment["verify"]
+        trusting = trusting_adapter(environment["verify"]) if urlsplit(self.base).scheme == "https" else None
+        if trusting:
+            self.session.mount("https://", trusting)
+            self.session.verify = True
         if not connection.validate_certs:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
@@ -357,9 +362,12 @@ class Client:
         """Turn a failed exchange into an error, and say whether it may be tried again."""
         where = urlsplit(self.base).netloc
         details = {"method": method, "path": path}
-        if isinstance(exception, requests.exceptions.SSLError) and re.search(r"certificate|hostname", str(exception), re.IGNORECASE):
+        if isinstance(exception, (requests.exceptions.SSLError, requests.exceptions.ProxyError)) and re.search(
+            "certificate|hostname", str(exception), re.IGNORECASE
+        ):
+            whose = f"the proxy before {where}" if isinstance(exception, requests.exceptions.ProxyError) else where
             return ApiError(
-                f"Could not {action}: the TLS certificate of {where} cannot be trusted ({reason_of(exception)}); "
+                f"Could not {action}: the TLS certificate of {whose} cannot be trusted ({reason_of(exception)}); "
                 "set ca_path to the authority that signed it, or correct api_url.",
                 **details,
             ), False

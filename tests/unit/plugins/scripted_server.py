@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import ssl
 import threading
 import typing as t
 from dataclasses import dataclass, field
@@ -43,9 +45,12 @@ class Request:
 
 
 class ScriptedServer:
-    """Answers by the script, one step for each request, and then with 200 and ``{"data": {"ok": true}}``."""
+    """Answers by the script, one step for each request, and then with 200 and ``{"data": {"ok": true}}``.
 
-    def __init__(self, *script: Answer | str) -> None:
+    With ``tls`` it presents that certificate. ``CONNECT`` makes it a proxy, whatever the script says.
+    """
+
+    def __init__(self, *script: Answer | str, tls: ssl.SSLContext | None = None) -> None:
         self.script = list(script)
         self.requests: list[Request] = []
         self.stopped = threading.Event()
@@ -71,6 +76,18 @@ class ScriptedServer:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
 
+            def do_CONNECT(self) -> None:
+                outer.requests.append(Request(self.command, self.path, dict(self.headers), b"", self.client_address[1]))
+                host, _colon, port = self.path.rpartition(":")
+                with socket.create_connection((host, int(port)), timeout=10) as target:
+                    self.send_response(200)
+                    self.end_headers()
+                    back = threading.Thread(target=pass_on, args=(target, self.connection), daemon=True)
+                    back.start()
+                    pass_on(self.connection, target)
+                    back.join(10)
+                self.close_connection = True
+
             do_GET = do_POST = do_PUT = do_DELETE = do
 
             def give(self, answer: Answer) -> None:
@@ -89,13 +106,22 @@ class ScriptedServer:
             def log_message(self, *dummy_arguments: t.Any, **dummy_more: t.Any) -> None:
                 """Keep quiet."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *dummy_arguments: t.Any) -> None:
+                """Keep quiet of clients that leave in the middle of it, as those do that refuse a certificate."""
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.scheme = "https" if tls else "http"
+        if tls:
+            # Each connection shakes hands in its own thread, at its first read.
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
+        return f"{self.scheme}://127.0.0.1:{self.server.server_port}"
 
     def __enter__(self) -> ScriptedServer:
         self.thread.start()
@@ -106,6 +132,15 @@ class ScriptedServer:
         self.server.shutdown()
         self.server.server_close()
         self.thread.join()
+
+
+def pass_on(source: socket.socket, target: socket.socket) -> None:
+    """Send on what comes in, to the end."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
 
 
 def closed_port() -> int:

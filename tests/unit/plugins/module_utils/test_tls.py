@@ -1,0 +1,181 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Certificates, over real TLS: who is trusted, and that the authorities are loaded once."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+import typing as t
+from pathlib import Path
+
+import pytest
+import trustme
+from unit.plugins.scripted_server import ScriptedServer
+
+from ansible_collections.planasonix.admin.plugins.module_utils import _tls
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
+from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import rehearse
+
+
+@pytest.fixture(autouse=True)
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Files of authorities that were loaded, by whatever library; none is in the environment, and none left over from another test."""
+    seen: list[str | None] = []
+
+    class Context(ssl.SSLContext):
+        def load_verify_locations(self, cafile: t.Any = None, capath: t.Any = None, cadata: t.Any = None) -> None:
+            seen.append(cafile or capath)
+            super().load_verify_locations(cafile, capath, cadata)
+
+    monkeypatch.setattr("urllib3.util.ssl_.SSLContext", Context)
+    monkeypatch.setattr(_tls, "contexts", _tls.Contexts())
+    for name in (
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "PLANASONIX_CA_PATH",
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "no_proxy",
+        "NO_PROXY",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    return seen
+
+
+class Site:
+    """Two servers, one with a certificate for its address and one with that of another host, and the file of their authority."""
+
+    def __init__(self, folder: Path) -> None:
+        authority = trustme.CA()
+        self.bundle = folder / "authority.pem"
+        authority.cert_pem.write_to_path(str(self.bundle))
+        self.good, self.other_name = (ScriptedServer(tls=self.context(authority, name)) for name in ("127.0.0.1", "api.example.com"))
+
+    @staticmethod
+    def context(authority: trustme.CA, name: str) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(name).configure_cert(context)
+        return context
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("tls"))
+    with site.good, site.other_name:
+        yield site
+
+
+def read(server: ScriptedServer, **options: t.Any) -> object:
+    with Client(Connection(server.url, "plnx_live_key", retries=0, **options)) as client:
+        return client.get("/api/thing", "read the thing")
+
+
+def unknown_authority(folder: Path) -> str:
+    path = folder / "unknown.pem"
+    trustme.CA().cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+def test_an_authority_of_ca_path_or_of_the_environment_is_trusted(site, monkeypatch, tmp_path):
+    assert read(site.good, ca_path=str(site.bundle)) == {"ok": True}
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, str(site.bundle))
+            assert read(site.good) == {"ok": True}
+            with pytest.raises(ApiError, match="cannot be trusted"):
+                read(site.good, ca_path=unknown_authority(tmp_path))
+
+
+def test_a_folder_of_authorities_is_left_to_openssl(site, loads, tmp_path):
+    for _number in range(2):
+        with pytest.raises(ApiError, match="cannot be trusted"):
+            read(site.good, ca_path=str(tmp_path))
+    assert loads == [str(tmp_path)] * 2, "it looks there for what a connection needs"
+
+
+@pytest.mark.parametrize("where", ["usual", "ca_path"])
+def test_an_unknown_authority_and_another_name_are_refused(site, tmp_path, where):
+    options = {} if where == "usual" else {"ca_path": unknown_authority(tmp_path)}
+    sent = len(site.good.requests)
+    with pytest.raises(ApiError, match=r"TLS certificate of 127\.0\.0\.1:\d+ cannot be trusted .*ca_path"):
+        read(site.good, **options)
+    with pytest.raises(ApiError, match=r"TLS certificate of 127\.0\.0\.1:\d+ cannot be trusted"):
+        read(site.other_name, ca_path=str(site.bundle))
+    assert (len(site.good.requests), len(site.other_name.requests)) == (sent, 0), "the key would have been sent"
+
+
+def test_without_validation_anything_goes_and_that_is_not_remembered(site, loads):
+    assert read(site.other_name, validate_certs=False) == {"ok": True}
+    assert read(site.good, ca_path=str(site.bundle)) == {"ok": True}
+    assert read(site.good, validate_certs=False, ca_path=str(site.bundle)) == {"ok": True}
+    with pytest.raises(ApiError, match="cannot be trusted"):
+        read(site.other_name, ca_path=str(site.bundle))
+    assert loads == [str(site.bundle)]
+
+
+def test_authorities_are_loaded_once(site, loads, tmp_path):
+    other = unknown_authority(tmp_path)
+    for _number in range(3):
+        assert read(site.good, ca_path=str(site.bundle)) == {"ok": True}
+        with pytest.raises(ApiError):
+            read(site.good, ca_path=other)
+    assert loads == [str(site.bundle), other]
+
+
+def test_a_file_that_changed_is_loaded_anew(site, loads, tmp_path):
+    bundle = Path(unknown_authority(tmp_path))
+    with pytest.raises(ApiError, match="cannot be trusted"):
+        read(site.good, ca_path=str(bundle))
+    before = bundle.stat()
+    bundle.write_bytes(site.bundle.read_bytes())
+    os.utime(bundle, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert read(site.good, ca_path=str(bundle)) == {"ok": True}
+    assert loads == [str(bundle)] * 2
+
+
+def test_each_thread_has_its_own(site, loads):
+    threads = [threading.Thread(target=read, args=(site.good,), kwargs={"ca_path": str(site.bundle)}) for _number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert loads == [str(site.bundle)] * 2
+
+
+@pytest.mark.parametrize("variable", [None, "REQUESTS_CA_BUNDLE", "PLANASONIX_CA_PATH"], ids=["usual", "environment", "ca_path"])
+def test_the_rehearsal_loads_them_for_the_tasks(site, loads, monkeypatch, variable):
+    if variable:
+        monkeypatch.setenv(variable, str(site.bundle))
+    assert "failed" not in rehearse()
+    assert len(loads) == 1
+    options = {"ca_path": str(site.bundle)} if variable == "PLANASONIX_CA_PATH" else {}
+    if variable:
+        assert read(site.good, **options) == {"ok": True}
+    else:
+        with pytest.raises(ApiError, match="cannot be trusted"):
+            read(site.good)
+    assert len(loads) == 1
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize("proxy_speaks_tls", [False, True], ids=["http-proxy", "https-proxy"])
+def test_by_way_of_a_proxy(site, loads, monkeypatch, tmp_path, proxy_speaks_tls, trusted):
+    authority = trustme.CA()
+    both = tmp_path / "both.pem"
+    both.write_bytes(site.bundle.read_bytes() + authority.cert_pem.bytes())
+    with ScriptedServer(tls=Site.context(authority, "127.0.0.1") if proxy_speaks_tls else None) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        if trusted:
+            assert read(site.good, ca_path=str(both)) == {"ok": True}
+            assert [(request.method, request.path) for request in proxy.requests] == [("CONNECT", site.good.url.partition("//")[2])]
+        else:
+            with pytest.raises(ApiError, match=r"certificate of (the proxy before )?127\..*cannot be trusted"):
+                read(site.good, ca_path=unknown_authority(tmp_path))
+    assert len(loads) == 1

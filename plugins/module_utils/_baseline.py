@@ -31,7 +31,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
     parse_waivers,
     shown,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, InvalidOption, NoConnection, NotApplied, PlanasonixError, RefusedPlan
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, InvalidOption, NotApplied, PlanasonixError, RefusedPlan
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import ALLOWLIST, Allowlist, plan_entries, read_allowlist
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
@@ -152,7 +152,7 @@ def dependencies(control: Control) -> tuple[str, ...]:
 
 
 def read_organization(client: Client, options: Values) -> Organization:
-    """Read each needed resource once. One that cannot be read is noted, not raised; with a dead key or an unreachable host the rest is not tried."""
+    """Read each needed resource once. One that cannot be read is noted, not raised; where that will befall all others as well, they are not tried."""
     values: Values = {}
     errors: dict[str, ApiError] = {}
     hopeless: ApiError | None = None
@@ -164,7 +164,7 @@ def read_organization(client: Client, options: Values) -> Organization:
             values[name] = READERS[name](client)
         except ApiError as error:
             errors[name] = error
-            if isinstance(error, NoConnection) or error.status == 401:
+            if error.concerns_all:
                 hopeless = error
     return Organization(values, errors, datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc))
 

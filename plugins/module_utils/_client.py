@@ -22,7 +22,7 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, NoConnection
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, NoConnection, TimedOut
 from ansible_collections.planasonix.admin.plugins.module_utils._tls import trusting_adapter
 
 REQUESTS_IMPORT_ERROR: str | None = None
@@ -378,7 +378,9 @@ class Client:
                 f"Could not {action}: no connection to {where} ({reason_of(exception)}); check api_url, the network and proxy variables.", **details
             ), True
         if isinstance(exception, (requests.exceptions.ConnectionError, requests.exceptions.Timeout, requests.exceptions.ChunkedEncodingError)):
-            kind = ApiError if repeatable else AnswerLost
+            # urllib3's error is inside where the body is what takes too long.
+            late = isinstance(exception, requests.exceptions.Timeout) or isinstance(root_of(exception), urllib3.exceptions.ReadTimeoutError)
+            kind = AnswerLost if not repeatable else TimedOut if late else ApiError
             doubt = "" if method == "GET" else ", so it may have taken effect or not"
             return kind(f"Could not {action}: {where} gave no whole answer to {method} {path} ({reason_of(exception)}){doubt}.", **details), repeatable
         if isinstance(exception, requests.exceptions.ContentDecodingError):

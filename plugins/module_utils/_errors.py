@@ -73,12 +73,29 @@ class ApiError(PlanasonixError):
         """Whether it is certain that the request had no effect. A lost answer, a server error and an answer of another shape leave it open."""
         return self.status is not None and 300 <= self.status < 500
 
+    @property
+    def concerns_all(self) -> bool:
+        """Whether other requests with this key would fail as well, so that a task which reads much need not try each."""
+        return self.status == 401
+
 
 class NoConnection(ApiError):
     """No connection was established, so nothing was sent."""
 
     @property
     def did_nothing(self) -> bool:
+        return True
+
+    @property
+    def concerns_all(self) -> bool:
+        return True
+
+
+class TimedOut(ApiError):
+    """The answer to a request that may be repeated took longer than ``timeout``, however often it was sent."""
+
+    @property
+    def concerns_all(self) -> bool:
         return True
 
 

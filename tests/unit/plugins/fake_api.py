@@ -45,7 +45,7 @@ class Fault:
     """What goes wrong with some requests.
 
     :param pattern: Method and path, such as ``POST /api/user/api-keys/*/regenerate``.
-    :param kind: ``refused``, ``lost``, ``killed`` or a status, with ``before`` or ``after`` for whether the request takes effect;
+    :param kind: ``refused``, ``late``, ``lost``, ``killed`` or a status, with ``before`` or ``after`` for whether the request takes effect;
         or a function that spoils the data of the answer.
     :param skip: How many of them still go well.
     :param times: How many of them then fail.
@@ -340,6 +340,8 @@ class FakeApi(requests.adapters.BaseAdapter):
         if kind == "refused":
             reason = urllib3.exceptions.NewConnectionError(mock.Mock(), "Connection refused")
             raise requests.exceptions.ConnectionError(urllib3.exceptions.MaxRetryError(mock.Mock(), "/", reason))
+        if kind == "late":
+            raise requests.exceptions.ReadTimeout("late")
         if kind == "lost":
             raise requests.exceptions.ConnectionError(
                 urllib3.exceptions.ProtocolError("Connection aborted.", ConnectionResetError(104, "Connection reset by peer"))

@@ -21,6 +21,8 @@ TRUNCATE = "truncate"
 """The answer breaks off in its body."""
 HANG = "hang"
 """There is no answer while the server runs."""
+SLOW_BODY = "slow body"
+"""The answer stops in its body while the server runs."""
 
 
 @dataclass
@@ -68,11 +70,13 @@ class ScriptedServer:
                     return
                 if step == HANG:
                     outer.stopped.wait(10)
-                if step == TRUNCATE:
+                if step in (TRUNCATE, SLOW_BODY):
                     self.send_response(200)
                     self.send_header("Content-Length", "1000")
                     self.end_headers()
                     self.wfile.write(b'{"data": {')
+                if step == SLOW_BODY:
+                    outer.stopped.wait(10)
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
 

@@ -1029,16 +1029,17 @@ def test_another_value_of_another_type_breaks_nothing(api, value):
         pytest.param("401 before", {}, 1, id="dead-key"),
         pytest.param("refused", {"retries": 0}, 1, id="unreachable"),
         pytest.param("refused", {"retries": 2}, 3, id="unreachable-in-spite-of-retries"),
+        pytest.param("late before", {"retries": 2}, 3, id="hanging"),
     ],
 )
-def test_with_a_dead_key_or_an_unreachable_host_every_control_is_an_error(kind, options, requests, check_mode):
+def test_with_a_dead_key_or_a_host_that_does_not_answer_every_control_is_an_error(kind, options, requests, check_mode):
     api = drifted_with_keys().fail("* *", kind, times=99)
     result = perform(api, MODULE, check_mode, controls=everything(), waivers=[waiver("tier")], **options)
     assert not result.get("failed"), result["msg"]
     assert set(statuses(result).values()) == {"error"} and result["summary"]["error"] == len(FAILING)
     assert (result["changed"], result["compliant"], len(api.log)) == (False, False, requests)
     assert len({path for _method, path, _body in api.log}) == 1
-    assert all(("401" if "401" in kind else "connection") in verdict["detail"] for verdict in result["controls"])
+    assert all({"401 before": "401", "refused": "no connection", "late before": "no whole answer"}[kind] in verdict["detail"] for verdict in result["controls"])
     assert KEY not in json.dumps(result)
 
 

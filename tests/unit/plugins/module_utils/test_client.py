@@ -9,11 +9,11 @@ from __future__ import annotations
 import email.utils
 
 import pytest
-from unit.plugins.scripted_server import DROP, HANG, TRUNCATE, Answer, ScriptedServer, closed_port
+from unit.plugins.scripted_server import DROP, HANG, SLOW_BODY, TRUNCATE, Answer, ScriptedServer, closed_port
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection, parse_error, retry_after, squeeze
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, NoConnection
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, NoConnection, TimedOut
 
 NOW = 1_767_225_600.0
 """2026-01-01T00:00:00Z"""
@@ -75,6 +75,24 @@ def test_retry_rule(verb, failure, again):
         assert [request.method for request in server.requests] == [verb.rstrip("*")] * (2 if again else 1)
         assert len({request.body for request in server.requests}) == 1
         assert len(clock.pauses) == (1 if again else 0)
+
+
+@pytest.mark.parametrize("verb", ["GET", "PUT", "POST"])
+@pytest.mark.parametrize("late", [HANG, SLOW_BODY])
+def test_an_answer_that_is_late_each_time(late, verb):
+    clock = Clock()
+    with ScriptedServer(late, late, late) as server, connect(server.url, clock, timeout=0.2, retries=2) as client:
+        with pytest.raises(ApiError, match="no whole answer") as caught:
+            call(client, verb)
+        assert (type(caught.value), len(server.requests)) == ((AnswerLost, 1) if verb == "POST" else (TimedOut, 3))
+        assert caught.value.concerns_all is (verb != "POST")
+
+
+@pytest.mark.parametrize(("failure", "concerns_all"), [(DROP, False), (TRUNCATE, False), (Answer(500), False), (Answer(403), False), (Answer(401), True)])
+def test_which_failures_befall_other_requests_too(failure, concerns_all):
+    with ScriptedServer(failure) as server, connect(server.url, Clock(), retries=0) as client, pytest.raises(ApiError) as caught:
+        call(client, "GET")
+    assert caught.value.concerns_all is concerns_all
 
 
 @pytest.mark.parametrize("verb", ["GET", "PUT", "DELETE", "POST", "POST*"])

@@ -2,22 +2,29 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filters that turn the results of an audit into a report and a verdict."""
+"""The filters that turn the results of an audit, or reports of parts of it, into a report and a verdict."""
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import typing as t
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import yaml
 from ansible.errors import AnsibleFilterError
+from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.planasonix.admin.plugins.plugin_utils._action import plain
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_formats import render
-from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import ReportError, verdict
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_merge import Merged, merged
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import ReportError, text_of, verdict
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+
+PACKED = "planasonix-audit-results:"
+"""What packed results begin with. Without it ansible-core 2.16 could take a text for something else."""
 
 
 @functools.cache
@@ -30,6 +37,32 @@ def version() -> str:
     return str(yaml.safe_load((root / "galaxy.yml").read_text(encoding="utf-8"))["version"])
 
 
+def read(paths: t.Iterable[t.Any]) -> Merged:
+    """What JSON reports say together.
+
+    :raises ReportError: if one of them cannot be read, or they cannot be merged.
+    """
+    contents = {}
+    for path in map(str, paths):
+        try:
+            contents[path] = Path(path).read_bytes()
+        except FileNotFoundError:
+            raise ReportError(f"There is no report {path}.") from None
+        except OSError as error:
+            raise ReportError(f"The report {path} cannot be read: {error.strerror}.") from None
+    return merged(contents)
+
+
+def unpacked(results: t.Any) -> t.Any:
+    """Results as they are given, or those that :func:`audit_results` packed."""
+    if not isinstance(results, str):
+        return plain(results)
+    try:
+        return json.loads(zlib.decompress(base64.b64decode(str(plain(results)).removeprefix(PACKED))))
+    except (ValueError, zlib.error):
+        return results
+
+
 # A user gives the options by name, and calls the form of the report its format.
 def audit_report(results: t.Any, format: str, meta: t.Any, previous: t.Any = None) -> str:  # noqa: A002
     """The report of a fleet, as text."""
@@ -37,7 +70,7 @@ def audit_report(results: t.Any, format: str, meta: t.Any, previous: t.Any = Non
         meta = plain(meta)
         if isinstance(meta, Mapping):
             meta = {**meta, "collection_version": meta.get("collection_version") or version()}
-        return render(plain(results), plain(format), meta, plain(previous))
+        return render(unpacked(results), plain(format), meta, plain(previous))
     except ReportError as error:
         raise AnsibleFilterError(f"planasonix.admin.audit_report: {error}") from error
 
@@ -45,10 +78,33 @@ def audit_report(results: t.Any, format: str, meta: t.Any, previous: t.Any = Non
 def audit_verdict(results: t.Any, fail_on: str = "medium") -> dict[str, t.Any]:
     """Whether a fleet complies, and why not."""
     try:
-        failed, msg = verdict(plain(results), plain(fail_on))
+        failed, msg = verdict(unpacked(results), plain(fail_on))
     except ReportError as error:
         raise AnsibleFilterError(f"planasonix.admin.audit_verdict: {error}") from error
     return {"failed": failed, "msg": msg}
+
+
+def audit_results(results: t.Any, organizations: t.Any = None) -> str:
+    """The results of a fleet as one text. Ansible goes through all results whenever an expression names them, which takes longer than to make a report."""
+    results = plain(results)
+    try:
+        results = read(results).results if isinstance(results, list) else results
+    except ReportError as error:
+        raise AnsibleFilterError(f"planasonix.admin.audit_results: {error}") from error
+    if not isinstance(results, Mapping):
+        raise AnsibleFilterError("planasonix.admin.audit_results: The input must be a mapping of host names to results, or a list of paths of JSON reports.")
+    results = {**{text_of(name): {} for name in plain(organizations) or ()}, **results}
+    # In base64 there is nothing that Ansible could take for a template.
+    return PACKED + base64.b64encode(zlib.compress(json.dumps(results).encode())).decode("ascii")
+
+
+def audit_parts(reports: t.Any) -> dict[str, str]:
+    """What one report of several says of itself, or why they cannot be one. That is no error, since ansible-core 2.16 would wrap it in several sentences."""
+    try:
+        found = read(plain(reports))
+    except ReportError as error:
+        return {"problem": wrap_var(str(error)), "profile": "", "time": ""}
+    return {"problem": "", "profile": wrap_var(found.profile), "time": found.time}
 
 
 class FilterModule:
@@ -56,4 +112,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., t.Any]]:
         """The filters by name."""
-        return {"audit_report": audit_report, "audit_verdict": audit_verdict}
+        return {"audit_parts": audit_parts, "audit_report": audit_report, "audit_results": audit_results, "audit_verdict": audit_verdict}

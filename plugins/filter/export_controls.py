@@ -8,8 +8,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.planasonix.admin.plugins.plugin_utils._action import plain
 from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import exported
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
 
 def export_controls(facts: t.Any, unavailable: t.Any = ()) -> list[dict[str, t.Any]]:

@@ -8,8 +8,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.planasonix.admin.plugins.plugin_utils._action import plain
 from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import onboarding
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
 
 def onboarding_controls(settings: t.Any, ip_whitelist: t.Any = None, channels: t.Any = None, rules: t.Any = None) -> list[dict[str, t.Any]]:

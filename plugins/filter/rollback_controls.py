@@ -9,8 +9,8 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.plugin_utils._action import plain
 from ansible_collections.planasonix.admin.plugins.plugin_utils._rollback import Rollback, rollback_outcome, rolled_back
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
 
 def rollback_controls(snapshot: t.Any, facts: t.Any) -> list[dict[str, t.Any]]:

@@ -17,14 +17,15 @@ import contextlib
 import os
 import sys
 import typing as t
-from collections.abc import Mapping
 
+import ansible.template
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC, Module, holds_secret, run_in_worker
 from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import rehearse
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
 
 class PlanasonixAction(ActionBase):
@@ -41,7 +42,7 @@ class PlanasonixAction(ActionBase):
         super().run(tmp, task_vars)
         arguments = {**self._from_environment(), **plain(self._task.args)}
         if self._can_run_here():
-            result = wrap_var(run_in_worker(self.MODULE, self._task.action, arguments, bool(self._task.check_mode), wants_invocation(task_vars)))
+            result = untrusted(run_in_worker(self.MODULE, self._task.action, arguments, bool(self._task.check_mode), wants_invocation(task_vars)))
         elif self._task.async_val and not self._task.no_log and self.MODULE.makes_secret and self.MODULE.makes_secret(arguments):
             return {
                 "failed": True,
@@ -108,25 +109,16 @@ class PlanasonixAction(ActionBase):
         return found
 
 
-def plain(value: t.Any) -> t.Any:
-    """The value as a module gets it by JSON: without Ansible's tags, and with vaulted strings decrypted."""
-    if isinstance(value, Mapping):
-        return {plain(str(key)): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if value is None or isinstance(value, bool):
-        return value
-    for kind in (int, float):
-        if isinstance(value, kind):
-            return kind(value)
-    return str.__str__(str(value))  # str() alone gives ansible-core 2.16's own type of text back
-
-
 def wants_invocation(task_vars: dict[str, t.Any]) -> bool:
     """Whether results tell the module's arguments: always before ansible-core had a setting for it."""
     if C.config.get_configuration_definition("INJECT_INVOCATION") is None:
         return True
     return bool(C.config.get_config_value("INJECT_INVOCATION", variables=task_vars))
+
+
+def untrusted(result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The result so that no text in it is taken for a template. Since 2.19 ansible-core trusts none but those that it marks, and :func:`plain` left no mark."""
+    return result if hasattr(ansible.template, "trust_as_template") else t.cast(dict[str, t.Any], wrap_var(result))
 
 
 if sys.platform != "darwin":  # there no task runs in the worker

@@ -302,11 +302,11 @@ def time_of(value: t.Any) -> datetime.datetime:
 
 
 def clean(value: t.Any) -> t.Any:
-    """A JSON value without characters that a format could not hold, or that hide what a text says."""
+    """A JSON value without characters that a format could not hold, or that hide what a text says. Names come first, all other keys are sorted."""
     if isinstance(value, str):
         return UNWANTED.sub("\ufffd", value)
     if isinstance(value, Mapping):
-        return {clean(str(key)): clean(item) for key, item in value.items()}
+        return dict(sorted(((clean(str(key)), clean(item)) for key, item in value.items()), key=lambda pair: (pair[0] != "name", pair[0])))
     if isinstance(value, (list, tuple)):
         return [clean(item) for item in value]
     return value if value is None or isinstance(value, (bool, int, float)) else clean(str(value))
@@ -443,18 +443,29 @@ def parts_of(parts: t.Any) -> tuple[str, ...]:
 # The trend.
 
 
+def checked(given: t.Any, name: str, wanted: str, advice: str) -> Mapping[str, t.Any]:
+    """A JSON report, as it was parsed, of a version that can be read back.
+
+    :param name: What it is called, for the error.
+    :param wanted: What to give instead of something else.
+    :param advice: What to do with one of another version.
+    :raises ReportError: if it is something else, or of another version.
+    """
+    if not isinstance(given, Mapping) or given.get("format") != FORMAT:
+        raise ReportError(f"{name} is no JSON report of this collection: give {wanted}.")
+    if given.get("format_version") != FORMAT_VERSION:
+        raise ReportError(
+            f"{name} has the format version {given.get('format_version')!r}, and this version of the collection reads {FORMAT_VERSION}: {advice}."
+        )
+    return given
+
+
 def compared(report: Report, previous: t.Any) -> Report:
     """The report with what changed since an earlier one.
 
     :raises ReportError: if that is none.
     """
-    if not isinstance(previous, Mapping) or previous.get("format") != FORMAT:
-        raise ReportError("previous is no JSON report of this collection: give the parsed content of a planasonix-audit.json.")
-    if previous.get("format_version") != FORMAT_VERSION:
-        raise ReportError(
-            f"previous has the format version {previous.get('format_version')!r}, and this version of the collection reads {FORMAT_VERSION}: "
-            "compare with a report that it wrote itself."
-        )
+    checked(previous, "previous", "the parsed content of a planasonix-audit.json", "compare with a report that it wrote itself")
     try:
         earlier = {
             str(organization["name"]): (bool(organization["readable"]), {str(one["id"]): str(one["status"]) for one in organization["controls"]})

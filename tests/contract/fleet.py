@@ -49,6 +49,12 @@ class Fleet:
         path.write_text(json.dumps([{"connection": "local", "gather_facts": False, "hosts": "all", **play}]), encoding="utf-8")
         return str(path)
 
+    def in_a_row(self, *runs: tuple[str, dict[str, Any]]) -> str:
+        """Write a playbook that runs playbooks of the collection, or files, one after the other, each with variables of its own; returns its path."""
+        path = self.folder / "row.yml"
+        path.write_text(json.dumps([{"import_playbook": name, "vars": variables} for name, variables in runs]), encoding="utf-8")
+        return str(path)
+
     def report(self, name: str = "json", folder: str = "planasonix-audit") -> str:
         return (self.folder / folder / f"planasonix-audit.{name}").read_text(encoding="utf-8")
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import stat
 from pathlib import Path
 from typing import Any
@@ -60,13 +59,6 @@ def told(output: str) -> str:
     return " ".join(output.split())
 
 
-def in_a_row(fleet: Fleet, *runs: tuple[str, dict[str, Any]]) -> str:
-    """Write a playbook that runs playbooks of the collection one after the other, each with variables of its own; returns its path."""
-    path = fleet.folder / "row.yml"
-    path.write_text(json.dumps([{"import_playbook": f"planasonix.admin.{name}", "vars": variables} for name, variables in runs]), encoding="utf-8")
-    return str(path)
-
-
 def test_there_and_back(fleet: Fleet) -> None:
     """Harden, drift, and roll back: first in check mode, then for real, then again."""
     simulator, acme = fleet.simulator, fleet.simulator.slugs[0]
@@ -78,8 +70,8 @@ def test_there_and_back(fleet: Fleet) -> None:
     assert not path.parent.exists(), "check mode changes nothing"
     simulator.options(read_only=False)
     # The second run changes nothing and keeps the snapshot. The third changes something and keeps it beside its own.
-    foundation, strict = (("harden", {"org_baseline_profile": profile}) for profile in ("foundation", "strict"))
-    assert changes(fleet.run(in_a_row(fleet, foundation, foundation, strict), *limit)) == [2]
+    foundation, strict = (("planasonix.admin.harden", {"org_baseline_profile": profile}) for profile in ("foundation", "strict"))
+    assert changes(fleet.run(fleet.in_a_row(foundation, foundation, strict), *limit)) == [2]
     older = next(path.parent.glob(f"{acme}.yml.*"))
     assert set(path.parent.iterdir()) == {path, older}
     assert [stat.S_IMODE(file.stat().st_mode) for file in (path, older)] == [0o600, 0o600]
@@ -100,7 +92,7 @@ def test_there_and_back(fleet: Fleet) -> None:
     assert '- "idle_timeout_minutes": 15' in told(checked.stdout)
     simulator.options(read_only=False)
     # The second run changes nothing.
-    done = fleet.run(in_a_row(fleet, ("rollback", {}), ("rollback", {})), *limit, "--diff")
+    done = fleet.run(fleet.in_a_row(*[("planasonix.admin.rollback", {})] * 2), *limit, "--diff")
     for run in (checked, done):
         assert changes(run) == [1]
         assert "so they stay as they are now: Hook.url." in told(run.stdout)

@@ -15,6 +15,7 @@ import yaml
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import SEVERITIES
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
 from ansible_collections.planasonix.admin.plugins.module_utils._requirements import check_baseline, parse_controls
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
@@ -44,14 +45,22 @@ def test_the_specification_is_equal_to_the_defaults(role):
     assert {name for name in specification(role) if name.startswith(f"{role}_")} - set(defaults) <= {"api_key_rotation_store_tasks"}
 
 
+def test_merged_audits_take_the_options_of_an_audit():
+    audit, merge = (load("compliance_audit", "meta", "argument_specs.yml")["argument_specs"][entry]["options"] for entry in ("main", "merge"))
+    own = {"compliance_audit_reports", "compliance_audit_organizations"}
+    assert {name: option for name, option in merge.items() if name not in own} == {
+        name: option for name, option in audit.items() if name.startswith("compliance_audit_")
+    }
+    text = (ROOT / "roles" / "compliance_audit" / "README.md").read_text(encoding="utf-8")
+    assert [name for name in own if f"`{name}`" not in text] == []
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_each_role_takes_the_connection(role):
     options = specification(role)
-    assert {name for name in options if name.startswith("planasonix_")} == {
-        f"planasonix_{name}" for name in ("api_url", "api_key", "validate_certs", "ca_path", "timeout")
-    }
+    assert {name for name in options if name.startswith("planasonix_")} == {f"planasonix_{name}" for name in CONNECTION_SPEC}
     (block,) = (task for task in load(role, "tasks", "main.yml") if "module_defaults" in task)
-    assert set(block["module_defaults"]["group/planasonix.admin.planasonix"]) == {"api_url", "api_key", "validate_certs", "ca_path", "timeout"}
+    assert set(block["module_defaults"]["group/planasonix.admin.planasonix"]) == set(CONNECTION_SPEC)
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import inspect
 import json
+import re
 import typing as t
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.planasonix.admin.plugins.filter.audit_report import FilterModule, audit_report, audit_verdict, version
+from ansible_collections.planasonix.admin.plugins.filter.audit_report import FilterModule, audit_parts, audit_report, audit_results, audit_verdict, version
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_formats import FORMATS
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import FAIL_ON
 
@@ -72,11 +73,15 @@ def test_the_verdict_is_a_mapping(fail_on):
     ("call", "words"),
     [
         (lambda: audit_report(RESULTS, "pdf", META), "audit_report: The format of a report must be one of"),
-        (lambda: audit_report([], "json", META), "audit_report: The results must be a mapping"),
+        (lambda: audit_report("x", "json", META), "audit_report: The results must be a mapping"),
         (lambda: audit_report(RESULTS, "json", "now"), "audit_report: meta must be a mapping"),
         (lambda: audit_report(RESULTS, "json", META, {"a": 1}), "audit_report: previous is no JSON report of this collection"),
         (lambda: audit_verdict(RESULTS, "some"), "audit_verdict: fail_on must be one of"),
         (lambda: audit_verdict(None, "low"), "audit_verdict: The results must be a mapping"),
+        (lambda: audit_report("planasonix-audit-results:x", "json", META), "audit_report: The results must be a mapping"),
+        (lambda: audit_results(["/none.json"]), "audit_results: There is no report /none.json"),
+        (lambda: audit_results([]), "audit_results: There is no report to merge"),
+        (lambda: audit_results("x"), "audit_results: The input must be a mapping"),
     ],
 )
 def test_bad_input_is_an_error_of_the_filter(call, words):
@@ -84,12 +89,38 @@ def test_bad_input_is_an_error_of_the_filter(call, words):
         call()
 
 
+def test_paths_of_reports_stand_for_their_results(tmp_path):
+    paths = [str(tmp_path / name) for name in RESULTS]
+    for path, (name, result) in zip(paths, RESULTS.items(), strict=True):
+        Path(path).write_text(audit_report({name: result}, "json", META), encoding="utf-8")
+    assert audit_parts(wrap_var(paths)) == {"problem": "", **META}
+    for form in FORMATS:
+        assert audit_report(audit_results(wrap_var(paths)), form, audit_parts(paths)) == audit_report(RESULTS, form, META)
+    assert audit_verdict(audit_results(paths), "high") == audit_verdict(RESULTS, "high")
+    assert audit_parts([*paths, paths[0]])["problem"] == "", "one file is one report"
+    assert audit_parts([*paths, str(tmp_path)]) == {"problem": f"The report {tmp_path} cannot be read: Is a directory.", "profile": "", "time": ""}
+    assert audit_parts([*paths, "/none.json"])["problem"] == "There is no report /none.json."
+
+
+def test_an_organization_that_must_be_there_and_is_not_is_an_error():
+    expected = wrap_var(["beta", "gamma"])
+    assert audit_report(audit_results(RESULTS, expected), "json", META) == audit_report({**RESULTS, "gamma": {}}, "json", META)
+
+
+@pytest.mark.parametrize("tag", [wrap_var, lambda value: value], ids=["tagged", "plain"])
+def test_packed_results_are_results_like_any_other(tag):
+    packed = audit_results(tag(RESULTS))
+    assert packed.__class__ is str and re.fullmatch(r"planasonix-audit-results:[\w+/]+=*", packed), "it is no template"
+    assert [audit_report(tag(packed), form, META) for form in FORMATS] == [audit_report(RESULTS, form, META) for form in FORMATS]
+    assert audit_verdict(tag(packed), "low") == audit_verdict(RESULTS, "low")
+
+
 @pytest.mark.parametrize("name", FILTERS)
 def test_the_documentation_tells_the_parameters(name):
     told = documentation(name)["DOCUMENTATION"]
     _input, *parameters = inspect.signature(FILTERS[name]).parameters.values()
     assert told["name"] == name
-    assert told["positional"].split(", ") == [parameter.name for parameter in parameters]
+    assert told.get("positional", "").split(", ") == ([parameter.name for parameter in parameters] or [""])
     assert list(told["options"]) == ["_input", *(parameter.name for parameter in parameters)]
     for parameter in parameters:
         required = parameter.default is inspect.Parameter.empty
@@ -107,5 +138,5 @@ def test_the_documentation_tells_the_choices():
 @pytest.mark.parametrize("name", FILTERS)
 def test_the_examples_are_tasks_that_use_it(name):
     text = documentation(name)["EXAMPLES"]
-    assert f"planasonix.admin.{name}(" in text
+    assert f"planasonix.admin.{name}" in text
     assert all("name" in task for task in yaml.safe_load(text))

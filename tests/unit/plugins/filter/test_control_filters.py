@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import copy
+import os
 import typing as t
 
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 from unit.plugins.fake_api import FakeApi, perform
 
@@ -44,6 +46,33 @@ def test_which_controls_of_a_profile_are_kept(options, ids):
     before = copy.deepcopy(PROFILE)
     assert [control["id"] for control in baseline_controls(PROFILE, **options)] == ids
     assert before == PROFILE
+
+
+def test_a_profile_may_be_a_file(tmp_path):
+    path = tmp_path / "profile.yml"
+    path.write_text(yaml.safe_dump(PROFILE), encoding="utf-8")
+    assert baseline_controls(str(path)) == baseline_controls(PROFILE)
+    path.write_text(yaml.safe_dump({"controls": [EXTRA]}), encoding="utf-8")
+    os.utime(path, ns=(0, 0))
+    assert baseline_controls(str(path), overrides={"C": {"severity": "low"}}) == [{**EXTRA, "severity": "low"}]
+    assert baseline_controls(str(path)) == [EXTRA], "what one organization overrides stays its own"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        pytest.param(None, r"the profile .*profile\.yml cannot be read: No such file", id="missing"),
+        pytest.param(b"controls: [", r"profile\.yml cannot be read: it is no YAML", id="broken"),
+        pytest.param(b"\xff", r"profile\.yml cannot be read: it is no YAML", id="binary"),
+        pytest.param(b"- id: A", "the input is no profile", id="list"),
+    ],
+)
+def test_a_file_that_is_no_profile(tmp_path, content, complaint):
+    path = tmp_path / "profile.yml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(AnsibleFilterError, match=complaint):
+        baseline_controls(str(path))
 
 
 def test_an_override_replaces_what_it_names():

@@ -19,7 +19,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.modules import planasonix_api_key, planasonix_mfa
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_settings import MODULE
 from ansible_collections.planasonix.admin.plugins.plugin_utils import _action
-from ansible_collections.planasonix.admin.plugins.plugin_utils._action import PlanasonixAction, plain, wants_invocation
+from ansible_collections.planasonix.admin.plugins.plugin_utils._action import PlanasonixAction, wants_invocation
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
 try:
     from ansible.template import trust_as_template as tagged  # ansible-core 2.19+  # pylint: disable=ungrouped-imports

@@ -30,7 +30,8 @@ format: ## format the Python code
 units: ## run the unit tests on the newest ansible-core
 	@$(PYTHON) .ci/test.py unit-2.21 -- $(ARGS)
 
-bench: ## measure what a task costs, beside one of debug
+# ARGS="tasks ..." or ARGS="organizations ..." is one of the two, with its options.
+bench: ## measure what a task and an audit cost, beside debug
 	@$(PYTHON) .ci/test.py bench -- $(ARGS)
 
 clean: ## remove what these targets made

@@ -202,7 +202,7 @@ def contract(session: nox.Session, core: Core) -> None:
     """Run every module, installed from the tarball, against the simulator."""
     if not Path("tests/contract").is_dir():
         session.error("There is no folder tests/contract")
-    session.install(f"ansible-core~={core.version}.0", "pytest>=7,<10", CERTIFICATES, "pyotp", *RUNTIME)
+    session.install(f"ansible-core~={core.version}.0", "ansible-runner>=2.4,<3", "pytest>=7,<10", CERTIFICATES, "pyotp", *RUNTIME)
     # Which make of server a task meets and which ansible-core runs it are independent, so the other make is met on the newest alone.
     makes = {} if core is NEWEST else {"CONTRACT_MAKES": "documented"}
     session.run("python", "-m", "pytest", "-p", "no:cacheprovider", *(session.posargs or ["tests/contract"]), env={**install_collection(session), **makes})
@@ -247,9 +247,18 @@ def simulator(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST.python, default=False)
 def bench(session: nox.Session) -> None:
-    """Measure what a task costs, on the newest ansible-core."""
-    session.install(f"ansible-core~={NEWEST.version}.0", *RUNTIME)
-    session.run("python", "tests/benchmark/run.py", *session.posargs, env=install_collection(session))
+    """Measure what a task and the audit of an organization cost, on the newest ansible-core; `-- tasks ...` or `-- organizations ...` is one of the two."""
+    benchmarks = {name: f"tests/benchmark/{name}.py" for name in ("tasks", "organizations")}
+    chosen, options = list(benchmarks), session.posargs
+    if options and options[0] in benchmarks:
+        chosen, options = [options[0]], options[1:]
+    elif options:
+        session.error(f"Name one of {' and '.join(benchmarks)} before its options")
+    # With the last two the simulator, which all of them wait for, answers sooner.
+    session.install(f"ansible-core~={NEWEST.version}.0", *RUNTIME, "httptools", "uvloop")
+    environment = install_collection(session)
+    for name in chosen:
+        session.run("python", benchmarks[name], *options, env=environment)
 
 
 @nox.session

@@ -53,12 +53,21 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--access-log", action=argparse.BooleanOptionalAction, default=False, help="show a line for each request (default: no)")
     parser.add_argument("--idle-exit", type=_not_negative, default=0, metavar="SECONDS", help="end after so long without a request (default: never)")
     parser.add_argument("--parent", type=_positive, metavar="PID", help="end when this process, which must have started it, is gone")
-    return parser.parse_args(arguments)
+    parser.add_argument("--workers", type=_positive, default=1, metavar="N", help="processes that share the port, for reading alone (default: %(default)s)")
+    parsed = parser.parse_args(arguments)
+    if parsed.workers > 1 and parsed.rate_limit:
+        parser.error("--rate-limit needs a single worker: each of several would count for itself")
+    return parsed
 
 
 def main() -> int:
     arguments = parse_arguments()
-    options = Options(page_size=arguments.page_size, latency_ms=round(arguments.latency_ms), rate_limit=arguments.rate_limit)
+    options = Options(
+        page_size=arguments.page_size,
+        latency_ms=round(arguments.latency_ms),
+        rate_limit=arguments.rate_limit,
+        read_only=arguments.workers > 1,  # each has a state of its own, and a write would reach one of them
+    )
     if arguments.port_file:
         arguments.port_file.unlink(missing_ok=True)  # whoever waits for it must not find the one of an earlier run
     try:
@@ -70,9 +79,9 @@ def main() -> int:
             reason = f"cannot be used: {getattr(error, 'strerror', None) or error}"
         print(f"Port {arguments.port} on {arguments.host} {reason}.", file=sys.stderr)
         return 2
-    simulation = Simulation(arguments.organizations, options, arguments.prefix)
+    simulation = Simulation(arguments.organizations, options, arguments.prefix, arguments.workers)
     server = SimulatorServer(simulation, listener, arguments.port_file, arguments.idle_exit, arguments.parent, arguments.access_log, arguments.certificate)
-    server.run(sockets=[listener])
+    server.run_workers(listener)
     return 0
 
 

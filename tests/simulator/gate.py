@@ -93,6 +93,10 @@ class Gate:
         request_id = scope["request_id"] = f"req_01jq8{self._requests:06x}"
         headers = {"X-Request-Id": request_id}
         path: str = scope["path"]
+        if path.startswith(CONTROL) and self.simulation.workers > 1:
+            problem = f"This simulator has {self.simulation.workers} workers, each with a state and a log of its own; start it with a single one to control it"
+            await error_response(ApiError(409, "several_workers", problem), request_id, "nested")(scope, receive, self._answering(send, headers))
+            return
         if path.startswith(CONTROL) or path in DOCS:
             await self.app(scope, receive, self._answering(send, headers))
             return

@@ -33,6 +33,7 @@ class Simulator:
     """A simulator that runs as long as the `with` block; options as of the command line.
 
     `python` is the interpreter that has the simulator's requirements. With `certificate`, a file of a private key and its certificate, it speaks TLS.
+    With several `workers`, processes that share its port, it can be read alone: neither writes nor anything of the control API, such as the log.
     The simulator also ends when the process that started it is gone, and after `idle_exit` seconds without a request.
     """
 
@@ -45,6 +46,7 @@ class Simulator:
         latency_ms: int = 0,
         rate_limit: str | None = None,
         idle_exit: float = 900,
+        workers: int = 1,
         port: int = 0,
         python: str | None = None,
         certificate: Path | None = None,
@@ -57,7 +59,7 @@ class Simulator:
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._command = [python or sys.executable, "-m", "simulator", "--organizations", str(organizations)]
-        self._command += ["--port", str(port), "--latency-ms", str(latency_ms), "--idle-exit", str(idle_exit)]
+        self._command += ["--port", str(port), "--latency-ms", str(latency_ms), "--idle-exit", str(idle_exit), "--workers", str(workers)]
         if self.prefix:
             self._command += ["--prefix", self.prefix]
         if page_size is not None:

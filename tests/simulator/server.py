@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import time
 from pathlib import Path
@@ -60,7 +61,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class SimulatorServer(uvicorn.Server):
-    """Serves one simulation on one socket. Ends after `idle_exit` seconds without a request (0 is never), and when `parent` is gone."""
+    """Serves one simulation on one socket, from as many processes as it has workers.
+
+    Ends after `idle_exit` seconds without a request (0 is never), and when `parent` is gone.
+    """
 
     def __init__(
         self,
@@ -74,6 +78,9 @@ class SimulatorServer(uvicorn.Server):
     ) -> None:
         self.simulation = simulation
         self.parent = parent
+        self.others: list[int] = []
+        """Processes of the other workers; none in a worker that is not the first."""
+        self.first = True
         self.host, self.port = listener.getsockname()[:2]
         self.port_file = port_file
         self.idle_exit = idle_exit
@@ -98,8 +105,22 @@ class SimulatorServer(uvicorn.Server):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}{self.simulation.prefix}"
 
+    def run_workers(self, listener: socket.socket) -> None:
+        """Serve until it ends, in this process and those that it forks. A connection goes to whichever worker is free to accept it."""
+        first = os.getpid()
+        for _number in range(self.simulation.workers - 1):
+            worker = os.fork()
+            if worker:
+                self.others.append(worker)
+            else:
+                self.first, self.parent, self.others = False, first, []
+                break
+        self.run(sockets=[listener])
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
+        if not self.first:
+            return
         if self.port_file:
             draft = self.port_file.with_name(f"{self.port_file.name}.{os.getpid()}")
             draft.write_text(str(self.port), encoding="utf-8")
@@ -112,6 +133,14 @@ class SimulatorServer(uvicorn.Server):
         if (self.idle_exit and idle > self.idle_exit) or (self.parent and os.getppid() != self.parent):
             self.should_exit = True
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End; the first worker after all others, so that it leaves nothing behind."""
+        for worker in self.others:
+            os.kill(worker, signal.SIGTERM)
+        await super().shutdown(sockets=sockets)
+        for worker in self.others:
+            os.waitpid(worker, 0)
 
     async def outage(self, seconds: float) -> None:
         """Close the port and all connections for some seconds."""

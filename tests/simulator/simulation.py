@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import math
+import mmap
 import secrets
 import string
+import struct
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -52,19 +54,33 @@ class RateWindow:
 
 @dataclass
 class Simulation:
-    """State of the whole simulator; `start_options` and `start_organizations` are what a reset goes back to."""
+    """State of the whole simulator; `start_options` and `start_organizations` are what a reset goes back to.
+
+    Each of several `workers`, forked processes, goes on with a copy of all but the time of the last request.
+    """
 
     start_organizations: int = 3
     start_options: Options = field(default_factory=Options)
     prefix: str = ""
+    workers: int = 1
 
     def __post_init__(self) -> None:
         self.clock = Clock()
+        self._last_request = mmap.mmap(-1, struct.calcsize("d"))  # memory that forked processes share
         self.last_request = time.monotonic()
         self.operations: dict[tuple[str, str], list[int]] = {}
         self._serial = 0
         self._key_index: dict[str, tuple[OrganizationState, ApiKey]] | None = None
         self.reset()
+
+    @property
+    def last_request(self) -> float:
+        """When the last request came to any worker, by the monotonic clock in seconds."""
+        return struct.unpack("d", self._last_request[:])[0]
+
+    @last_request.setter
+    def last_request(self, moment: float) -> None:
+        self._last_request[:] = struct.pack("d", moment)
 
     def reset(self, organizations: int | None = None) -> None:
         """Start afresh: new organizations, options as at start, no faults, empty log, real time. Ids and `operations` go on counting."""

@@ -418,3 +418,57 @@ def test_the_client_needs_only_the_standard_library():
     result = subprocess.run([sys.executable, "-c", code], cwd=TESTS, capture_output=True, text=True, timeout=30, check=True)
     assert result.stdout.strip() == "[]"
     assert Path(TESTS, "simulator", "requirements.txt").is_file()
+
+
+# ---- several workers
+
+
+def test_workers_share_a_port_and_answer_alike():
+    with Simulator(2, workers=3) as simulator:
+        headers = {"Authorization": f"Bearer {simulator.keys[1]}"}
+        answers = set()
+        for dummy in range(30):  # each by a connection of its own, which any worker may accept
+            answer = requests.get(f"{simulator.url}/api/user/api-keys", headers=headers, timeout=10).json()
+            answers.add(str([{name: value for name, value in key.items() if name != "last_used_at"} for key in answer["data"]]))
+        assert len(answers) == 1
+        assert simulator.errors() == ""
+
+
+def test_workers_refuse_what_only_one_of_them_would_know():
+    with Simulator(1, workers=2) as simulator:
+        headers = {"Authorization": f"Bearer {simulator.keys[0]}"}
+        response = requests.put(f"{simulator.url}/api/session-timeout", json={"idle_timeout_minutes": 5}, headers=headers, timeout=10)
+        assert (response.status_code, response.json()["error"]["code"]) == (500, "read_only_violation")
+        for call in (simulator.log, simulator.reset, lambda: simulator.options(read_only=False)):
+            with pytest.raises(SimulatorError, match="409.*This simulator has 2 workers, each with a state and a log of its own"):
+                call()
+    result = run_simulator("--workers", "2", "--rate-limit", "5/60")
+    assert result.returncode == 2
+    assert "--rate-limit needs a single worker" in result.stderr
+
+
+def test_no_worker_outlives_the_first():
+    with Simulator(1, workers=3) as simulator:
+        connections = [socket.create_connection(("127.0.0.1", simulator.port), 1) for dummy in range(10)]
+        time.sleep(0.2)
+        port = simulator.port
+    with pytest.raises(ConnectionRefusedError):  # a worker that is left would still listen
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    for connection in connections:
+        connection.close()
+
+
+def test_all_workers_end_with_their_parent_and_when_idle():
+    code = "import os; from simulator.process import Simulator; s = Simulator(1, workers=3); s.start(); print(s.port, flush=True); os._exit(0)"
+    parent = subprocess.run([sys.executable, "-c", code], cwd=TESTS, capture_output=True, text=True, timeout=30, check=True)
+    wait_until_refused(int(parent.stdout))
+    with Simulator(1, workers=3, idle_exit=0.3) as simulator:
+        wait_until_refused(simulator.port)
+
+
+def wait_until_refused(port):
+    deadline = time.monotonic() + 10
+    with pytest.raises(ConnectionRefusedError):
+        while time.monotonic() < deadline:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            time.sleep(0.1)

@@ -13,36 +13,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TESTS))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmark.measure import TESTS, Run, describe, make_environment, play, prepare_core
 from simulator.process import Simulator
 
 HOSTS = 20
 TASKS = 10
 DEBUG, WORKER, MODULES = "debug", "in the worker", "as modules"
-STRAYS = ("ANSIBLE_", "PLANASONIX_", "PYTHON")
-"""Variables of the user's environment that would change what is measured."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one playbook took, in seconds; `cpu` is user and system time of all its processes."""
-
-    wall: float
-    cpu: float
 
 
 def main() -> int:
@@ -57,7 +42,7 @@ def main() -> int:
             playbooks = write_playbooks(folder, simulator)
             ansible = [str(python), "-m", "ansible", "playbook", "-i", str(folder / "inventory.json")]
             print(f"{describe(python, environment)}; {HOSTS} hosts, {TASKS} tasks each; collection of {environment['ANSIBLE_COLLECTIONS_PATH']}", flush=True)
-            play([*ansible, str(playbooks[WORKER])], environment, None)
+            play([*ansible, str(playbooks[WORKER])], environment, HOSTS, TASKS)
             rounds = [measure_round(ansible, playbooks, environment, number < arguments.packed) for number in range(arguments.repetitions)]
             before = children_cpu()
         # The simulator was waited for just now, so its time is what was added.
@@ -83,39 +68,6 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def prepare_core(version: str, folder: Path) -> Path:
-    """Make an environment with that ansible-core; returns its Python. This Python must be one that it runs on."""
-    venv = folder / "venv"
-    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-    python = venv / "bin" / "python"
-    requirements = ["-r", str(TESTS.parent / "meta" / "ee-requirements.txt"), "-r", str(TESTS / "simulator" / "requirements.txt")]
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, f"ansible-core~={version}.0", *requirements], check=True)
-    return python
-
-
-def make_environment(folder: Path, python: Path) -> dict[str, str]:
-    """The environment of the playbooks: nothing of the user's settings, and no proxy before the simulator."""
-    collections = os.environ.get("ANSIBLE_COLLECTIONS_PATH")
-    if not collections:
-        tree = folder / "collections" / "ansible_collections" / "planasonix"
-        tree.mkdir(parents=True)
-        (tree / "admin").symlink_to(TESTS.parent)
-        collections = str(folder / "collections")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(STRAYS) and not name.lower().endswith("_proxy")}
-    config = folder / "ansible.cfg"
-    config.write_text("[defaults]\n", encoding="utf-8")
-    return {
-        **environment,
-        "PATH": os.pathsep.join([str(python.parent), environment.get("PATH", os.defpath)]),
-        "HOME": str(folder),
-        "LC_ALL": "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8",
-        "ANSIBLE_CONFIG": str(config),
-        "ANSIBLE_COLLECTIONS_PATH": collections,
-        "ANSIBLE_NOCOLOR": "true",
-    }
-
-
 def write_playbooks(folder: Path, simulator: Simulator) -> dict[str, Path]:
     """Write the inventory, one host for each organization, and a playbook for each kind; returns the playbooks."""
     variables = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
@@ -135,34 +87,12 @@ def write_playbooks(folder: Path, simulator: Simulator) -> dict[str, Path]:
     return playbooks
 
 
-def describe(python: Path, environment: dict[str, str]) -> str:
-    """The versions of ansible-core and Python."""
-    code = "import ansible.release, platform; print(f'ansible-core {ansible.release.__version__} on Python {platform.python_version()}')"
-    return subprocess.run([str(python), "-c", code], env=environment, check=True, capture_output=True, text=True).stdout.strip()
-
-
 def measure_round(ansible: list[str], playbooks: dict[str, Path], environment: dict[str, str], packed: bool) -> dict[str, Run]:
     """Run each kind once."""
     kinds = [DEBUG, WORKER, *([MODULES] if packed else [])]
-    runs = {kind: play([*ansible, str(playbooks[kind])], environment, 0) for kind in kinds}
+    runs = {kind: play([*ansible, str(playbooks[kind])], environment, HOSTS, TASKS, changed=0) for kind in kinds}
     print("   " + ",  ".join(f"{kind}: {run.wall:.2f} s wall, {run.cpu:.2f} s CPU" for kind, run in runs.items()), flush=True)
     return runs
-
-
-def play(command: list[str], environment: dict[str, str], changed: int | None) -> Run:
-    """Run a playbook.
-
-    :param changed: How many tasks of each host must report a change; ``None`` is any number.
-    :raises SystemExit: if it does not end as expected, since it would measure something else.
-    """
-    begin, cpu = time.perf_counter(), children_cpu()
-    process = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    run = Run(time.perf_counter() - begin, children_cpu() - cpu)
-    recap = re.findall(r"^\S+ +: ok=(\d+) +changed=(\d+) ", process.stdout, re.MULTILINE)
-    as_expected = len(recap) == HOSTS and all(int(ok) == TASKS and changed in (None, int(number)) for ok, number in recap)
-    if process.returncode or not as_expected:
-        sys.exit(f"{process.stdout}\nThis run did not end as expected, so there is nothing to compare.")
-    return run
 
 
 def children_cpu() -> float:

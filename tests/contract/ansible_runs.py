@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,38 @@ HERE = Path(__file__).resolve().parent
 WAYS = ("worker", "module")
 """Both ways of running a module: inside Ansible's worker, and packed, in a process of its own."""
 
+MAKES: dict[str, dict[str, Any]] = {
+    "documented": {},
+    "other make": {"page_size": 1, "mask_config": "mask", "error_format": "flat", "rule_replacement": "change_id", "shared_key_prefix": True},
+}
+"""Options of both makes of server. The other one pages its lists one by one, masks secrets, changes the ids of rules, and has flat error bodies."""
+
+
+def ways_against(make: str) -> tuple[str, ...]:
+    """Which way a task runs and which make of server it meets are independent, and a module's start is slow."""
+    return WAYS if make == "documented" else WAYS[:1]
+
 
 def begin(simulator: Simulator, make: str) -> None:
-    """Make the API fresh. The other make pages its lists one by one, masks secrets, changes the ids of rules, and has flat error bodies."""
+    """Make the API fresh."""
     simulator.reset()
-    if make == "other make":
-        simulator.options(page_size=1, mask_config="mask", error_format="flat", rule_replacement="change_id", shared_key_prefix=True)
+    simulator.options(**MAKES[make])
+
+
+def in_beats(simulator: Simulator, beats: Iterable[tuple[str, bool, dict[str, Any]]], begin_with: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+    """Tasks, each with an empty log before it and with its log kept; it is registered by its name, and the log by that with ``_log`` added.
+
+    :param beats: Name of a task, whether it may write, and the task. No write is let through where none may be.
+    :param begin_with: Calls of the simulator before the first one.
+    """
+    control = f"http://127.0.0.1:{simulator.port}/_simulator"
+    tasks: list[dict[str, Any]] = []
+    calls, register = list(begin_with), {}
+    for name, may_write, task in beats:
+        calls += [{"url": f"{control}/options", "body": {"read_only": not may_write}}, {"url": f"{control}/log/clear", "body": {}}]
+        tasks += [{"control": {**calls[0], "then": calls[1:]}, **register}, {**task, "register": name}]
+        calls, register = [{"url": f"{control}/log"}], {"register": f"{name}_log"}
+    return [*tasks, {"control": calls[0], **register}]
 
 
 def environment_in(folder: Path, more: dict[str, str] | None = None) -> dict[str, str]:
@@ -100,11 +127,10 @@ class Ansible:
         :param defaults: Connection options instead of this object's.
         """
         self.record.unlink(missing_ok=True)
-        steps: list[dict[str, Any]] = []
-        for task in tasks:
-            steps.append({"ignore_errors": True, **task})
-            if "register" in task:
-                steps.append(self.keep(task["register"], task["register"]))
+        steps: list[dict[str, Any]] = [{"ignore_errors": True, **task} for task in tasks]
+        # All at once: each task costs a fork.
+        values = {task["register"]: f"{{{{ {task['register']} }}}}" for task in tasks if "register" in task}
+        steps += [{"record": {"file": str(self.record), "values": values}, "check_mode": False}] if values else []
         play = {
             "hosts": "localhost",
             "connection": "local",

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
-from typing import Any
 
-from ansible_runs import WAYS, Ansible, begin
+from ansible_runs import Ansible, begin, in_beats, ways_against
 from simulator.process import Simulator
 
 PASSWORD = "hunter2-not-really"
@@ -27,23 +26,17 @@ WRITES = {
 def test_mfa(simulator: Simulator, ansible: Ansible, make: str, tmp_path: Path) -> None:
     """Enrolled into a file, disabled with the secret that is in it, enrolled again into the result."""
     outcomes = {}
-    ways = WAYS if make == "documented" else WAYS[:1]  # an enrollment waits for the next code, up to half a minute
+    ways = ways_against(make)  # an enrollment waits for the next code, up to half a minute
     for way in ways:
         file = tmp_path / f"{way}.json"
         begin(simulator, make)
-        control = f"http://127.0.0.1:{simulator.port}/_simulator"
         enable = {"state": "enabled", "secret_file": str(file)}
         disable = {"state": "disabled", "password": PASSWORD, "totp_secret": f"{{{{ (lookup('file', {str(file)!r}) | from_json).secret }}}}"}
-        tasks: list[dict[str, Any]] = []
+        beats = []
         for beat in BEATS:
             arguments = {"state": "enabled"} if beat == "enable_returned" else disable if beat.startswith("disable") else enable
-            tasks += [
-                {"control": {"url": f"{control}/options", "body": {"read_only": beat not in WRITES}}},
-                {"control": {"url": f"{control}/log/clear", "body": {}}},
-                {MFA: arguments, "check_mode": beat.endswith("check"), "register": beat},
-                {"control": {"url": f"{control}/log"}, "register": f"{beat}_log"},
-            ]
-        outcomes[way] = outcome = ansible.run(way, *tasks)
+            beats.append((beat, beat in WRITES, {MFA: arguments, "check_mode": beat.endswith("check")}))
+        outcomes[way] = outcome = ansible.run(way, *in_beats(simulator, beats))
         for beat in BEATS:
             assert not outcome[beat]["failed"], outcome[beat]["msg"]
             assert outcome[beat]["changed"] is not beat.endswith("again"), beat

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -66,6 +67,17 @@ class Place:
     def keys(self) -> dict[str, str]:
         """The secrets of the keys of that name, by id."""
         return {key["id"]: key["secret"] for key in self.simulator.state(self.slug)["api_keys"] if key["name"] == OLD["name"]}
+
+    def left(self) -> str:
+        """Keys and files, with names for what is made up: of two places for which it is equal, a run finds the same."""
+        keys = self.simulator.state(self.slug)["api_keys"]
+        found = [(key["id"], key["secret"], key["scopes"]) for key in keys if key["name"] == OLD["name"]]
+        files = {path.name: (path.stat().st_mode, path.read_text()) for path in sorted(self.folder.iterdir())}
+        text = json.dumps([found, files]).replace(f"{OLD['secret']}_{self.number}", "old secret")
+        for number, key in enumerate(keys):
+            text = text.replace(key["secret"], f"new secret {number}")
+            text = text if key["id"] == OLD["id"] else text.replace(key["id"], f"new key {number}")
+        return re.sub(r"\b[0-9a-f]{32}\b", "a run", text)
 
     def arguments(self, **options: Any) -> dict[str, Any]:
         return {"api_url": self.simulator.url, "api_key": identity(self.number).admin_key, "name": OLD["name"], "secret_file": str(self.file), **options}
@@ -132,11 +144,14 @@ def test_no_key_is_lost_at_any_line(crowd: Simulator, operation: str, spoil: str
         f"line {line}, {end.place}: {problem}" for line, (place, end) in enumerate(zip(places, ends, strict=True), 1) for problem in left_by(place, end, spoil)
     ]
 
-    # The second run asks for the same, but not for one more rotation.
-    for place in places:
+    # The second run asks for the same, but not for one more rotation. Where the same is left, it would do the same.
+    again: dict[str, tuple[int, Place]] = {}
+    for line, place in enumerate(places, 1):
         place.folder.chmod(0o700)
-    ends = run_modules(Job("api_key", place.arguments(**{**options, "rotate": False})) for place in places)
-    for line, (place, end) in enumerate(zip(places, ends, strict=True), 1):
+        again.setdefault(place.left(), (line, place))
+    assert len(again) > 1
+    ends = run_modules(Job("api_key", place.arguments(**{**options, "rotate": False})) for _line, place in again.values())
+    for (line, place), end in zip(again.values(), ends, strict=True):
         if end.result is None or end.result.get("failed") or list(place.keys().values()) != [place.file.read_text()]:
             problems.append(f"line {line}, run again: {end}, {place.keys()}")
         # What is left of a note that was never finished holds no secret, and goes with the next one that is written.

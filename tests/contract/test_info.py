@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_runs import WAYS, Ansible, begin
+from ansible_runs import WAYS, Ansible, begin, ways_against
 from simulator.process import Simulator
 
 SUBSETS = {
@@ -20,7 +20,7 @@ def test_subsets(simulator: Simulator, ansible: Ansible, make: str) -> None:
     rule = {"id": "nrl_01", "name": "Failures", "event": "pipeline.run.failed", "channel_ids": ["nch_01", "nch_gone"], "filters": {}, "enabled": True}
     info = "planasonix.admin.planasonix_info"
     outcomes = {}
-    for way in WAYS:
+    for way in ways_against(make):
         begin(simulator, make)
         simulator.set_state(channels=[channel], rules=[{**rule, "created_at": "2026-01-01T00:00:00Z"}])
         outcomes[way] = outcome = ansible.run(
@@ -43,7 +43,7 @@ def test_subsets(simulator: Simulator, ansible: Ansible, make: str) -> None:
         assert outcome["nothing"]["planasonix"] == {}
         assert "diff" not in outcome["everything"]
         assert simulator.writes() == []
-    for name in ("most", "one", "nothing"):
+    for name in ("most", "one", "nothing") if make == "documented" else ():
         worker, module = (outcomes[way][name] for way in WAYS)
         assert worker.keys() == module.keys()
         assert worker.get("invocation") == module.get("invocation")

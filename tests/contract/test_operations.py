@@ -113,8 +113,10 @@ def test_every_operation_is_reached_by_the_module_of_the_table(simulator: Simula
     for number, row in enumerate(TABLE):
         state = {**row.state, "api_keys": own + row.state.get("api_keys", [])}
         tasks += [
-            {"control": {"url": f"{control}/state/acme-analytics", "method": "PUT", "body": state}},
-            {"control": {"url": f"{control}/operations"}, "register": f"before_{number}"},
+            {
+                "control": {"url": f"{control}/operations", "then": [{"url": f"{control}/state/acme-analytics", "method": "PUT", "body": state}]},
+                "register": f"before_{number}",
+            },
             {f"planasonix.admin.planasonix_{row.module}": row.arguments, "register": f"result_{number}"},
             {"control": {"url": f"{control}/operations"}, "register": f"after_{number}"},
         ]

@@ -14,12 +14,15 @@ from ansible.plugins.action import ActionBase
 
 
 class ActionModule(ActionBase):
-    """``record: {file, name, value}`` adds one line of JSON to the file."""
+    """``record: {file, values}`` adds a line of JSON to the file for each name and its value; ``record: {file, name, value}`` does so for one."""
 
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
-        with Path(self._task.args["file"]).open("a", encoding="utf-8") as file:
-            file.write(json.dumps([self._task.args["name"], self._task.args["value"]], default=str) + "\n")
+        arguments = self._task.args
+        values = arguments["values"] if "values" in arguments else {arguments["name"]: arguments["value"]}
+        with Path(arguments["file"]).open("a", encoding="utf-8") as file:
+            for item in values.items():
+                file.write(json.dumps(item, default=str) + "\n")
         return {**result, "changed": False}

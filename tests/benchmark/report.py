@@ -273,8 +273,8 @@ def plot(found: Measurements) -> str:
             drawn.append(text_at(0, y, name, "font-style='italic'"))
             for way, took in bars:
                 y += BAR
-                bar = f"<rect x='{LABEL_WIDTH}' y='{y - 11}' width='{max(x(took) - LABEL_WIDTH, 1):.0f}' height='12' fill='{COLOURS[way]}'/>"
-                drawn += [text_at(10, y, NAMES[way]), bar, text_at(x(took) + 4, y, number(took))]
+                shape = f"<rect x='{LABEL_WIDTH}' y='{y - 11}' width='{max(x(took) - LABEL_WIDTH, 1):.0f}' height='12' fill='{COLOURS[way]}'/>"
+                drawn += [text_at(10, y, NAMES[way]), shape, text_at(x(took) + 4, y, number(took))]
         lines += [*grid(x, range(low, high + 1), top, y + 6), *drawn]
         y += BAR + 8
     width, height = LABEL_WIDTH + PLOT_WIDTH + VALUE_WIDTH, y + 6

@@ -30,7 +30,7 @@ format: ## format the Python code
 units: ## run the unit tests on the newest ansible-core
 	@$(PYTHON) .ci/test.py unit-2.21 -- $(ARGS)
 
-# ARGS="tasks ..." or ARGS="organizations ..." is one of the two, with its options.
+# ARGS="tasks ...", ARGS="organizations ..." or ARGS="troubled ..." is one of them, with its options.
 bench: ## measure what a task and an audit cost, beside debug
 	@$(PYTHON) .ci/test.py bench -- $(ARGS)
 

@@ -247,8 +247,8 @@ def simulator(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST.python, default=False)
 def bench(session: nox.Session) -> None:
-    """Measure what a task and the audit of an organization cost, on the newest ansible-core; `-- tasks ...` or `-- organizations ...` is one of the two."""
-    benchmarks = {name: f"tests/benchmark/{name}.py" for name in ("tasks", "organizations")}
+    """Measure what a task and the audit of an organization cost, on the newest ansible-core; `-- tasks`, `-- organizations` or `-- troubled` is one of them."""
+    benchmarks = {name: f"tests/benchmark/{name}.py" for name in ("tasks", "organizations", "troubled")}
     chosen, options = list(benchmarks), session.posargs
     if options and options[0] in benchmarks:
         chosen, options = [options[0]], options[1:]

@@ -5,8 +5,8 @@
 """Audit a large fleet some of which is in trouble, by the playbook planasonix.admin.audit with all its reports, and show that the audit ends with all of them.
 
 Of the organizations one in a hundred has a dead key, one answers each request with 429 and asks for an hour of patience, and one never answers. What each of
-the last two may take is bounded: (retries + 1) x timeout and the pauses between, or the retry budget. The bound that is printed is what all of them take together,
-as many at a time as Ansible has forks, after the time of a fleet of the same size that is well.
+the last two may take is bounded: (retries + 1) x timeout and the pauses between, or the retry budget. The bound that is printed is what all of them take
+together, as many at a time as Ansible has forks, after the time of a fleet of the same size that is well.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ class Simulator:
     def _connect(self) -> http.client.HTTPConnection:
         if self._certificate is None:
             return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # it is a child of this process
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
 

@@ -281,7 +281,7 @@ def plot(found: Measurements) -> str:
     size = f"viewBox='0 0 {width} {height}' width='{width}' height='{height}'"
     style = "font-family='sans-serif' font-size='12' fill='currentColor' style='max-width: 100%; height: auto'"
     title = "<title>What an organization costs, by way; the tables below have the same numbers</title>"
-    return "\n".join([f"<svg xmlns='http://www.w3.org/2000/svg' role='img' {size} {style}>", title, *lines, "</svg>"])
+    return "\n".join([f"<svg xmlns='http://www.w3.org/2000/svg' role='img' {size}", f"  {style}>", title, *lines, "</svg>"])
 
 
 def text_at(x: float, y: float, text: str, style: str = "") -> str:

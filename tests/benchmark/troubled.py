@@ -74,7 +74,7 @@ def audit(folder: Path, environment: dict[str, str], count: int, forks: int, tro
                 elif kind == "429":
                     simulator.fault("status", organization=slug, status=429, retry_after="seconds", seconds=3600, times=None)
                 else:
-                    simulator.fault("stall", organization=slug, seconds=60, times=None)
+                    simulator.fault("stall", organization=slug, seconds=BOUNDS["planasonix_timeout"] + 1, times=None)
         variables = {"planasonix_api_url": simulator.url, "ansible_python_interpreter": "{{ ansible_playbook_python }}", **BOUNDS}
         inventory = folder / "inventory.json"
         inventory.write_text(json.dumps({"organizations": {"hosts": hosts, "vars": variables}}), encoding="utf-8")

@@ -26,7 +26,9 @@ def baseline_controls(
 ) -> list[dict[str, t.Any]]:
     """The filter; see its documentation."""
     if isinstance(profile, str):
-        path = str(plain(profile))
+        path = os.path.expanduser(str(plain(profile)))
+        if "\n" in path or "\0" in path:
+            raise AnsibleFilterError("baseline_controls: the input is a text: give the path of a file, or parse the text by from_yaml.")
         try:
             profile = read_profile(path, os.stat(path).st_mtime_ns)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

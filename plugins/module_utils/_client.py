@@ -229,7 +229,8 @@ class Client:
         self.session.trust_env = False
         self.session.proxies.update(environment["proxies"])
         self.session.verify = environment["verify"]
-        trusting = trusting_adapter(environment["verify"]) if urlsplit(self.base).scheme == "https" else None
+        proxies = map(str, environment["proxies"].values())
+        trusting = trusting_adapter(environment["verify"], proxies) if urlsplit(self.base).scheme == "https" else None
         if trusting:
             self.session.mount("https://", trusting)
             self.session.verify = True
@@ -362,10 +363,11 @@ class Client:
         """Turn a failed exchange into an error, and say whether it may be tried again."""
         where = urlsplit(self.base).netloc
         details = {"method": method, "path": path}
-        if isinstance(exception, (requests.exceptions.SSLError, requests.exceptions.ProxyError)) and re.search(
-            "certificate|hostname", str(exception), re.IGNORECASE
-        ):
-            whose = f"the proxy before {where}" if isinstance(exception, requests.exceptions.ProxyError) else where
+        # Of a proxy also that its name is unknown, for which the system says "hostname".
+        behind_proxy = isinstance(exception, requests.exceptions.ProxyError)
+        words = "certificate" if behind_proxy else "certificate|hostname"
+        if isinstance(exception, (requests.exceptions.SSLError, requests.exceptions.ProxyError)) and re.search(words, str(exception), re.IGNORECASE):
+            whose = f"the proxy before {where}" if behind_proxy else where
             return ApiError(
                 f"Could not {action}: the TLS certificate of {whose} cannot be trusted ({reason_of(exception)}); "
                 "set ca_path to the authority that signed it, or correct api_url.",

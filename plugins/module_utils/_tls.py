@@ -19,10 +19,16 @@ import typing as t
 if t.TYPE_CHECKING:
     import ssl
 
+OWN_CONTEXT = False
+"""Whether it is a version of requests, 2.32.0 to 2.32.4, that shares a context itself."""
+
 try:
+    from requests import adapters
     from requests.adapters import HTTPAdapter
     from requests.utils import DEFAULT_CA_BUNDLE_PATH
     from urllib3.util.ssl_ import create_urllib3_context
+
+    OWN_CONTEXT = hasattr(adapters, "_preloaded_ssl_context")
 except ImportError:
     HTTPAdapter = object  # type: ignore[assignment,misc]  # the client reports what is missing
 
@@ -39,9 +45,8 @@ class TrustingAdapter(HTTPAdapter):
         super().init_poolmanager(*args, **options, ssl_context=self.context)
 
     def proxy_manager_for(self, proxy: str, **options: t.Any) -> t.Any:
-        """Make the pools of connections by way of a proxy, which may speak TLS itself."""
-        own = {"proxy_ssl_context": self.context} if proxy.lower().startswith("https:") else {}
-        return super().proxy_manager_for(proxy, **options, **own, ssl_context=self.context)
+        """Make the pools of connections by way of a proxy that does not speak TLS itself."""
+        return super().proxy_manager_for(proxy, **options, ssl_context=self.context)
 
     def cert_verify(self, conn: t.Any, *dummy: t.Any, **dummy_options: t.Any) -> None:
         """Demand a certificate, and name no file of authorities, which would be loaded."""
@@ -75,12 +80,17 @@ class Contexts(threading.local):
 contexts = Contexts()
 
 
-def trusting_adapter(verify: bool | str | None) -> TrustingAdapter | None:
+def trusting_adapter(verify: bool | str | None, proxies: t.Iterable[str] = ()) -> TrustingAdapter | None:
     """An adapter with the authorities that requests' ``verify`` stands for.
 
     :param verify: ``True`` for the usual bundle, or the path of a file or folder.
-    :returns: ``None`` where requests itself is as good: it verifies nothing, it opens of a folder what it needs, or it says what is wrong with the file.
+    :param proxies: URLs of the proxies that may be used.
+    :returns: ``None`` where requests itself is to do it: it verifies nothing, it opens of a folder what it needs, or it says what is wrong with the file.
+        With a proxy that speaks TLS, urllib3 before 2.0 would not compare that one's name. Some versions of requests put a context of their own, with the
+        usual bundle, in the place of any other.
     """
+    if OWN_CONTEXT or any(proxy.lower().startswith("https:") for proxy in proxies):
+        return None
     path = DEFAULT_CA_BUNDLE_PATH if verify is True else verify
     if not path or os.path.isdir(path):
         return None

@@ -15,8 +15,8 @@ description:
     organization. Channels come before the rules that use them, and allowlist entries before enforcement.
   - What is stricter than required passes and is left alone. What is not is set to the allowed value that is nearest to what it has.
   - The task fails if its input is wrong or a write fails, never because a control is not met. Look at RV(compliant), RV(summary) and RV(controls).
-  - A control whose resource cannot be read is V(error), never V(pass). With a dead key, an unreachable host or one that does not answer in time every control
-    is.
+  - A control whose resource cannot be read is V(error), never V(pass). With a dead key or an unreachable host every control is.
+    Where an answer does not come in time, nothing more is read, and every control is that needs what was not read.
 author:
   - Planasonix collection contributors (@planasonix)
 extends_documentation_fragment:

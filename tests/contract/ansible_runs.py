@@ -47,7 +47,7 @@ def in_beats(simulator: Simulator, beats: Iterable[tuple[str, bool, dict[str, An
     """
     control = f"http://127.0.0.1:{simulator.port}/_simulator"
     tasks: list[dict[str, Any]] = []
-    calls, register = list(begin_with), {}
+    calls, register = list(begin_with), dict[str, str]()
     for name, may_write, task in beats:
         calls += [{"url": f"{control}/options", "body": {"read_only": not may_write}}, {"url": f"{control}/log/clear", "body": {}}]
         tasks += [{"control": {**calls[0], "then": calls[1:]}, **register}, {**task, "register": name}]

@@ -40,7 +40,7 @@ def playbook(name: str) -> str:
 
 @dataclass
 class Runner:
-    """The private data folder of ansible-runner, with one inventory for all jobs."""
+    """What the private data folders of ansible-runner share: the inventory and the playbooks. Each job has its own, since its command line is a file there."""
 
     folder: Path
 
@@ -48,12 +48,16 @@ class Runner:
         """Start a job; Controller gives its number to it as a variable, and takes away its home."""
         home = self.folder.parent / f"home-{job}"
         home.mkdir()
+        private = self.private(job)
+        private.mkdir()
+        for name_shared in ("inventory", "project"):
+            (private / name_shared).symlink_to(self.folder / name_shared)
         given = shlex.join([*arguments, "-e", json.dumps({"awx_job_id": int(job), **variables})])
         options = ["--ident", job, "-p", name, "--cmdline", given]
         path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
         # pylint: disable-next=consider-using-with
         return subprocess.Popen(
-            [str(Path(sys.executable).parent / "ansible-runner"), "run", str(self.folder), *options],
+            [str(Path(sys.executable).parent / "ansible-runner"), "run", str(private), *options],
             env=environment_in(home, {"HOME": str(home), "PATH": path}),
             cwd=home,
             stdin=subprocess.DEVNULL,
@@ -63,9 +67,12 @@ class Runner:
             start_new_session=True,
         )
 
+    def private(self, job: str) -> Path:
+        return self.folder / f"job-{job}"
+
     def stats(self, job: str) -> dict[str, Any]:
         """What a job hands on to those that follow it in a workflow."""
-        for path in (self.folder / "artifacts" / job / "job_events").glob("*.json"):
+        for path in (self.private(job) / "artifacts" / job / "job_events").glob("*.json"):
             event = json.loads(path.read_text(encoding="utf-8"))
             if event["event"] == "playbook_on_stats":
                 found: dict[str, Any] = event["event_data"]["artifact_data"]

@@ -245,6 +245,9 @@ def proxy_error(reason: Exception) -> requests.exceptions.ProxyError:
     return requests.exceptions.ProxyError(urllib3.exceptions.MaxRetryError(None, "/", inner))  # type: ignore[arg-type]
 
 
+UNKNOWN_PROXY = urllib3.exceptions.NewConnectionError(None, "No address associated with hostname")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("exception", "message", "pauses"),
     [
@@ -253,6 +256,7 @@ def proxy_error(reason: Exception) -> requests.exceptions.ProxyError:
         ),
         pytest.param(requests.exceptions.ConnectTimeout("slow"), "no connection to api.example.com", 2, id="connect-timeout"),
         pytest.param(proxy_error(urllib3.exceptions.NewConnectionError(None, "refused")), "proxy variables", 2, id="no-proxy"),  # type: ignore[arg-type]
+        pytest.param(proxy_error(UNKNOWN_PROXY), "no connection", 2, id="unknown-proxy"),
         pytest.param(proxy_error(OSError("Tunnel connection failed: 403 Forbidden")), "proxy variables", 2, id="no-tunnel"),
         pytest.param(proxy_error(ConnectionResetError("reset")), "gave no whole answer to POST /api/thing", 0, id="broken-behind-a-proxy"),
         pytest.param(requests.exceptions.SSLError("UNEXPECTED_EOF_WHILE_READING"), "gave no whole answer to POST /api/thing", 0, id="tls-broken-off"),

@@ -178,4 +178,23 @@ def test_by_way_of_a_proxy(site, loads, monkeypatch, tmp_path, proxy_speaks_tls,
         else:
             with pytest.raises(ApiError, match=r"certificate of (the proxy before )?127\..*cannot be trusted"):
                 read(site.good, ca_path=unknown_authority(tmp_path))
-    assert len(loads) == 1
+    assert proxy_speaks_tls or len(loads) == 1
+
+
+def test_the_name_of_a_proxy_that_speaks_tls_is_compared(site, monkeypatch, tmp_path):
+    authority = trustme.CA()
+    both = tmp_path / "both.pem"
+    both.write_bytes(site.bundle.read_bytes() + authority.cert_pem.bytes())
+    with ScriptedServer(tls=Site.context(authority, "proxy.example.com")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pytest.raises(ApiError, match="cannot be trusted|no connection|no whole answer"):
+            read(site.good, ca_path=str(both))
+        assert proxy.requests == []
+
+
+def test_no_context_is_shared_where_requests_has_its_own(site, loads, monkeypatch):
+    """It would put it in the place of ours, and trust others than ca_path says."""
+    monkeypatch.setattr(_tls, "OWN_CONTEXT", True)
+    for _number in range(2):
+        assert read(site.good, ca_path=str(site.bundle)) == {"ok": True}
+    assert loads == [str(site.bundle)] * 2

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import typing as t
 
@@ -23,10 +24,11 @@ def baseline_controls(
     skip: t.Any = None,
     run_tags: t.Any = None,
     skip_tags: t.Any = None,
-) -> list[dict[str, t.Any]]:
+    as_text: t.Any = False,
+) -> list[t.Any]:
     """The filter; see its documentation."""
     if isinstance(profile, str):
-        path = os.path.expanduser(str(plain(profile)))
+        path = os.path.realpath(os.path.expanduser(str(plain(profile))))
         if "\n" in path or "\0" in path:
             raise AnsibleFilterError("baseline_controls: the input is a text: give the path of a file, or parse the text by from_yaml.")
         try:
@@ -36,16 +38,17 @@ def baseline_controls(
     if not isinstance(profile, t.Mapping) or not isinstance(profile.get("controls"), list):
         raise AnsibleFilterError("baseline_controls: the input is no profile, which is a mapping with a list of controls.")
     try:
-        return tailored(
+        controls = tailored(
             plain(profile["controls"]), plain(overrides or {}), plain(extra or []), plain(skip or []), plain(run_tags or []), plain(skip_tags or [])
         )
     except InvalidOption as error:
         raise AnsibleFilterError(f"baseline_controls: {error.message}") from None
+    return [json.dumps(control) for control in controls] if as_text else controls
 
 
 @functools.cache
 def read_profile(path: str, dummy_changed: int) -> t.Any:
-    """The content of a file, read once by a worker, which evaluates an argument more than once. Not by ``from_yaml``, which takes five times as long.
+    """The content of a file, read once by a process and those that it forks. Not by ``from_yaml``, which takes five times as long.
 
     :param dummy_changed: When the file was changed last, so that a changed one is read again.
     """

@@ -13,7 +13,6 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import typing as t
@@ -24,7 +23,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC, Module, holds_secret, run_in_worker
-from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import rehearse
+from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import before_fork, rehearse
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
 
@@ -121,6 +120,4 @@ def untrusted(result: dict[str, t.Any]) -> dict[str, t.Any]:
     return result if hasattr(ansible.template, "trust_as_template") else t.cast(dict[str, t.Any], wrap_var(result))
 
 
-if sys.platform != "darwin":  # there no task runs in the worker
-    with contextlib.suppress(Exception):
-        rehearse()
+before_fork(rehearse)

@@ -9,7 +9,6 @@ The audit is the profile foundation: 18 controls, for which each way sends the s
   modules   a task of planasonix_info for each resource, and the same task that evaluates
   baseline  one task of planasonix_baseline in check mode
   script    a bare script with requests
-  carry     what Ansible itself takes to hand the controls to a task, set_fact, and to keep what it answers
   debug     what Ansible itself takes for a task that has nothing to do
 
 That all send the same and find the same is proved before anything is measured. The script works on as many organizations at a time, in threads, as Ansible has
@@ -32,7 +31,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -46,14 +44,13 @@ from benchmark.report import Measurements, print_report, write_guide
 from simulator.process import Simulator
 
 AUDIT = TESTS / "benchmark" / "audit"
-CONTROLS = TESTS.parent / "roles" / "org_baseline" / "files" / "foundation.yml"
+PROFILE = Path("roles", "org_baseline", "files", "foundation.yml")
 GUIDE = TESTS.parent / "docs" / "docsite" / "rst" / "guide_costs.rst"
-TASKS = {"uri": 11, "modules": 9, "baseline": 1, "carry": 1, "debug": 1}
+TASKS = {"uri": 11, "modules": 9, "baseline": 1, "debug": 1}
 """The playbooks, and how many tasks of a host must be ok."""
 SLOW = ("uri", "modules")
 MOST_FOR_SLOW = 20
 """Organizations."""
-GIVEN_CONTROLS = ("baseline", "carry")
 QUICK_SIZES = (3, 10, 30)
 COMPARED = 3
 """Organizations that all ways audit before anything is measured."""
@@ -144,10 +141,7 @@ class Bench:
         self.python = python
         self.forks = forks
         self.environment = {**make_environment(folder, python), "ANSIBLE_FORKS": str(forks)}
-        self.controls = folder / "controls.json"
-        code = "import json, sys, yaml; json.dump({'controls': yaml.safe_load(sys.stdin)['controls']}, sys.stdout)"
-        with CONTROLS.open("rb") as profile, self.controls.open("wb") as controls:
-            subprocess.run([str(python), "-c", code], stdin=profile, stdout=controls, check=True)
+        self.profile = str(Path(self.environment["ANSIBLE_COLLECTIONS_PATH"]) / "ansible_collections" / "planasonix" / "admin" / PROFILE)
 
     def command(self, way: str, size: int, simulator: Simulator) -> list[str]:
         """The command that audits the first organizations of a simulator, with the inventory that it needs written."""
@@ -164,7 +158,7 @@ class Bench:
         inventory = self.folder / f"inventory-{size}-{simulator.port}.json"
         hosts = {slug: {"planasonix_api_key": key} for slug, key in keys.items()}
         inventory.write_text(json.dumps({"organizations": {"hosts": hosts, "vars": variables}}), encoding="utf-8")
-        extra = ["-e", f"@{self.controls}"] if way in GIVEN_CONTROLS else []
+        extra = ["-e", json.dumps({"profile": self.profile})] if way == "baseline" else []
         return [str(self.python), "-m", "ansible", "playbook", "-i", str(inventory), *extra, str(AUDIT / f"{way}.yml")]
 
     def run(self, way: str, size: int, simulator: Simulator) -> Run:
@@ -179,7 +173,7 @@ class Bench:
 
     def round(self, setting: Setting, simulator: Simulator, with_slow: bool) -> dict[str, Run]:
         """Run each way once."""
-        ways = [*(SLOW if with_slow else ()), "baseline", "script", "carry", "debug"]
+        ways = [*(SLOW if with_slow else ()), "baseline", "script", "debug"]
         runs = {way: self.run(way, setting.size, simulator) for way in ways}
         shown = ", ".join(f"{way} {run.wall:.2f} s wall {run.cpu:.2f} s CPU" for way, run in runs.items())
         print(f"   {setting.size} organizations, {setting.latency} ms: {shown}", flush=True)

@@ -22,11 +22,10 @@ NAMES = {
     "modules": "a module task per resource",
     "baseline": "planasonix_baseline",
     "script": "script with requests",
-    "carry": "set_fact of the controls",
     "debug": "debug, nothing else",
 }
 """The ways, in the order in which they are shown."""
-COLOURS = {"uri": "#c0504d", "modules": "#d99a2b", "baseline": "#2f6db5", "script": "#4d9a6a", "carry": "#b3a3a3", "debug": "#8a8a8a"}
+COLOURS = {"uri": "#c0504d", "modules": "#d99a2b", "baseline": "#2f6db5", "script": "#4d9a6a", "debug": "#8a8a8a"}
 BEGIN, END = ".. begin of what the benchmark wrote", ".. end of what the benchmark wrote"
 LEAST_LESS_CPU = 40
 """How many times less CPU than uri tasks planasonix_baseline shall take."""
@@ -215,7 +214,6 @@ def sentences(found: Measurements) -> list[str]:
         f"{each('baseline', 'script', wall)}.",
         f"It takes so many times the CPU of ``debug``, which does nothing: {each('baseline', 'debug', cpu)}; "
         f"and so many times its wall time: {each('baseline', 'debug', wall)}.",
-        f"To hand the controls to a task and to keep them Ansible itself takes so many times the CPU of ``debug``: {each('carry', 'debug', cpu)}.",
     ]
     if len(sizes) > 1:
         change = {value.__name__: 100 * (found.growth(sizes[-2], sizes[-1], latency, "baseline", value) - 1) for value in (cpu, wall)}

@@ -16,6 +16,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
 from ansible_collections.planasonix.admin.plugins.module_utils._requirements import check_baseline, parse_controls
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC
+from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import rendered
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
@@ -60,7 +61,10 @@ def test_each_role_takes_the_connection(role):
     options = specification(role)
     assert {name for name in options if name.startswith("planasonix_")} == {f"planasonix_{name}" for name in CONNECTION_SPEC}
     (block,) = (task for task in load(role, "tasks", "main.yml") if "module_defaults" in task)
-    assert set(block["module_defaults"]["group/planasonix.admin.planasonix"]) == set(CONNECTION_SPEC)
+    assert block["module_defaults"] == {"group/planasonix.admin.planasonix": f"{{{{ __{role}_connection }}}}"}
+    given = {option: f"given for {option}" for option in CONNECTION_SPEC}
+    connection = rendered(load(role, "vars", "main.yml")[f"__{role}_connection"], **{f"planasonix_{option}": value for option, value in given.items()})
+    assert connection == given
 
 
 @pytest.mark.parametrize("role", ROLES)

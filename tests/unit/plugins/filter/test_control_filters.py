@@ -48,6 +48,16 @@ def test_which_controls_of_a_profile_are_kept(options, ids):
     assert before == PROFILE
 
 
+def test_controls_may_be_texts_and_ask_the_same():
+    title = 'Multi-"factor" {{ not.a.template }} für alle'
+    profile = {"controls": [*PROFILE["controls"], {**EXTRA, "title": title}]}
+    controls, texts = baseline_controls(profile), baseline_controls(profile, as_text=True)
+    assert {type(text) for text in texts} == {str}
+    by_controls, by_texts = (perform(FakeApi(), planasonix_baseline.MODULE, check_mode=True, controls=given) for given in (controls, texts))
+    assert by_texts == by_controls
+    assert by_texts["controls"][-1]["title"] == title
+
+
 def test_a_profile_may_be_a_file(tmp_path):
     path = tmp_path / "profile.yml"
     path.write_text(yaml.safe_dump(PROFILE), encoding="utf-8")

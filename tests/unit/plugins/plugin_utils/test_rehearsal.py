@@ -10,8 +10,9 @@ import socket
 
 import pytest
 
+from ansible_collections.planasonix.admin.plugins.filter.baseline_controls import read_profile
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
-from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import rehearse
+from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import rehearse, rehearse_profiles
 
 
 @pytest.fixture
@@ -39,3 +40,12 @@ def test_it_reads_an_answer_and_connects_to_nothing(no_network, monkeypatch, pro
 def test_without_requests_there_is_none(monkeypatch):
     monkeypatch.setattr(_client, "REQUESTS_IMPORT_ERROR", "Traceback")
     assert rehearse()["failed"]
+
+
+def test_the_profiles_of_the_collection_are_read_by_the_filter_of_its_roles():
+    foundation, strict = rehearse_profiles()
+    assert {control["id"] for control in foundation} < {control["id"] for control in strict}
+    before = read_profile.cache_info()
+    rehearse_profiles()
+    after = read_profile.cache_info()
+    assert (after.hits - before.hits, after.misses) == (2, before.misses)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run the checks of this collection: the sessions of noxfile.py, in two lanes, on the Pythons of this machine.
+"""Run the checks of this collection: the sessions of noxfile.py, in three lanes, on the Pythons of this machine.
 
     test.py            what must be green before a change lands
     test.py --matrix   the same on every supported ansible-core
@@ -30,7 +30,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 STATE = REPOSITORY / ".nox"
 LOGS = STATE / "logs"
 DRIVER_PYTHONS = ("3.14", "3.13", "3.12", "3.11", "3.10")
-LANES = 2
+LANES = 3
+"""Sessions at a time: one more than the cores of CI, since they also wait, for packages and for whatever a test lets time out."""
 HEARTBEAT = 60
 """Seconds after which a session that still runs says so."""
 LIMIT = 1800
@@ -204,7 +205,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def run_lanes(checks: list[Check], nox: list[str], environment: dict[str, str]) -> None:
-    """Run the checks in their order, two at a time; those that exclude each other begin at once, they take the longest."""
+    """Run the checks in their order, so many at a time; those that exclude each other begin at once, they take the longest."""
     pending = sorted(checks, key=lambda check: not check.tags & EXCLUSIVE)
     busy: list[Check] = []
     lock = threading.Lock()

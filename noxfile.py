@@ -220,29 +220,22 @@ def contract(session: nox.Session, core: Core) -> None:
     session.run("python", "-m", "pytest", "-p", "no:cacheprovider", *(session.posargs or ["tests/contract"]), env={**install_collection(session), **brief})
 
 
-def add_sessions(core: Core) -> None:
-    """Add the sessions of one ansible-core."""
+def add_session(run: Callable[[nox.Session, Core], None], core: Core) -> None:
+    """Add the session of one check on one ansible-core."""
 
-    def add(run: Callable[[nox.Session, Core], None]) -> None:
-        def run_on_core(session: nox.Session) -> None:
-            run(session, core)
+    def run_on_core(session: nox.Session) -> None:
+        run(session, core)
 
-        run_on_core.__doc__ = f"{run.__doc__} On {core.label}."
-        name = run.__name__.replace("_", "-")
-        nox.session(name=f"{name}-{core.version}", python=core.python, default=name in core.gate, tags=["core", *(["matrix"] if name != "unit" else []), name])(
-            run_on_core
-        )
-
-    # Of those that run side by side, the longest begin first.
-    add(sanity)
-    add(contract)
-    add(integration)
-    add(ansible_units)
-    add(unit)
+    run_on_core.__doc__ = f"{run.__doc__} On {core.label}."
+    name = run.__name__.replace("_", "-")
+    tags = ["core", *(["matrix"] if run is not unit else []), name]
+    nox.session(name=f"{name}-{core.version}", python=core.python, default=name in core.gate, tags=tags)(run_on_core)
 
 
-for supported in reversed(CORES):
-    add_sessions(supported)
+# Of those that run side by side, the longest begin first.
+for check in (contract, sanity, integration, ansible_units, unit):
+    for supported in reversed(CORES):
+        add_session(check, supported)
 
 
 @nox.session(python=NEWEST.python, default=False, tags=["core", "matrix"])

@@ -35,7 +35,7 @@ def way_back(name: str, snapshot: t.Any, facts: t.Any) -> Rollback:
     try:
         return rolled_back(plain(snapshot), plain(facts))
     except InvalidOption as error:
-        raise AnsibleFilterError(f"{name}: the input is no snapshot: {error.message}") from None
+        raise AnsibleFilterError(f"{name}: the input is no snapshot of this organization: {error.message}") from None
     except (AttributeError, KeyError, TypeError) as error:
         raise AnsibleFilterError(f"{name}: the facts are not what planasonix_info returns of an organization; {error} is missing or wrong.") from None
 

@@ -512,10 +512,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         cached = self._cached(path) if cache else {}
         organizations = self._read(entries, {identity: item["facts"] for identity, item in cached.items()})
         check_hosts(organizations)
-        self._complain([(organization.entry, organization.error) for organization in organizations if organization.error], len(entries))
+        self._keep(path, organizations, cached)
+        try:
+            self._complain([(organization.entry, organization.error) for organization in organizations if organization.error], len(entries))
+        except AnsibleParserError:
+            # Ansible does so for a file alone that it could use; without what was read, the next run would ask all of them again.
+            if self.get_option("cache"):
+                self.update_cache_if_changed()
+            raise
         for organization in organizations:
             self._add(organization)
-        self._keep(path, organizations, cached)
 
     def _check_options(self, config: Mapping[str, t.Any]) -> None:
         """Refuse what ansible-core would pass over in silence."""
@@ -556,7 +562,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """What is known of each organization, or why nothing is. What is not cached is read."""
         results: dict[int, Facts | PlanasonixError] = {}
         connections: dict[int, Connection] = {}
-        for entry in entries:
+        told = time.monotonic()
+        for number, entry in enumerate(entries):
+            if time.monotonic() - told >= PROGRESS_SECONDS:
+                told = time.monotonic()
+                # On standard output it would spoil what ansible-inventory prints there.
+                self.display.display(f"{NAME}: looked for the keys of {number} of {len(entries)} organizations", stderr=True)
             try:
                 if entry.identity in cached:
                     results[entry.position] = cached[entry.identity]
@@ -566,7 +577,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 results[entry.position] = error
 
         def tell(done: int) -> None:
-            # On standard output it would spoil what ansible-inventory prints there.
             self.display.display(f"{NAME}: {done} of {len(connections)} organizations read", stderr=True)
 
         if connections:

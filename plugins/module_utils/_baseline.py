@@ -441,6 +441,8 @@ def targets_of(control: Control, bounds: Mapping[Path, Bound], state: Values, fi
         targets[path] = bounds[path].nearest(value)
         if not found and targets[path] is None and not bounds[path].equals:
             raise Unmet(f"nothing says what {'.'.join(path)} should be")
+        if isinstance(targets[path], Mapping) and merged(value, targets[path]) != targets[path]:
+            raise Unmet(f"no write takes out what {'.'.join(path)} holds beside that")
     return targets
 
 

@@ -33,7 +33,7 @@ class Rollback:
     """How one organization gets back to its snapshot.
 
     :param controls: What the baseline is to meet.
-    :param secrets: Secrets that stay as they are, as ``<channel>.<key>``: the snapshot does not hold them.
+    :param secrets: Secrets that stay as they are, as ``<channel>.<key>``: the API hides them, so that nobody can compare them with the snapshot.
     :param notes: What is not as in the snapshot and does not have to be, as sentences.
     :param left: What should be put back and cannot be, as sentences.
     """
@@ -48,15 +48,21 @@ def rolled_back(snapshot: t.Any, facts: Values) -> Rollback:
     """The way from the state of an organization to its snapshot.
 
     :param snapshot: A mapping with ``controls``, as an export is one.
-    :param facts: What ``planasonix_info`` returns of the organization as it is.
-    :raises InvalidOption: if the snapshot is none.
+    :param facts: What ``planasonix_info`` returns of the organization as it is. What it could not read is not among it; the baseline will say why.
+    :raises InvalidOption: if the snapshot is none of this organization.
     """
     back = Rollback()
     gone: set[str] = set()
+    controls = parse_snapshot(snapshot)
+    check_organization(snapshot.get("organization"), facts.get("organization"))
     # Channels before the rules that name them, as in a snapshot that nobody edited.
-    for control in sorted(parse_snapshot(snapshot), key=lambda control: control["resource"] == "notification_rules"):
+    for control in sorted(controls, key=lambda control: control["resource"] == "notification_rules"):
         resource, require = control["resource"], control["require"]
-        if resource == "ip_whitelist" and "entries" in require:
+        if resource in SINGLETONS and resource in facts:
+            control = {**control, "require": singleton_back(resource, require, facts[resource], back)}
+        if resource not in facts:
+            back.controls.append(control)
+        elif resource == "ip_whitelist" and "entries" in require:
             back.controls.append({**control, "require": {**require, "entries": entries_back(require["entries"], back)}})
         elif resource == "notification_channels" and "present" in require:
             channels = channels_back(require["present"], facts["notification_channels"], back)
@@ -73,10 +79,47 @@ def rolled_back(snapshot: t.Any, facts: Values) -> Rollback:
             back.controls += settings_back(control, facts["settings"])
         else:
             back.controls.append(control)
-        if resource in SINGLETONS:
-            title = resource.replace("_", " ").capitalize()
-            back.notes += [f"{title}: {path} is not in the snapshot and stays." for path in added(require, facts[resource])]
     return back
+
+
+def check_organization(taken: t.Any, found: t.Any) -> None:
+    """Refuse the snapshot of another organization: a host may have come to mean another one, which would lose its channels and its allowlist.
+
+    :param taken: ``organization`` of the snapshot, with ``id``. An export has none, and may be given to any.
+    :param found: What ``planasonix_info`` returns as ``organization``.
+    :raises InvalidOption: if both are known and differ.
+    """
+    ids = [one.get("id") if isinstance(one, Mapping) else None for one in (taken, found)]
+    if None not in ids and ids[0] != ids[1]:
+        names = [f"{one.get('name') or one.get('slug') or 'an organization'} ({one['id']})" for one in (taken, found)]
+        raise InvalidOption(
+            f"it was taken of {names[0]}, and this is {names[1]}. Put the right file in its place, or remove organization from it to use it all the same."
+        )
+
+
+def singleton_back(resource: str, require: Values, current: Values, back: Rollback) -> Values:
+    """What to require of one object. Writes merge, so what was an empty mapping cannot be one again."""
+    title = resource.replace("_", " ").capitalize()
+    back.notes += [f"{title}: {path} is not in the snapshot and stays." for path in added(require, current)]
+    kept, filled = without_filled(require, current)
+    back.left += [f"{title}: {path} was empty in the snapshot and is not by now; no write takes out what it holds." for path in filled]
+    return kept
+
+
+def without_filled(held: Mapping[str, t.Any], current: t.Any, path: tuple[str, ...] = ()) -> tuple[Values, list[str]]:
+    """The values without mappings that were empty and are not any more, and the paths of these."""
+    kept: Values = {}
+    filled: list[str] = []
+    for name, value in held.items():
+        now = current.get(name) if isinstance(current, Mapping) else None
+        if isinstance(value, Mapping) and not value and isinstance(now, Mapping) and now:
+            filled.append(".".join((*path, str(name))))
+        elif isinstance(value, Mapping) and value:
+            kept[name], deeper = without_filled(value, now, (*path, str(name)))
+            filled += deeper
+        else:
+            kept[name] = value
+    return kept, filled
 
 
 def one_by_one(control: Values, items: Iterable[Values]) -> list[Values]:
@@ -157,7 +200,7 @@ def channel_back(item: Values, current: Iterable[Values], back: Rollback) -> Val
         return None
     kind = found[0].get("type")
     if item.get("type", kind) == kind or len(found) > 1:
-        back.secrets += [f"{name}.{key}" for key in hidden]
+        back.secrets += [f"{name}.{key}" for key in sorted(item.get("secret_config", {}))]
         held = {**item.get("config", {}), **item.get("secret_config", {})}
         paths = added(held, found[0].get("config")) if "config" in item else []
         back.notes += [f"Notification channel {name!r}: {path} of its config is not in the snapshot and stays." for path in paths]
@@ -226,7 +269,7 @@ def rollback_outcome(back: Rollback, result: Values, check_mode: bool) -> dict[s
     :param result: What ``planasonix_baseline`` returned for the controls.
     :param check_mode: Whether it did so in check mode, where what it would put back is not back yet.
     """
-    secrets = [f"The snapshot does not hold these secrets, so they stay as they are now: {', '.join(back.secrets)}."] if back.secrets else []
+    secrets = [f"Nobody can compare these secrets with the snapshot, so they stay as they are now: {', '.join(back.secrets)}."] if back.secrets else []
     left = back.left + [text for control in result["controls"] for text in unmet(control, check_mode)]
     return {"notes": secrets + back.notes, "left": list(dict.fromkeys(left))}
 

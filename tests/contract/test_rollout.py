@@ -170,6 +170,25 @@ def test_what_the_key_may_not_read_is_left_out(fleet: Fleet) -> None:
     assert done.returncode == 2 and "is not wholly back at its snapshot. Could not read the notification rules" in told(done.stdout)
 
 
+def test_what_may_no_longer_be_read_and_the_snapshot_of_another(fleet: Fleet) -> None:
+    """The rest of the one is put back, and nothing is written to the other."""
+    simulator = fleet.simulator
+    _acme, globex, initech = simulator.slugs
+    before = comparable(simulator.state(globex))
+    fleet.run("planasonix.admin.harden", "--limit", globex)
+    snapshot(fleet, initech).write_bytes(snapshot(fleet, globex).read_bytes())
+    simulator.fault("status", organization=globex, method="GET", path="/api/session-timeout", status=403, times=None)
+    simulator.clear_log()
+    done = fleet.run("planasonix.admin.rollback", "--limit", f"{globex},{initech}")
+    assert {slug: counts["failed"] for slug, counts in recap(done).items()} == {globex: 1, initech: 1}, done.stdout
+    assert {write["organization"] for write in simulator.writes()} == {globex}
+    assert f"{globex} is not wholly back at its snapshot. Could not read the session timeout" in told(done.stdout)
+    assert "the input is no snapshot of this organization: it was taken of" in told(done.stdout)
+    after = comparable(simulator.state(globex))
+    assert after["session_timeout"] != before["session_timeout"]
+    assert [name for name in ("settings", "log_retention", "enabled", "entries", "channels") if after[name] != before[name]] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "reached"),
     [
@@ -192,5 +211,5 @@ def test_nothing_is_rolled_back_without_a_snapshot(fleet: Fleet) -> None:
     done = fleet.run("planasonix.admin.rollback", "-e", "planasonix_wave_size=2")
     assert list(recap(done)) == [acme, globex], "neither has one, and a wave that fails is the last"
     assert f"There is no snapshot {snapshot(fleet, acme)} to roll back to, so nothing was changed" in told(done.stdout)
-    assert "the input is no snapshot: it is no mapping with a list of controls" in told(done.stdout) and "Traceback" not in done.stdout
+    assert "the input is no snapshot of this organization: it is no mapping with a list of controls" in told(done.stdout) and "Traceback" not in done.stdout
     assert fleet.simulator.writes() == []

@@ -77,7 +77,7 @@ def organization() -> Organization:
     return Organization()
 
 
-SECRETS = "The snapshot does not hold these secrets, so they stay as they are now: Hook.url."
+SECRETS = "Nobody can compare these secrets with the snapshot, so they stay as they are now: Hook.url."
 GONE = (
     "The notification channel 'Hook' is gone and cannot be made again, since the snapshot does not hold url: "
     f"put the real value in the place of {HIDDEN} there."
@@ -179,6 +179,40 @@ def test_what_is_not_in_the_snapshot_and_stays(organization):
     }
 
 
+def test_a_secret_that_the_user_put_into_the_snapshot(organization):
+    """It is not compared where the channel is there, and that is told as for any other."""
+    organization.require("notification_channels")["present"][1]["secret_config"]["url"] = "https://example.com"
+    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert organization.channel("Hook")["config"]["url"] == "http****"
+
+
+def test_a_mapping_that_was_empty(organization):
+    """No write makes it so again, which keeps nothing else from its way back."""
+    organization.api.more_settings["feature_flags"] = {}
+    organization.take()
+    organization.api.more_settings["feature_flags"] = {"lineage_v2": True}
+    organization.api.settings["default_timezone"] = "Etc/GMT"
+    assert organization.roll_back()["left"] == ["Settings: feature_flags was empty in the snapshot and is not by now; no write takes out what it holds."]
+    assert organization.api.settings["default_timezone"] != "Etc/GMT"
+
+
+@pytest.mark.parametrize("resource", SUBSETS)
+def test_what_the_key_may_no_longer_read_keeps_nothing_else_from_it(organization, resource):
+    facts = organization.facts()
+    del facts[resource]
+    controls = rollback_controls(organization.snapshot, facts)
+    assert {control["resource"] for control in controls} == set(SUBSETS)
+    assert next(control for control in controls if control["resource"] == resource)["require"] == organization.require(resource)
+
+
+def test_the_snapshot_of_another_organization(organization):
+    facts = {**organization.facts(), "organization": {"id": "org_2", "name": "Globex"}}
+    for taken in ({}, None, {"id": "org_2", "name": "Another name"}):
+        assert rollback_controls({**organization.snapshot, "organization": taken}, facts)
+    with pytest.raises(AnsibleFilterError, match=r"no snapshot of this organization: it was taken of Acme \(org_1\), and this is Globex \(org_2\)"):
+        rollback_controls({**organization.snapshot, "organization": {"id": "org_1", "name": "Acme"}}, facts)
+
+
 def test_single_sign_on_that_the_plan_no_longer_has(organization):
     organization.api.settings["require_sso"] = True
     organization.take()
@@ -249,7 +283,7 @@ def test_a_snapshot_that_somebody_edited(organization):
 @pytest.mark.parametrize(
     ("snapshot", "complaint"),
     [
-        pytest.param(None, "the input is no snapshot: it is no mapping with a list of controls", id="empty-file"),
+        pytest.param(None, "the input is no snapshot of this organization: it is no mapping with a list of controls", id="empty-file"),
         pytest.param({"controls": []}, "it is no mapping with a list of controls", id="no-controls"),
         pytest.param({"controls": ["settings"]}, "each of its controls must have resource and require", id="text"),
         pytest.param({"controls": [{"resource": "settings", "require": []}]}, "each of its controls must have resource and require", id="require"),
@@ -274,7 +308,7 @@ def test_what_is_no_snapshot(organization, snapshot, complaint):
 
 def test_what_is_no_organization_or_no_result(organization):
     with pytest.raises(AnsibleFilterError, match="rollback_controls: the facts are not what planasonix_info returns"):
-        rollback_controls(organization.snapshot, {})
+        rollback_controls(organization.snapshot, [])
     with pytest.raises(AnsibleFilterError, match="rollback_report: the result is not what planasonix_baseline returns"):
         rollback_report(organization.snapshot, organization.facts(), {"failed": True})
 

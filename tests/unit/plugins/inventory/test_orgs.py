@@ -573,6 +573,16 @@ def test_failures_are_not_cached(broken: Fleet) -> None:
     assert sorted(broken.keys) == ["dead", "key-of-globex"]
 
 
+def test_what_was_read_is_cached_though_one_failure_makes_the_file_unusable(broken: Fleet) -> None:
+    options = {**CACHE, "cache_connection": str(broken.folder / "cache")}
+    with pytest.raises(AnsibleParserError, match="2 of 4 organizations could not be read"):
+        broken.parse(*FOUR, **options)
+    broken.asked.clear()
+    with pytest.raises(AnsibleParserError, match="2 of 4 organizations could not be read"):
+        broken.parse(*FOUR, **options)
+    assert sorted(broken.keys) == ["dead", "key-of-globex"]
+
+
 def test_what_is_cached_gets_old(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """An organization that is added does not make the others young again."""
     options = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
@@ -689,6 +699,14 @@ def test_a_long_read_tells_how_far_it_is(fleet: Fleet, monkeypatch: pytest.Monke
     monkeypatch.setattr(Screen, "display", staticmethod(display), raising=False)
     fleet.parse(ACME, GLOBEX)
     assert fleet.screen == [("{'stderr': True}", "planasonix.admin.orgs: 1 of 2 organizations read")]
+
+
+def test_progress_is_told_while_keys_are_looked_for(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(orgs, "PROGRESS_SECONDS", 0)
+    monkeypatch.setattr(Screen, "display", staticmethod(lambda text, **_options: shown.append(text)), raising=False)
+    fleet.parse(ACME, GLOBEX)
+    assert [text for text in shown if "keys" in text] == [f"planasonix.admin.orgs: looked for the keys of {number} of 2 organizations" for number in (0, 1)]
 
 
 def test_whoever_interrupts_does_not_wait_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -489,6 +489,8 @@ def test_what_is_stricter_passes_and_is_left_alone(resource, require):
         pytest.param("settings", {"data_residency": {"not_one_of": ["us"]}}, id="not-one-of-alone"),
         pytest.param("profile", {"email": "b@example.com"}, id="field-without-a-put"),
         pytest.param("profile", {"roles": {"excludes": ["admin"]}}, id="list-without-a-put"),
+        pytest.param("settings", {"feature_flags": {}}, id="mapping-that-is-to-be-empty"),
+        pytest.param("settings", {"feature_flags": {"one_of": [{"other": True}]}}, id="mapping-without-what-it-has"),
         pytest.param("notification_channels", {"present": [{"name": "Alerts", "type": "email"}]}, id="channel-type"),
         pytest.param("notification_channels", {"present": [{"name": "New"}]}, id="channel-that-cannot-be-made"),
         pytest.param("notification_rules", {"present": [{"name": "New", "event": "x"}]}, id="rule-that-cannot-be-made"),

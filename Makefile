@@ -7,7 +7,7 @@ PYTHON ?= python3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test matrix lint format units bench clean
+.PHONY: help demo test matrix lint format units docs release bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\): ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -30,10 +30,17 @@ format: ## format the Python code
 units: ## run the unit tests on the newest ansible-core
 	@$(PYTHON) .ci/test.py unit-2.21 -- $(ARGS)
 
+docs: ## build the documentation as HTML
+	@$(PYTHON) .ci/test.py docs-site
+	@echo "Open .nox/docs-site/tmp/site/build/html/docsite/index.html"
+
+release: ## build and try what is to be published, into dist/
+	@$(PYTHON) .ci/test.py release
+
 # ARGS="tasks ...", ARGS="organizations ..." or ARGS="troubled ..." is one of them, with its options.
 bench: ## measure what a task and an audit cost, beside debug
 	@$(PYTHON) .ci/test.py bench -- $(ARGS)
 
 clean: ## remove what these targets made
-	rm -rf .nox .ansible collections tests/output .mypy_cache .pytest_cache .ruff_cache changelogs/.plugin-cache.yaml
+	rm -rf .nox .ansible dist collections tests/output .mypy_cache .pytest_cache .ruff_cache changelogs/.plugin-cache.yaml
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

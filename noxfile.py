@@ -55,18 +55,20 @@ class Core:
 
 
 CORES = (
-    Core("2.16", ("3.11", "3.12", "3.10"), "23.1.2", gate=("contract", "unit")),
+    Core("2.16", ("3.11", "3.12", "3.10"), "23.1.2", gate=("contract", "faults", "integration", "unit")),
     Core("2.17", ("3.11", "3.12", "3.10"), "23.1.2"),
     Core("2.18", ("3.11", "3.12", "3.13"), "24.2"),
     Core("2.19", ("3.11", "3.12", "3.13"), "24.2"),
     Core("2.20", ("3.12", "3.13", "3.14"), "25.2"),
-    Core("2.21", ("3.13", "3.12", "3.14"), "25.2", gate=("sanity", "contract", "unit", "integration")),
+    Core("2.21", ("3.13", "3.12", "3.14"), "25.2", gate=("sanity", "contract", "faults", "unit")),
 )
 NEWEST = CORES[-1]
 MINIMUM_COVERAGE = 85
 """Percent of plugins/ that unit and integration tests together run."""
 RUNTIME = ("-r", "meta/ee-requirements.txt", "-r", "tests/simulator/requirements.txt")
 """What the collection needs beside ansible-core, and what the simulator does."""
+FAULTS = frozenset(f"test_{name}.py" for name in ("any_line", "fault_matrix", "leaks", "leaks_fleet", "lockout", "troubled_fleet", "two_runs"))
+"""The contract tests in which something goes wrong; they take as long as all others together."""
 CERTIFICATES = "trustme>=1.1,<2"
 """Makes an authority for the tests of TLS."""
 
@@ -213,11 +215,22 @@ def install_collection(session: nox.Session) -> dict[str, str]:
 
 def contract(session: nox.Session, core: Core) -> None:
     """Run every module, installed from the tarball, against the simulator."""
-    if not Path("tests/contract").is_dir():
-        session.error("There is no folder tests/contract")
+    run_contract(session, core, lambda test: test.name not in FAULTS)
+
+
+def faults(session: nox.Session, core: Core) -> None:
+    """Run every module, installed from the tarball, against the simulator while things go wrong."""
+    run_contract(session, core, lambda test: test.name in FAULTS)
+
+
+def run_contract(session: nox.Session, core: Core, wanted: Callable[[Path], bool]) -> None:
+    """Run some of the contract tests."""
+    tests = [str(test) for test in sorted(Path("tests/contract").glob("test_*.py")) if wanted(test)]
+    if not tests:
+        session.error("There are no contract tests")
     session.install(f"ansible-core~={core.version}.0", "ansible-runner>=2.4,<3", "pytest>=7,<10", CERTIFICATES, "pyotp", *RUNTIME)
     brief = {} if core is NEWEST else {"CONTRACT_BRIEF": "1"}
-    session.run("python", "-m", "pytest", "-p", "no:cacheprovider", *(session.posargs or ["tests/contract"]), env={**install_collection(session), **brief})
+    session.run("python", "-m", "pytest", "-p", "no:cacheprovider", *(session.posargs or tests), env={**install_collection(session), **brief})
 
 
 def add_session(run: Callable[[nox.Session, Core], None], core: Core) -> None:
@@ -233,7 +246,7 @@ def add_session(run: Callable[[nox.Session, Core], None], core: Core) -> None:
 
 
 # Of those that run side by side, the longest begin first.
-for check in (contract, sanity, integration, ansible_units, unit):
+for check in (contract, faults, sanity, integration, ansible_units, unit):
     for supported in reversed(CORES):
         add_session(check, supported)
 
@@ -293,17 +306,58 @@ def changelog(session: nox.Session) -> None:
         session.error("CHANGELOG.md is not what `antsibull-changelog generate` makes of changelogs/changelog.yaml")
 
 
-@nox.session(name="galaxy-import")
-def galaxy_import(session: nox.Session) -> None:
-    """Build the collection and import it as Galaxy does; its warnings count."""
-    session.install("ansible-core", "galaxy-importer")
-    tarball = build(session)
+def import_as_galaxy(session: nox.Session, tarball: Path) -> None:
+    """Import a tarball as Galaxy does; its warnings count."""
     config = str(Path("tests/galaxy-importer.cfg").absolute())
     with session.chdir(tarball.parent):
         output = session.run("python", "-m", "galaxy_importer.main", tarball.name, env={"GALAXY_IMPORTER_CONFIG": config}, silent=True) or ""
     print(output, flush=True)
     if re.search("^(WARNING|ERROR|CRITICAL):", output, re.MULTILINE):
         session.error("galaxy-importer has complaints")
+
+
+@nox.session(name="galaxy-import")
+def galaxy_import(session: nox.Session) -> None:
+    """Build the collection and import it as Galaxy does."""
+    session.install("ansible-core", "galaxy-importer")
+    import_as_galaxy(session, build(session))
+
+
+def version_to_release(session: nox.Session) -> str:
+    """The version of galaxy.yml, if all is committed, the changelog has it, and no tag of the commit says another one."""
+
+    def git(*arguments: str) -> list[str]:
+        return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.splitlines()
+
+    version = re.search(r"^version: (\S+)$", Path("galaxy.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    if not version:
+        session.error("galaxy.yml has no version")
+    if git("status", "--porcelain"):
+        session.error("A release is made of what is committed; commit or stash the rest")
+    changelog = Path("changelogs/changelog.yaml")
+    if not changelog.exists() or f"\n  {version[1]}:\n" not in changelog.read_text(encoding="utf-8"):
+        session.error(f"The changelog has no release {version[1]}; `antsibull-changelog release` writes it from the fragments")
+    tags = [tag for tag in git("tag", "--points-at", "HEAD") if re.fullmatch(r"v?\d+\.\d+\.\d+.*", tag)]
+    if tags and tags != [version[1]]:
+        session.error(f"The commit has the tag {', '.join(tags)}, and galaxy.yml the version {version[1]}")
+    if not tags:
+        session.warn(f"The commit has no tag yet; release it by `git tag {version[1]}`")
+    return version[1]
+
+
+@nox.session(default=False)
+def release(session: nox.Session) -> None:
+    """Build what is to be published, import it as Galaxy does, and run the demo from it; leaves it in dist/."""
+    version = version_to_release(session)
+    session.install("ansible-core", "galaxy-importer")
+    tarball = build(session)
+    import_as_galaxy(session, tarball)
+    session.run("python", "tests/demo/run.py", "--tarball", str(tarball))
+    dist = Path("dist")
+    shutil.rmtree(dist, ignore_errors=True)
+    dist.mkdir()
+    shutil.copy2(tarball, dist)
+    session.log(f"result: dist/{tarball.name} is what version {version} is to be")
 
 
 @nox.session(name="execution-environment")

@@ -6,6 +6,7 @@
 
     test.py            what must be green before a change lands
     test.py --matrix   the same on every supported ansible-core
+    test.py --list     the names of what the matrix has beside the gate, as JSON
     test.py NAME...    these sessions alone, their output as it comes; what follows `--` goes to them
 
 It needs Python 3.10 or newer with pip, git, and PyPI. Everything it makes is in .nox/ and, for ansible-test's caches, in the home folder.
@@ -25,6 +26,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STATE = REPOSITORY / ".nox"
@@ -69,11 +71,11 @@ class Check:
         return LOGS / f"{self.name}.log"
 
 
-def say(text: str) -> None:
+def say(text: str, file: TextIO | None = None) -> None:
     """Print a line with the time since the start, at once."""
     minutes, seconds = divmod(int(time.monotonic() - started), 60)
     with output_lock:
-        print(f"[{minutes:2d}:{seconds:02d}] {text}", flush=True)
+        print(f"[{minutes:2d}:{seconds:02d}] {text}", flush=True, file=file)
 
 
 def find_programs(path: str, pyenv_root: str | None) -> str:
@@ -136,7 +138,7 @@ def prepare_nox(environment: dict[str, str]) -> list[str]:
     python = next(filter(None, (find_python(version, environment) for version in DRIVER_PYTHONS)), None)
     if python is None:
         sys.exit(f"No Python of {', '.join(reversed(DRIVER_PYTHONS))} is on PATH")
-    say(f"preparing nox with {python}")
+    say(f"preparing nox with {python}", sys.stderr)
     venv = STATE / "ci"
     inner = str(venv / "bin" / "python")
     pip = [inner, "-m", "pip"]
@@ -256,12 +258,28 @@ def run_all(nox: list[str], environment: dict[str, str], matrix: bool) -> int:
     for check in checks:
         check.result = check.result or "failed"
         print(f"{check.name:{width}}  {check.result:7}  {check.seconds:7.0f}  {check.note}".rstrip())
+    if matrix:
+        print_grid(checks)
     count = {result: sum(check.result == result for check in checks) for result in ("passed", "failed", "skipped")}
     on_cores = any(check.result != "skipped" for check in checks if "core" in check.tags)
     if not on_cores:
         print("\nNothing ran on any ansible-core: none of the Pythons that they need is on this machine.")
     print(f"\n{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped", flush=True)
     return 0 if on_cores and count["passed"] and not count["failed"] else 1
+
+
+def print_grid(checks: list[Check]) -> None:
+    """Print the checks by version of ansible-core: what came of each, and its seconds."""
+    cells: dict[str, dict[str, str]] = {}
+    for check in checks:
+        name, _dash, version = check.name.rpartition("-")
+        if re.fullmatch(r"\d+\.\d+", version):
+            cells.setdefault(name, {})[version] = check.result if check.result == "skipped" else f"{check.result} {check.seconds:.0f} s"
+    versions = sorted({version for row in cells.values() for version in row}, key=lambda version: [int(part) for part in version.split(".")])
+    width = max(map(len, cells), default=0)
+    print(f"\n{'check x ansible-core':{max(width, 20)}}" + "".join(f"{version:>14}" for version in versions))
+    for name, row in cells.items():
+        print(f"{name:{max(width, 20)}}" + "".join(f"{row.get(version, '-'):>14}" for version in versions))
 
 
 def terminate(number: int, _frame: object) -> None:
@@ -278,6 +296,10 @@ def main(arguments: list[str]) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     environment = make_environment()
     nox = prepare_nox(environment)
+    if arguments == ["--list"]:
+        gate = {check.name for check in list_checks(nox, environment)}
+        print(json.dumps([check.name for check in list_checks(nox, environment, "--tags", "matrix") if check.name not in gate]))
+        return 0
     if arguments and arguments != ["--matrix"]:
         return subprocess.run([*nox, "--error-on-missing-interpreters", "--session", *arguments], env=environment, check=False).returncode
     return run_all(nox, environment, matrix=bool(arguments))

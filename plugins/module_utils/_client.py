@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime
 import email.utils
+import errno
 import html
 import ipaddress
 import json
@@ -44,6 +45,8 @@ FIRST_PAUSE = 0.5
 # but two documented POSTs set a state and are sent with repeatable=True.
 REPEATABLE_METHODS = frozenset({"GET", "PUT", "DELETE"})
 GATEWAY_FAILURES = frozenset({502, 503, 504})
+NO_AGREEMENT = re.compile("HANDSHAKE_FAILURE|PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_SHARED_CIPHER|INSUFFICIENT_SECURITY", re.IGNORECASE)
+"""What OpenSSL says where a handshake ends before anything is sent."""
 
 HINTS = {
     401: "check api_key (or PLANASONIX_API_KEY): it is missing a part, revoked, expired or belongs to another api_url",
@@ -99,7 +102,7 @@ def check_url(url: str) -> None:
     except ValueError:
         host = None
     if not host or parts.scheme not in ("http", "https"):
-        raise InvalidOption("api_url must be an URL such as https://api.planasonix.com, optionally with a path prefix.")
+        raise InvalidOption("api_url must be a URL such as https://api.planasonix.com, optionally with a path prefix.")
     if parts.username is not None or parts.password is not None:
         raise InvalidOption("api_url must not hold a user name or password; the API key goes in api_key.")
     if "?" in url or "#" in url:
@@ -375,6 +378,19 @@ class Client:
             ), False
         if isinstance(exception, requests.exceptions.SSLError) and "WRONG_VERSION_NUMBER" in str(exception).upper().replace(" ", "_"):
             return ApiError(f"Could not {action}: {where} does not speak TLS; correct the port or the scheme of api_url.", **details), False
+        if isinstance(exception, requests.exceptions.SSLError) and NO_AGREEMENT.search(str(exception)):
+            return ApiError(
+                f"Could not {action}: {where} and this host agree on no version of TLS, or no cipher ({reason_of(exception)}); "
+                "correct api_url, or update the older of them.",
+                **details,
+            ), False
+        broken_off = getattr(root_of(exception), "args", ())[-1:]
+        if (
+            broken_off and isinstance(broken_off[0], PermissionError) and broken_off[0].errno == errno.EACCES
+        ):  # urllib3 takes it for a connection that broke off
+            return ApiError(
+                f"Could not {action}: the file of ca_path, or of the environment's authorities, cannot be read; give it to this user.", **details
+            ), False
         if never_connected(exception):
             return NoConnection(
                 f"Could not {action}: no connection to {where} ({reason_of(exception)}); check api_url, the network and proxy variables.", **details

@@ -33,7 +33,7 @@ MESSAGES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("info", {}, {"api_key": f"{KEY}\n"}, "is there a line break at its end?"),
     ("info", {}, {"api_key": ""}, "api_key is empty"),
     ("info", {}, {"api_url": "http://api.example.com"}, "would send the API key unencrypted; use https://."),
-    ("info", {}, {"api_url": "api.example.com"}, "api_url must be an URL such as https://api.planasonix.com"),
+    ("info", {}, {"api_url": "api.example.com"}, "api_url must be a URL such as https://api.planasonix.com"),
     ("info", {}, {"api_url": "UNREACHABLE"}, "Could not read the profile: no connection to 127.0.0.1:"),
     ("info", {}, {"api_url": "WRONG PREFIX"}, "answered 404"),
     ("ip_whitelist", {"entries": [{"cidr": "203.0.113.300"}]}, {}, "entries: '203.0.113.300' is not an IP address or a network"),

@@ -2,17 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each documented operation is reached by a module: the table says by which, and the simulator's own count says whether it is so."""
+"""Each documented operation is reached by a module: the table says by which, and the simulator's own count says whether it is so. The guide tells the same."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ansible_runs import Ansible
 from cases import CHANNELS
 from simulator.process import Simulator
 
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "docsite" / "rst" / "guide_api_coverage.rst"
 TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 ENTRY = {"id": "ipw_1", "cidr": "192.0.2.0/24", "label": "old", "created_at": "2026-01-01T00:00:00Z"}
 RULE = {"id": "nrl_1", "name": "Old", "event": "e", "channel_ids": ["nch_Chat"], "filters": {}, "enabled": True, "created_at": "2026-01-01T00:00:00Z"}
@@ -95,8 +98,24 @@ TABLE = [
     ),
     Reach(
         "info",
-        {"gather_subset": ["organization", "features", "limits", "tier"]},
-        ("GET /api/features", "GET /api/features/limits", "GET /api/organization", "GET /api/tier"),
+        {},
+        (
+            "GET /api/features",
+            "GET /api/features/limits",
+            "GET /api/notifications/channels",
+            "GET /api/notifications/rules",
+            "GET /api/organization",
+            "GET /api/session-timeout",
+            "GET /api/settings/all",
+            "GET /api/settings/ip-whitelist",
+            "GET /api/settings/ip-whitelist/status",
+            "GET /api/settings/log-retention",
+            "GET /api/tier",
+            "GET /api/user-preferences",
+            "GET /api/user/api-keys",
+            "GET /api/user/mfa",
+            "GET /api/user/profile",
+        ),
     ),
 ]
 
@@ -130,3 +149,21 @@ def test_every_operation_is_reached_by_the_module_of_the_table(simulator: Simula
     documented = {f"{row['method']} {row['path']}" for row in simulator.control("operations")}
     assert len(documented) == 38
     assert reached == documented
+
+
+def guide_rows() -> list[list[str]]:
+    """The rows of the guide's table, each as its cells: operation, modules, kind and remarks."""
+    rows = re.split(r"^   \* - ", GUIDE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return [re.split(r"^     -\s", row, flags=re.MULTILINE) for row in rows if re.match("``[A-Z]+ /api/", row)]
+
+
+def test_the_guide_on_api_coverage_says_the_same_as_the_table() -> None:
+    """Each operation is there once, with the modules that reach it and no other, and with whether it reads or writes."""
+    told: dict[str, set[str]] = {}
+    for operation, modules, kind, _remarks in guide_rows():
+        name = operation.strip().strip("`")
+        assert name not in told
+        assert kind.strip() == ("reads" if name.startswith("GET ") else "writes"), name
+        told[name] = set(re.findall(r":ansplugin:`planasonix\.admin\.planasonix_(\w+)#module`", modules))
+    operations = {operation for row in TABLE for operation in row.operations}
+    assert told == {operation: {row.module for row in TABLE if operation in row.operations} for operation in operations}

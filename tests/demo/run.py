@@ -10,6 +10,7 @@ Each step is verified: where one does not do what it promises, the demo ends wit
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import http.client
 import json
@@ -78,9 +79,9 @@ class DemoError(Exception):
 
 def main() -> int:
     """Run the demo; returns the exit status."""
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(__doc__)
-        return 0
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tarball", type=Path, metavar="FILE", help="the collection to show, as ansible-galaxy built it (default: build this checkout)")
+    tarball = parser.parse_args().tarball
     if sys.version_info < (3, 10):
         # Too old for the simulator's code, but a newer one may be here.
         os.execv(find_python()["path"], [find_python()["path"], str(Path(__file__).resolve()), *sys.argv[1:]])
@@ -92,7 +93,7 @@ def main() -> int:
         signal.signal(number, interrupt)
     with temporary_folder() as folder:
         os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(folder / "pycache")
-        programs = prepare(folder)
+        programs = prepare(folder, tarball)
         with simulator(programs / "python") as simulated:
             note(f"ready after {time.monotonic() - started:.0f} s")
             show(Stage(folder, programs, simulated))
@@ -177,14 +178,16 @@ def has_useful_pip(python: dict[str, Any]) -> bool:
     return python["pip"] is not None and python["pip"] >= [22, 3]
 
 
-def prepare(folder: Path) -> Path:
-    """Make an environment with ansible-core, the simulator's requirements and the collection, built from this checkout; returns its folder of programs.
+def prepare(folder: Path, tarball: Path | None) -> Path:
+    """Make an environment with ansible-core, the simulator's requirements and the collection; returns its folder of programs.
 
+    :param tarball: The collection; without one it is built from this checkout.
     :raises DemoError: if any of it fails.
     """
     python = find_python()
     version = ".".join(map(str, python["version"]))
-    heading("Preparing", f"Python {version}, ansible-core and the simulator in a temporary folder; the collection, built from this checkout")
+    origin = "from its tarball" if tarball else "built from this checkout"
+    heading("Preparing", f"Python {version}, ansible-core and the simulator in a temporary folder; the collection, {origin}")
     venv = folder / "venv"
     inner = str(venv / "bin" / "python")
     if has_useful_pip(python):
@@ -200,11 +203,12 @@ def prepare(folder: Path) -> Path:
     quietly([*pip, "install", *options, "ansible-core", *requirements], complaint)
 
     set_up_ansible(folder)
-    source = folder / "source"
-    export(source)
     galaxy = str(venv / "bin" / "ansible-galaxy")
-    quietly([galaxy, "collection", "build", "--output-path", str(folder), str(source)], "The collection could not be built")
-    (tarball,) = folder.glob("*.tar.gz")
+    if tarball is None:
+        source = folder / "source"
+        export(source)
+        quietly([galaxy, "collection", "build", "--output-path", str(folder), str(source)], "The collection could not be built")
+        (tarball,) = folder.glob("*.tar.gz")
     install = [galaxy, "collection", "install", "--offline", "--no-deps", "--collections-path", os.environ["ANSIBLE_COLLECTIONS_PATH"], str(tarball)]
     quietly(install, "The collection could not be installed")
     note(f"installed {tarball.name}")

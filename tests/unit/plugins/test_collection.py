@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import typing as t
 from pathlib import Path
 
@@ -65,6 +66,20 @@ def test_each_module_is_held_to_the_contract():
 def test_the_readme_lists_each_module():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [name for name in MODULES if f"| `planasonix.admin.{name}` |" not in text] == []
+
+
+def test_workflows_and_hooks_call_what_there_is():
+    """They are not run here, so a target or session that is renamed would go unseen."""
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    sessions = (ROOT / "noxfile.py").read_text(encoding="utf-8")
+    files = [*(ROOT / ".github" / "workflows").glob("*.yml"), ROOT / ".pre-commit-config.yaml"]
+    texts = [path.read_text(encoding="utf-8") for path in files]
+    assert all(yaml.safe_load(text) for text in texts) and len(texts) == 3
+    called = [name for text in texts for name in re.findall(r"run: make ([a-z-]+)", text)]
+    assert called and set(called) <= set(targets)
+    hooks = yaml.safe_load(texts[-1])["repos"][0]["hooks"]
+    assert {hook["entry"].removeprefix("python3 .ci/test.py ") for hook in hooks} == {"lint", "changelog"}
+    assert "def changelog(" in sessions and "--list" in (ROOT / ".ci" / "test.py").read_text(encoding="utf-8")
 
 
 def test_nothing_is_redirected():

@@ -133,8 +133,18 @@ def sanity(session: nox.Session, core: Core) -> None:
     ignored = sorted(Path("tests/sanity").glob("ignore-*.txt"))
     if ignored:
         session.error(f"Sanity ignores nothing here, so remove {', '.join(map(str, ignored))}")
+    run_sanity(session, core, "--python", core.python, *session.posargs)
+
+
+def imports(session: nox.Session, core: Core) -> None:
+    """Run those of ansible's own sanity tests that compile and import, on each Python that is here."""
+    run_sanity(session, core, "--test", "compile", "--test", "import")
+
+
+def run_sanity(session: nox.Session, core: Core, *options: str) -> None:
+    """Run some of them."""
     with session.chdir(prepare_ansible_test(session, core)):
-        output = run_ansible_test(session, "sanity", "--venv", "--color", "no", "--truncate", "0", *session.posargs)
+        output = run_ansible_test(session, "sanity", "--venv", "--color", "no", "--truncate", "0", *options)
     tests_run = set(re.findall(r'^Running sanity test "([\w-]+)"', output, re.MULTILINE))
     if not tests_run:
         session.error("No sanity test ran")
@@ -241,12 +251,13 @@ def add_session(run: Callable[[nox.Session, Core], None], core: Core) -> None:
 
     run_on_core.__doc__ = f"{run.__doc__} On {core.label}."
     name = run.__name__.replace("_", "-")
-    tags = ["core", *(["matrix"] if run is not unit else []), name]
+    # Both share the environments of ansible-test.
+    tags = ["core", *(["matrix"] if run is not unit else []), *(["sanity"] if run is imports else []), name]
     nox.session(name=f"{name}-{core.version}", python=core.python, default=name in core.gate, tags=tags)(run_on_core)
 
 
 # Of those that run side by side, the longest begin first.
-for check in (contract, faults, sanity, integration, ansible_units, unit):
+for check in (contract, faults, sanity, imports, integration, ansible_units, unit):
     for supported in reversed(CORES):
         add_session(check, supported)
 

@@ -18,21 +18,24 @@ from ansible_runs import WAYS, Ansible, begin
 from simulator.process import Simulator
 from watched import Watched
 
+LONG = ("test_any_line.py", "test_slices.py", "test_troubled_fleet.py")
+"""What is run on the newest ansible-core alone."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out packed modules against the other make: which way a task runs and which server it meets are independent, and a module's start is slow.
 
-    Independent of both is which ansible-core runs it. With the variable CONTRACT_BRIEF, for all but the newest, the other make is left out altogether, and
-    packed modules are where each is started hundreds of times.
+    Independent of both is which ansible-core runs it. With the variable CONTRACT_BRIEF, for all but the newest, the other make is left out altogether, and with
+    it what takes long and is about the collection's own code alone.
     """
     brief = bool(os.environ.get("CONTRACT_BRIEF"))
 
     def wanted(item: pytest.Item) -> bool:
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         other_make, packed = parameters.get("make") == "other make", parameters.get("way") == "module"
-        return not (other_make and (packed or brief)) and not (
-            brief and (item.path.name == "test_any_line.py" or packed and item.path.name == "test_fault_matrix.py")
-        )
+        if brief and (other_make or item.path.name in LONG or (packed and item.path.name == "test_fault_matrix.py")):
+            return False
+        return not (other_make and packed)
 
     items[:] = [item for item in items if wanted(item)]
 

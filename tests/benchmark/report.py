@@ -202,6 +202,7 @@ def sentences(found: Measurements) -> list[str]:
     def each(way: str, other: str, value: Callable[[Run], float]) -> str:
         return ", ".join(f"{number(found.ratio(size, latency, way, other, value))} ({size})" for size in sizes)
 
+    floor = ", ".join(f"{number(1 + found.ratio(size, latency, 'script', 'debug', cpu))} ({size})" for size in sizes)
     texts = []
     if "uri" in found.ways(sizes[0], latency):
         texts.append(
@@ -214,6 +215,7 @@ def sentences(found: Measurements) -> list[str]:
         f"{each('baseline', 'script', wall)}.",
         f"It takes so many times the CPU of ``debug``, which does nothing: {each('baseline', 'debug', cpu)}; "
         f"and so many times its wall time: {each('baseline', 'debug', wall)}.",
+        f"``debug`` and the script together, which is the least that any task with these requests could take, would be so many times its CPU: {floor}.",
     ]
     if len(sizes) > 1:
         change = {value.__name__: 100 * (found.growth(sizes[-2], sizes[-1], latency, "baseline", value) - 1) for value in (cpu, wall)}

@@ -28,11 +28,11 @@ def baseline_controls(
 ) -> list[t.Any]:
     """The filter; see its documentation."""
     if isinstance(profile, str):
-        path = os.path.realpath(os.path.expanduser(str(plain(profile))))
+        path = os.path.expanduser(str(plain(profile)))
         if "\n" in path or "\0" in path:
             raise AnsibleFilterError("baseline_controls: the input is a text: give the path of a file, or parse the text by from_yaml.")
         try:
-            profile = read_profile(path, os.stat(path).st_mtime_ns)
+            profile = read_profile(os.path.realpath(path), os.stat(path).st_mtime_ns)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise AnsibleFilterError(f"baseline_controls: the profile {path} cannot be read: {getattr(error, 'strerror', None) or 'it is no YAML'}.") from None
     if not isinstance(profile, t.Mapping) or not isinstance(profile.get("controls"), list):

@@ -100,6 +100,7 @@ def test_an_override_replaces_what_it_names():
         pytest.param({"control": []}, {}, "the input is no profile", id="no-controls"),
         pytest.param([], {}, "the input is no profile", id="list"),
         pytest.param("controls:\n- id: A", {}, "the input is a text: give the path of a file, or parse the text by from_yaml", id="text"),
+        pytest.param("a\0b", {}, "the input is a text", id="null-character"),
     ],
 )
 def test_what_is_no_profile_or_not_in_it(profile, options, complaint):

@@ -276,10 +276,11 @@ def print_grid(checks: list[Check]) -> None:
         if re.fullmatch(r"\d+\.\d+", version):
             cells.setdefault(name, {})[version] = check.result if check.result == "skipped" else f"{check.result} {check.seconds:.0f} s"
     versions = sorted({version for row in cells.values() for version in row}, key=lambda version: [int(part) for part in version.split(".")])
-    width = max(map(len, cells), default=0)
-    print(f"\n{'check x ansible-core':{max(width, 20)}}" + "".join(f"{version:>14}" for version in versions))
+    title = "check x ansible-core"
+    width = max(map(len, [title, *cells]))
+    print(f"\n{title:{width}}" + "".join(f"{version:>14}" for version in versions))
     for name, row in cells.items():
-        print(f"{name:{max(width, 20)}}" + "".join(f"{row.get(version, '-'):>14}" for version in versions))
+        print(f"{name:{width}}" + "".join(f"{row.get(version, '-'):>14}" for version in versions))
 
 
 def terminate(number: int, _frame: object) -> None:

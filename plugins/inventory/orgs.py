@@ -195,7 +195,6 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
-from ansible import template
 from ansible.errors import AnsibleParserError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.text.converters import to_bytes
@@ -209,6 +208,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption, PlanasonixError, Unexpected
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import read_facts
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import trusted
 
 NAME = "planasonix.admin.orgs"
 ENDINGS = (".planasonix.yml", ".planasonix.yaml")
@@ -230,8 +230,6 @@ COMPLAINTS = {
 }
 """By the kind of a key's source: what to say if the key cannot be had, and if there is nothing."""
 
-# Since ansible-core 2.19 a text is a template only if it is marked as one. Before, every text is one unless it is marked as unsafe.
-trusted: Callable[[str], str] = getattr(template, "trust_as_template", lambda text: text)
 Encrypted: t.Any = getattr(vault, "EncryptedString", None) or objects.AnsibleVaultEncryptedUnicode
 """The type of a value that a YAML file has encrypted."""
 
@@ -513,13 +511,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         organizations = self._read(entries, {identity: item["facts"] for identity, item in cached.items()})
         check_hosts(organizations)
         self._keep(path, organizations, cached)
-        try:
-            self._complain([(organization.entry, organization.error) for organization in organizations if organization.error], len(entries))
-        except AnsibleParserError:
-            # Ansible does so for a file alone that it could use; without what was read, the next run would ask all of them again.
-            if self.get_option("cache"):
-                self.update_cache_if_changed()
-            raise
+        self._complain([(organization.entry, organization.error) for organization in organizations if organization.error], len(entries))
         for organization in organizations:
             self._add(organization)
 
@@ -654,3 +646,5 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             read = {organization.entry.identity: organization.facts for organization in organizations if not organization.error}
             now = time.time()
             self._cache[self.get_cache_key(path)] = {identity: cached.get(identity) or {"read_at": now, "facts": facts} for identity, facts in read.items()}
+            # Ansible does so itself, but for no file that turns out to be unusable; then the next run would ask all of them again.
+            self.update_cache_if_changed()

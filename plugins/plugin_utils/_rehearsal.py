@@ -26,7 +26,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._client import Cl
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_in_worker
 from ansible_collections.planasonix.admin.plugins.module_utils._tls import trusting_adapter
-from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain, trusted
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{"data": {}}'
 
@@ -60,7 +60,6 @@ def rehearse_profiles() -> t.Any:
 
 def rendered(text: str, **variables: t.Any) -> t.Any:
     """What Ansible makes of a template."""
-    trusted = getattr(ansible.template, "trust_as_template", str)  # ansible-core before 2.19 trusts any text
     return plain(ansible.template.Templar(loader=None, variables=variables).template(trusted(text)))
 
 

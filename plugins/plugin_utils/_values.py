@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ansible's values as plain ones. Apart from the action plugin, so that a worker which runs a filter loads no more than this.
+"""Ansible's values as plain ones, and texts as templates. Apart from the action plugin, so that a worker which runs a filter loads no more than this.
 
 This file is private to the collection; it can change at any time.
 """
@@ -10,7 +10,12 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from ansible import template
+
+# Since ansible-core 2.19 a text is a template only if it is marked as one. Before, every text is one unless it is marked as unsafe.
+trusted: Callable[[str], str] = getattr(template, "trust_as_template", lambda text: text)
 
 
 def plain(value: t.Any) -> t.Any:

@@ -59,7 +59,10 @@ def rolled_back(snapshot: t.Any, facts: Values) -> Rollback:
     for control in sorted(controls, key=lambda control: control["resource"] == "notification_rules"):
         resource, require = control["resource"], control["require"]
         if resource in SINGLETONS and resource in facts:
-            control = {**control, "require": singleton_back(resource, require, facts[resource], back)}
+            require = singleton_back(resource, require, facts[resource], back)
+            control = {**control, "require": require}
+        if not require:
+            continue
         if resource not in facts:
             back.controls.append(control)
         elif resource == "ip_whitelist" and "entries" in require:
@@ -115,8 +118,10 @@ def without_filled(held: Mapping[str, t.Any], current: t.Any, path: tuple[str, .
         if isinstance(value, Mapping) and not value and isinstance(now, Mapping) and now:
             filled.append(".".join((*path, str(name))))
         elif isinstance(value, Mapping) and value:
-            kept[name], deeper = without_filled(value, now, (*path, str(name)))
+            inner, deeper = without_filled(value, now, (*path, str(name)))
             filled += deeper
+            if inner:  # an empty one would ask for just that
+                kept[name] = inner
         else:
             kept[name] = value
     return kept, filled

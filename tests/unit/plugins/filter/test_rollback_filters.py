@@ -196,6 +196,19 @@ def test_a_mapping_that_was_empty(organization):
     assert organization.api.settings["default_timezone"] != "Etc/GMT"
 
 
+def test_nothing_but_a_mapping_that_was_empty(organization):
+    """What is left of a mapping, or of all settings, without it, asks for nothing."""
+    organization.api.more_settings["feature_flags"] = {"nested": {"new": True}, "other": 1}
+    for held in ({"nested": {}}, {"nested": {}, "other": 1}):
+        organization.snapshot["controls"] = [{"resource": "settings", "require": {"feature_flags": held}}]
+        facts = organization.facts()
+        controls = rollback_controls(organization.snapshot, facts)
+        assert [control["require"] for control in controls] == ([{"feature_flags": {"other": 1}}] if "other" in held else [])
+        assert rollback_report(organization.snapshot, facts, {"controls": []})["left"] == [
+            "Settings: feature_flags.nested was empty in the snapshot and is not by now; no write takes out what it holds."
+        ]
+
+
 @pytest.mark.parametrize("resource", SUBSETS)
 def test_what_the_key_may_no_longer_read_keeps_nothing_else_from_it(organization, resource):
     facts = organization.facts()

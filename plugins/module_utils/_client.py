@@ -384,10 +384,9 @@ class Client:
                 "correct api_url, or update the older of them.",
                 **details,
             ), False
-        broken_off = getattr(root_of(exception), "args", ())[-1:]
-        if (
-            broken_off and isinstance(broken_off[0], PermissionError) and broken_off[0].errno == errno.EACCES
-        ):  # urllib3 takes it for a connection that broke off
+        # requests and urllib3 take it for a failure of TLS, or for a connection that broke off.
+        innermost = getattr(cause_of(exception), "args", ())[-1:]
+        if innermost and isinstance(innermost[0], PermissionError) and innermost[0].errno == errno.EACCES:
             return ApiError(
                 f"Could not {action}: the file of ca_path, or of the environment's authorities, cannot be read; give it to this user.", **details
             ), False
@@ -504,10 +503,15 @@ def root_of(exception: BaseException) -> object:
     return exception.args[0] if exception.args else exception
 
 
+def cause_of(exception: BaseException) -> object:
+    """What ended a failed exchange, within what requests wrapped: its last argument says why."""
+    root = root_of(exception)
+    return getattr(root, "reason", None) or root
+
+
 def reason_of(exception: BaseException) -> str:
     """The innermost reason of a failed exchange in a few words, without addresses of objects."""
-    root = root_of(exception)
-    root = getattr(root, "reason", None) or root
+    root = cause_of(exception)
     text = str(root.args[-1]) if isinstance(root, BaseException) and root.args else str(root)
     text = re.sub(r"<[^>]*object at 0x[0-9a-f]+>:? ?|\bHTTPS?Connection(Pool)?\([^)]*\):? ?", "", text)
     return squeeze(text, 120) or type(root).__name__

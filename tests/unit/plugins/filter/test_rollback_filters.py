@@ -199,6 +199,7 @@ def test_a_mapping_that_was_empty(organization):
 def test_nothing_but_a_mapping_that_was_empty(organization):
     """What is left of a mapping, or of all settings, without it, asks for nothing."""
     organization.api.more_settings["feature_flags"] = {"nested": {"new": True}, "other": 1}
+    held: dict[str, t.Any]
     for held in ({"nested": {}}, {"nested": {}, "other": 1}):
         organization.snapshot["controls"] = [{"resource": "settings", "require": {"feature_flags": held}}]
         facts = organization.facts()

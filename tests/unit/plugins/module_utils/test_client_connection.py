@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from urllib.parse import quote
 
 import pytest
@@ -308,6 +309,23 @@ def test_ca_path_that_is_of_no_use(content, tmp_path):
         with pytest.raises(ApiError, match="ca_path"):
             read(client)
         assert not server.requests
+
+
+def test_ca_path_that_may_not_be_read(tmp_path, monkeypatch):
+    """For root, as which the tests may run, any file may be read."""
+    authority = tmp_path / "ca.pem"
+    authority.touch()
+
+    def refuse(*dummy_arguments: object, **dummy_more: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", refuse)
+    pauses: list[float] = []
+    with ScriptedServer() as server:
+        with Client(Connection(server.url.replace("http://", "https://"), KEY, ca_path=str(authority)), sleep=pauses.append) as client:
+            with pytest.raises(ApiError, match="the file of ca_path, or of the environment's authorities, cannot be read"):
+                client.send("POST", "/api/thing", {}, action="change the thing")
+        assert (server.requests, pauses) == ([], [])
 
 
 def test_unreachable_host_is_one_clear_sentence():

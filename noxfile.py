@@ -138,7 +138,7 @@ def sanity(session: nox.Session, core: Core) -> None:
 
 def imports(session: nox.Session, core: Core) -> None:
     """Run those of ansible's own sanity tests that compile and import, on each Python that is here."""
-    run_sanity(session, core, "--test", "compile", "--test", "import")
+    run_sanity(session, core, "--test", "compile", "--test", "import", *session.posargs)
 
 
 def run_sanity(session: nox.Session, core: Core, *options: str) -> None:
@@ -154,7 +154,7 @@ def run_sanity(session: nox.Session, core: Core, *options: str) -> None:
 def ansible_units(session: nox.Session, core: Core) -> None:
     """Run the unit tests of the collection by ansible-test; those of the simulator have a session of their own."""
     with session.chdir(prepare_ansible_test(session, core)):
-        run_units(session, core)
+        run_units(session, core, *session.posargs)
 
 
 def run_units(session: nox.Session, core: Core, *options: str) -> None:

@@ -4,26 +4,32 @@
 
 """Lets the tests import the collection from a plain checkout too, and what lies beside them.
 
-ansible-test runs them from a tree of collections and needs the second alone.
+ansible-test runs them from a tree of collections and needs the second alone; for tests of module_utils it hides the rest of ansible.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+import tempfile
 from pathlib import Path
-from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
 
 sys.path.insert(0, str(ROOT / "tests"))
 
 if importlib.util.find_spec("ansible_collections") is None:
-    for name, path in {
-        "ansible_collections": [],
-        "ansible_collections.planasonix": [],
-        "ansible_collections.planasonix.admin": [str(ROOT)],
-    }.items():
-        package = ModuleType(name)
-        package.__path__ = path
-        sys.modules[name] = package
+    tree = tempfile.TemporaryDirectory()  # removed when the tests end
+    namespace = Path(tree.name) / "ansible_collections" / "planasonix"
+    namespace.mkdir(parents=True)
+    (namespace / "admin").symlink_to(ROOT)
+    sys.path.insert(0, tree.name)
+
+try:
+    from ansible.plugins.loader import init_plugin_loader
+    from ansible.utils.collection_loader import AnsibleCollectionConfig
+except ImportError:
+    pass
+else:
+    if AnsibleCollectionConfig.collection_finder is None:
+        init_plugin_loader()

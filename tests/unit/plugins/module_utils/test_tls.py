@@ -7,80 +7,18 @@
 from __future__ import annotations
 
 import os
-import ssl
 import threading
-import typing as t
 from pathlib import Path
 
 import pytest
 import trustme
 from unit.plugins.scripted_server import ScriptedServer
+from unit.plugins.tls_site import Site, read, unknown_authority
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _tls
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
-from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import rehearse
 
-
-@pytest.fixture(autouse=True)
-def loads(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """Files of authorities that were loaded, by whatever library; none is in the environment, and none left over from another test."""
-    seen: list[str | None] = []
-
-    class Context(ssl.SSLContext):
-        def load_verify_locations(self, cafile: t.Any = None, capath: t.Any = None, cadata: t.Any = None) -> None:
-            seen.append(cafile or capath)
-            super().load_verify_locations(cafile, capath, cadata)
-
-    monkeypatch.setattr("urllib3.util.ssl_.SSLContext", Context)
-    monkeypatch.setattr(_tls, "contexts", _tls.Contexts())
-    for name in (
-        "REQUESTS_CA_BUNDLE",
-        "CURL_CA_BUNDLE",
-        "PLANASONIX_CA_PATH",
-        "http_proxy",
-        "https_proxy",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "no_proxy",
-        "NO_PROXY",
-    ):
-        monkeypatch.delenv(name, raising=False)
-    return seen
-
-
-class Site:
-    """Two servers, one with a certificate for its address and one with that of another host, and the file of their authority."""
-
-    def __init__(self, folder: Path) -> None:
-        authority = trustme.CA()
-        self.bundle = folder / "authority.pem"
-        authority.cert_pem.write_to_path(str(self.bundle))
-        self.good, self.other_name = (ScriptedServer(tls=self.context(authority, name)) for name in ("127.0.0.1", "api.example.com"))
-
-    @staticmethod
-    def context(authority: trustme.CA, name: str) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(name).configure_cert(context)
-        return context
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("tls"))
-    with site.good, site.other_name:
-        yield site
-
-
-def read(server: ScriptedServer, **options: t.Any) -> object:
-    with Client(Connection(server.url, "plnx_live_key", retries=0, **options)) as client:
-        return client.get("/api/thing", "read the thing")
-
-
-def unknown_authority(folder: Path) -> str:
-    path = folder / "unknown.pem"
-    trustme.CA().cert_pem.write_to_path(str(path))
-    return str(path)
+pytestmark = pytest.mark.usefixtures("loads")
 
 
 def test_an_authority_of_ca_path_or_of_the_environment_is_trusted(site, monkeypatch, tmp_path):
@@ -147,21 +85,6 @@ def test_each_thread_has_its_own(site, loads):
     for thread in threads:
         thread.join()
     assert loads == [str(site.bundle)] * 2
-
-
-@pytest.mark.parametrize("variable", [None, "REQUESTS_CA_BUNDLE", "PLANASONIX_CA_PATH"], ids=["usual", "environment", "ca_path"])
-def test_the_rehearsal_loads_them_for_the_tasks(site, loads, monkeypatch, variable):
-    if variable:
-        monkeypatch.setenv(variable, str(site.bundle))
-    assert "failed" not in rehearse()
-    assert len(loads) == 1
-    options = {"ca_path": str(site.bundle)} if variable == "PLANASONIX_CA_PATH" else {}
-    if variable:
-        assert read(site.good, **options) == {"ok": True}
-    else:
-        with pytest.raises(ApiError, match="cannot be trusted"):
-            read(site.good)
-    assert len(loads) == 1
 
 
 @pytest.mark.parametrize("trusted", [True, False])

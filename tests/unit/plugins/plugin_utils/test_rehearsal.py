@@ -9,9 +9,11 @@ from __future__ import annotations
 import socket
 
 import pytest
+from unit.plugins.tls_site import read
 
 from ansible_collections.planasonix.admin.plugins.filter.baseline_controls import read_profile
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import rehearse, rehearse_profiles
 
 
@@ -40,6 +42,21 @@ def test_it_reads_an_answer_and_connects_to_nothing(no_network, monkeypatch, pro
 def test_without_requests_there_is_none(monkeypatch):
     monkeypatch.setattr(_client, "REQUESTS_IMPORT_ERROR", "Traceback")
     assert rehearse()["failed"]
+
+
+@pytest.mark.parametrize("variable", [None, "REQUESTS_CA_BUNDLE", "PLANASONIX_CA_PATH"], ids=["usual", "environment", "ca_path"])
+def test_it_loads_the_certificate_authorities_for_the_tasks(site, loads, monkeypatch, variable):
+    if variable:
+        monkeypatch.setenv(variable, str(site.bundle))
+    assert "failed" not in rehearse()
+    assert len(loads) == 1
+    options = {"ca_path": str(site.bundle)} if variable == "PLANASONIX_CA_PATH" else {}
+    if variable:
+        assert read(site.good, **options) == {"ok": True}
+    else:
+        with pytest.raises(ApiError, match="cannot be trusted"):
+            read(site.good)
+    assert len(loads) == 1
 
 
 def test_the_profiles_of_the_collection_are_read_by_the_filter_of_its_roles():

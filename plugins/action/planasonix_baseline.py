@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_baseline import MODULE as DEFINITION
 from ansible_collections.planasonix.admin.plugins.plugin_utils._action import PlanasonixAction
-from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import before_fork, rehearse_profiles
+from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import before_fork, rehearse_baseline
 
 
 class ActionModule(PlanasonixAction):
     MODULE = DEFINITION
 
 
-before_fork(rehearse_profiles)
+before_fork(lambda: rehearse_baseline(DEFINITION))

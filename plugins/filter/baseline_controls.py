@@ -27,7 +27,8 @@ def baseline_controls(
     as_text: t.Any = False,
 ) -> list[t.Any]:
     """The filter; see its documentation."""
-    if isinstance(profile, str):
+    kept = isinstance(profile, str)
+    if kept:
         path = os.path.expanduser(str(plain(profile)))
         if "\n" in path or "\0" in path:
             raise AnsibleFilterError("baseline_controls: the input is a text: give the path of a file, or parse the text by from_yaml.")
@@ -39,11 +40,14 @@ def baseline_controls(
         raise AnsibleFilterError("baseline_controls: the input is no profile, which is a mapping with a list of controls.")
     try:
         controls = tailored(
-            plain(profile["controls"]), plain(overrides or {}), plain(extra or []), plain(skip or []), plain(run_tags or []), plain(skip_tags or [])
+            profile["controls"] if kept else plain(profile["controls"]),
+            *(plain(overrides or {}), plain(extra or []), plain(skip or []), plain(run_tags or []), plain(skip_tags or [])),
         )
     except InvalidOption as error:
         raise AnsibleFilterError(f"baseline_controls: {error.message}") from None
-    return [json.dumps(control) for control in controls] if as_text else controls
+    if as_text:
+        return [json.dumps(control) for control in controls]
+    return plain(controls) if kept else controls  # what is kept is nobody's to change
 
 
 @functools.cache
@@ -53,7 +57,7 @@ def read_profile(path: str, dummy_changed: int) -> t.Any:
     :param dummy_changed: When the file was changed last, so that a changed one is read again.
     """
     with open(path, encoding="utf-8") as file:
-        return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return plain(yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
 class FilterModule:

@@ -64,11 +64,13 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
 class Organization:
     """What was read.
 
+    :param controls: What it was read for.
     :param values: By resource: facts, and of the allowlist its state.
     :param errors: Why a resource could not be read.
     :param now: When it was read, in UTC.
     """
 
+    controls: tuple[Control, ...]
     values: Values
     errors: Mapping[str, ApiError]
     now: datetime.datetime
@@ -156,7 +158,8 @@ def read_organization(client: Client, options: Values) -> Organization:
     values: Values = {}
     errors: dict[str, ApiError] = {}
     hopeless: ApiError | None = None
-    for name in needed(parse_controls(options)):
+    controls = parse_controls(options)
+    for name in needed(controls):
         if hopeless is not None:
             errors[name] = hopeless
             continue
@@ -166,7 +169,7 @@ def read_organization(client: Client, options: Values) -> Organization:
             errors[name] = error
             if error.concerns_all:
                 hopeless = error
-    return Organization(values, errors, datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc))
+    return Organization(controls, values, errors, datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc))
 
 
 # Evaluating and planning.
@@ -174,10 +177,11 @@ def read_organization(client: Client, options: Values) -> Organization:
 
 def assess(current: Organization, options: Values) -> Assessment:
     """Evaluate all controls, and plan what mends those that fail and nobody waived."""
-    controls = parse_controls(options)
+    controls = current.controls
     waivers = parse_waivers(options.get("waivers", []), [control.id for control in controls])
     today = current.now.date()
-    verdicts = {control.id: evaluate(control, with_pending_channels(current, controls)) for control in controls}
+    foreseen = with_pending_channels(current)
+    verdicts = {control.id: evaluate(control, foreseen) for control in controls}
     active = [control for control in in_force(controls, waivers, today) if verdicts[control.id].status in ("pass", "fail")]
     for control in controls:
         apply_waiver(verdicts[control.id], waivers.get(control.id), today)
@@ -189,12 +193,12 @@ def assess(current: Organization, options: Values) -> Assessment:
     return Assessment(controls, verdicts, tuple(steps))
 
 
-def with_pending_channels(current: Organization, controls: Iterable[Control]) -> Organization:
+def with_pending_channels(current: Organization) -> Organization:
     """The organization with the channels that the same controls require, so that rules may already name them."""
     listed = current.values.get("notification_channels")
     if listed is None:
         return current
-    names = {item["name"] for control in controls for item in control.require.get("present", ()) if control.resource == "notification_channels"}
+    names = {item["name"] for control in current.controls for item in control.require.get("present", ()) if control.resource == "notification_channels"}
     pending = [{"id": pending_id(name), "name": name} for name in sorted(names - {channel["name"] for channel in listed})]
     return replace(current, values={**current.values, "channels_of_rules": [*listed, *pending]})
 

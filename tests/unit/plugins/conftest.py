@@ -15,6 +15,9 @@ from unit.plugins.tls_site import Site
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _tls
 
+# Hypothesis would keep what it learns of the code in a folder in the tree. It does without where it cannot.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.devnull)
+
 STRAYS = ("PLANASONIX_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC")
 
 

@@ -12,13 +12,15 @@ from __future__ import annotations
 import functools
 import ipaddress
 import itertools
-import os
 import typing as t
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.plugins.examples import examples
 from unit.plugins.fake_api import FakeApi, Values, error, perform
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import RefusedPlan
@@ -27,24 +29,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_ip_whitelist import MODULE
 
-# Hypothesis would keep what it learns of the code in a folder in the tree. It does without where it cannot.
-os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.devnull)
-
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
-
 TASK = Module(manages=ALLOWLIST, options={**MODULE.options, "forbid": {"type": "list", "elements": "str"}})
 """The module, with what a baseline asks of the allowlist beside."""
 
 Network: t.TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 Entry: t.TypeAlias = "tuple[str, str | None, int]"
 """Network, label, and age in days"""
-
-
-def examples(number: int) -> settings:
-    """The same examples in each run. A failure is shown as small as it gets, and not explained, which would take longer than to find it."""
-    phases = (Phase.generate, Phase.shrink)
-    return settings(max_examples=number, derandomize=True, database=None, deadline=None, phases=phases, suppress_health_check=[HealthCheck.too_slow])
 
 
 # Blocks of eight addresses, one of them of mapped addresses: many of the networks in them overlap, adjoin or contain each other.

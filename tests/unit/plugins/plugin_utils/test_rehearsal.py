@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
+from unittest import mock
 
 import pytest
 from unit.plugins.tls_site import read
@@ -14,7 +16,10 @@ from unit.plugins.tls_site import read
 from ansible_collections.planasonix.admin.plugins.filter.baseline_controls import read_profile
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
-from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import rehearse, rehearse_profiles
+from ansible_collections.planasonix.admin.plugins.modules.planasonix_baseline import MODULE
+from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import before_fork, rehearse, rehearse_baseline
+
+PROFILES = Path(__file__).resolve().parents[4] / "roles" / "org_baseline" / "files"
 
 
 @pytest.fixture
@@ -59,10 +64,25 @@ def test_it_loads_the_certificate_authorities_for_the_tasks(site, loads, monkeyp
     assert len(loads) == 1
 
 
-def test_the_profiles_of_the_collection_are_read_by_the_filter_of_its_roles():
-    foundation, strict = rehearse_profiles()
-    assert {control["id"] for control in foundation} < {control["id"] for control in strict}
+def test_the_baseline_goes_through_all_of_an_audit_and_keeps_the_profiles(no_network):
+    result = rehearse_baseline(MODULE)
+    assert (result.get("failed"), no_network) == (None, [])
+    strict = read_profile(str(PROFILES / "strict.yml"), (PROFILES / "strict.yml").stat().st_mtime_ns)
+    assert [control["id"] for control in result["controls"]] == [control["id"] for control in strict["controls"]]
     before = read_profile.cache_info()
-    rehearse_profiles()
+    rehearse_baseline(MODULE)
     after = read_profile.cache_info()
     assert (after.hits - before.hits, after.misses) == (2, before.misses)
+
+
+def test_what_is_there_before_the_fork_is_left_alone_by_the_garbage_collector(monkeypatch):
+    frozen = mock.Mock()
+    monkeypatch.setattr("gc.freeze", frozen)
+
+    def broken() -> None:
+        raise ValueError
+
+    for platform, times in (("darwin", 0), ("linux", 1)):
+        monkeypatch.setattr("sys.platform", platform)
+        before_fork(broken)
+        assert frozen.call_count == times

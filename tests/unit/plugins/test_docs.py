@@ -10,40 +10,17 @@ import importlib
 import re
 import typing as t
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
+from documented import GUIDES, PAGES, ROOT, blocks, plays_and_tasks
 
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC
 
-ROOT = Path(__file__).resolve().parents[3]
-GUIDES = sorted((ROOT / "docs" / "docsite" / "rst").glob("*.rst"))
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
 COLLECTION = "planasonix.admin."
 GROUP = f"group/{COLLECTION}planasonix"
-
-RST_BLOCK = re.compile(r"^( *)\.\. code-block:: *yaml\S*\n((?:\1 +.*\n|\s*\n)+)", re.MULTILINE)
-MARKDOWN_BLOCK = re.compile(r"^( *)```ya?ml\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-
-
-def blocks(path: Path) -> Iterator[tuple[str, str]]:
-    """The YAML code blocks of a page, each with the place where it stands."""
-    text = path.read_text(encoding="utf-8")
-    for found in (MARKDOWN_BLOCK if path.suffix == ".md" else RST_BLOCK).finditer(text):
-        yield f"{path.name}:{text.count(chr(10), 0, found.start()) + 1}", found[2]
-
-
-BLOCKS = dict(block for path in (*GUIDES, ROOT / "README.md") for block in blocks(path))
-
-
-def plays_and_tasks(data: t.Any) -> Iterator[dict[str, t.Any]]:
-    """Plays, blocks and tasks, as deep as they are nested. An inventory has none, since it is no list."""
-    for item in data if isinstance(data, list) else ():
-        if isinstance(item, dict):
-            yield item
-            for section in ("pre_tasks", "tasks", "post_tasks", "handlers", "block", "rescue", "always"):
-                yield from plays_and_tasks(item.get(section))
+BLOCKS = {block.place: block.text for page in PAGES for block in blocks(page)}
 
 
 def calls(data: t.Any) -> Iterator[tuple[str, t.Any]]:
@@ -74,13 +51,13 @@ def unknown(arguments: t.Any, spec: dict[str, t.Any], path: str) -> list[str]:
 
 def test_there_are_blocks():
     assert len(GUIDES) >= 7
-    assert {name.split(":")[0] for name in BLOCKS} == {path.name for path in (*GUIDES, ROOT / "README.md")}
+    assert {name.split(":")[0] for name in BLOCKS} == {path.name for path in PAGES}
 
 
 def test_no_block_is_overlooked():
     """The patterns above find as many blocks as there are heads of blocks."""
     heads = re.compile(r"^ *(?:\.\. (?:code-block|code|sourcecode):: *ya?ml|```ya?ml)", re.MULTILINE)
-    assert len(BLOCKS) == sum(len(heads.findall(path.read_text(encoding="utf-8"))) for path in (*GUIDES, ROOT / "README.md"))
+    assert len(BLOCKS) == sum(len(heads.findall(path.read_text(encoding="utf-8"))) for path in PAGES)
 
 
 @pytest.mark.parametrize("place", BLOCKS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: orgs
 short_description: A host for each Planasonix organization
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Makes a host of each organization that the inventory file lists, with its plan, features and limits as variables, and groups made from them.
   - The name of the file must end in C(.planasonix.yml) or C(.planasonix.yaml).

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: planasonix_api_key
 short_description: Manage an API key of a Planasonix organization
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Creates, replaces, rotates and revokes one API key.
   - No secret is lost and no key is orphaned. The API shows a secret once, so the module checks that it can be stored before it makes the key, stores it before

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: planasonix_baseline
 short_description: Audit and remediate a Planasonix organization against controls
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Evaluates a list of controls over one organization, and changes what fails, all in one task. In check mode it is an audit.
   - Each needed resource is read once, over one connection. Everything is planned before anything is written, and written in an order that never weakens the

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: planasonix_info
 short_description: Read the state of a Planasonix organization
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads what the API tells of an organization and of the user behind the key, over one connection.
 author:

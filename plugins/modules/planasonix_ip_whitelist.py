@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: planasonix_ip_whitelist
 short_description: Manage the IP allowlist of a Planasonix organization
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Adds, removes and labels entries of the IP allowlist, and switches its enforcement on and off.
   - Nobody is locked out. Entries are added before others are removed, enforcement is switched off first and on last, and addresses that must keep access are

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: planasonix_log_retention
 short_description: Manage the log retention of a Planasonix organization
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Sets for how many days the logs of an organization are kept. What is older is deleted for good, so a shorter retention cannot be taken back.
   - An option that is left out is left alone. The module sends the object whole, merged with what it is.

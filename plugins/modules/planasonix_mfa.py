@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: planasonix_mfa
 short_description: Manage multi-factor authentication of a Planasonix user
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Enables multi-factor authentication (MFA) by time-based codes (TOTP) for the user that the API key acts as, or disables it.
   - Enrollment needs no one with a phone. The module computes the code from the secret that the API gives, verifies it, and hands over the secret and the

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: planasonix_notification_channel
 short_description: Manage a notification channel of a Planasonix organization
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Creates, updates, renames, replaces, tests and deletes one notification channel.
   - An option that is left out is left alone.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: planasonix_notification_rule
 short_description: Manage a notification rule of a Planasonix organization
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Creates a notification rule, or changes the one of that name. The API replaces a rule whole, so the module sends it merged, and what is not named keeps its
     value. The API may give it another id then.

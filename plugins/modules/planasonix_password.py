@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: planasonix_password
 short_description: Change the password of a Planasonix user
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Changes the password of the user that the API key acts as.
   - The API does not tell whether a password is in force. The task is changed unless both passwords are the same, and then nothing is sent, so a second run

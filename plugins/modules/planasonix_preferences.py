@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: planasonix_preferences
 short_description: Manage the preferences of a Planasonix user
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Sets preferences of the user that the API key acts as, such as those of the canvas. One that is not named is left alone.
   - The API cannot remove a preference.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: planasonix_profile
 short_description: Manage the profile of a Planasonix user
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Sets the name, time zone and locale of the user that the API key acts as.
   - An option that is left out is left alone. The module sends the object whole, merged with what it is.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: planasonix_session_timeout
 short_description: Manage the session timeout of a Planasonix organization
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Sets after how many idle minutes, and after how many in all, a session of the product's UI ends. API keys ignore it.
   - An option that is left out is left alone. The module sends the object whole, merged with what it is.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: planasonix_settings
 short_description: Manage the settings of a Planasonix organization
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Sets the time zone, the SSO requirement, the data residency and other settings of an organization.
   - An option that is left out is left alone.

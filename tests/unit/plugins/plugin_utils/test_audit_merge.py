@@ -16,7 +16,7 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_formats im
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_merge import merged
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import FAIL_ON, ReportError, verdict
 
-META = {"time": "2027-03-01T12:00:00Z", "collection_version": "0.1.0", "profile": "strict"}
+META = {"time": "2027-03-01T12:00:00Z", "collection_version": "1.0.0", "profile": "strict"}
 
 
 def control(identity: str, status: str = "pass", **more: t.Any) -> dict[str, t.Any]:

@@ -20,7 +20,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_formats import FORMATS, MARKDOWN_LIMIT, render
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import ReportError, build, lines_of, verdict, waiver_of
 
-META = {"time": "2027-03-01T12:00:00Z", "collection_version": "0.1.0", "profile": "strict"}
+META = {"time": "2027-03-01T12:00:00Z", "collection_version": "1.0.0", "profile": "strict"}
 DEAD = "GET /api/organization/settings: the API answered 401."
 EVIL = "<script>alert(1)</script>"
 
@@ -371,7 +371,7 @@ def test_html_tells_everything():
     page = Page(text)
     for words in (
         "2027-03-01 12:00 UTC",
-        "planasonix.admin 0.1.0",
+        "planasonix.admin 1.0.0",
         "strict",
         "1 of 4 organizations meet every control",
         "Unattended screens are used by others.",

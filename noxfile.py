@@ -19,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,6 +68,11 @@ MINIMUM_COVERAGE = 95
 """Percent of plugins/ that unit and integration tests together run."""
 RUNTIME = ("-r", "meta/ee-requirements.txt", "-r", "tests/simulator/requirements.txt")
 """What the collection needs beside ansible-core, and what the simulator does."""
+SHIPPED = frozenset(
+    ("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md")
+    + ("changelogs", "docs", "meta", "playbooks", "plugins", "roles")
+)
+"""What a tarball holds."""
 FAULTS = frozenset(f"test_{name}.py" for name in ("any_line", "fault_matrix", "leaks", "leaks_fleet", "lockout", "troubled_fleet", "two_runs"))
 """The contract tests in which something goes wrong; they take as long as all others together."""
 CERTIFICATES = "trustme>=1.1,<2"
@@ -211,6 +217,10 @@ def build(session: nox.Session) -> Path:
     export(source)
     session.run("ansible-galaxy", "collection", "build", "--force", "--output-path", str(folder), str(source))
     (tarball,) = folder.glob("*.tar.gz")
+    with tarfile.open(tarball) as archive:
+        others = sorted({name.partition("/")[0] for name in archive.getnames()} - SHIPPED)
+    if others:
+        session.error(f"The tarball holds what no user needs: {', '.join(others)}; add it to build_ignore in galaxy.yml")
     return tarball
 
 

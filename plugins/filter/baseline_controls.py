@@ -33,8 +33,9 @@ def baseline_controls(
         if "\n" in path or "\0" in path:
             raise AnsibleFilterError("baseline_controls: the input is a text: give the path of a file, or parse the text by from_yaml.")
         try:
-            profile = read_profile(os.path.realpath(path), os.stat(path).st_mtime_ns)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            state = os.stat(path)
+            profile = read_profile(os.path.realpath(path), (state.st_ino, state.st_mtime_ns, state.st_size))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
             raise AnsibleFilterError(f"baseline_controls: the profile {path} cannot be read: {getattr(error, 'strerror', None) or 'it is no YAML'}.") from None
     if not isinstance(profile, t.Mapping) or not isinstance(profile.get("controls"), list):
         raise AnsibleFilterError("baseline_controls: the input is no profile, which is a mapping with a list of controls.")
@@ -51,10 +52,10 @@ def baseline_controls(
 
 
 @functools.cache
-def read_profile(path: str, dummy_changed: int) -> t.Any:
+def read_profile(path: str, dummy_state: tuple[int, ...]) -> t.Any:
     """The content of a file, read once by a process and those that it forks. Not by ``from_yaml``, which takes five times as long.
 
-    :param dummy_changed: When the file was changed last, so that a changed one is read again.
+    :param dummy_state: What tells the file from what it was, so that a changed one is read again.
     """
     with open(path, encoding="utf-8") as file:
         return plain(yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))

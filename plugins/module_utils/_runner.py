@@ -218,7 +218,11 @@ def run_in_worker(module: Module, name: str, arguments: dict[str, t.Any], check_
 
 def censored(result: Values, secrets: set[str]) -> Values:
     """The result without secrets, as AnsibleModule gives it. For that Ansible goes through it value by value, which most results can do without."""
-    # With Ansible's words for what JSON calls otherwise: before 2.19 it takes them for secrets, too.
-    text = json.dumps(result, ensure_ascii=False, default=str) + "True False None"
-    found = any(spelling in text for spelling in spellings(secrets))
+    try:
+        # With Ansible's words for what JSON calls otherwise: before 2.19 it takes them for secrets, too.
+        text = json.dumps(result, ensure_ascii=False, allow_nan=False) + "True False None"
+    except (TypeError, ValueError, RecursionError):  # arguments that were given as text of Python, with tuples for keys
+        found = True
+    else:
+        found = any(spelling in text for spelling in spellings(secrets))
     return t.cast(Values, remove_values(result, secrets)) if found else result

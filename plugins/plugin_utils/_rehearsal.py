@@ -19,6 +19,7 @@ import importlib
 import socket
 import sys
 import typing as t
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +42,8 @@ TIMES = 3
 def before_fork(rehearsal: t.Callable[[], t.Any]) -> None:
     """Rehearse where tasks run in workers, which is not on macOS. One that fails costs time alone."""
     if sys.platform != "darwin":
-        with contextlib.suppress(Exception):
+        # The client may change which warnings are shown, for the life of its process.
+        with contextlib.suppress(Exception), warnings.catch_warnings():
             rehearsal()
         # What there is now stays. The garbage collector would write to all of it again and again, and what is written to is not shared with workers any more.
         gc.freeze()
@@ -54,7 +56,7 @@ def rehearse() -> Values:
     """
     if _client.REQUESTS_IMPORT_ERROR:
         return {"failed": True, "msg": "requests is missing"}
-    with contextlib.suppress(ImportError, AttributeError):  # private to ansible-core since 2.21: how it reads results, which each worker would find out anew
+    with contextlib.suppress(Exception):  # private to ansible-core since 2.21: how it reads results, which each worker would find out anew
         importlib.import_module("ansible._internal._task").UnifiedTaskResult.from_action_result_dict({})
     key = rendered("{{ key }}", key="none")
     return rehearse_module(Module(lambda client, dummy_options: {"rehearsal": client.get("/api/organization", "rehearse")}, {}), {"api_key": key})

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible.module_utils.common.parameters import remove_values
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,3 +28,11 @@ def test_what_is_censored_is_what_ansible_would(result, data):
     parts = st.sampled_from(occurring).flatmap(lambda text: st.integers(0, len(text) - 1).map(lambda start: text[start:]))
     secrets = data.draw(st.sets(parts | TEXTS.filter(bool) | st.sampled_from(["True", "False", "None", "on"]), max_size=3))
     assert censored(result, secrets) == remove_values(result, secrets)
+
+
+@pytest.mark.parametrize(
+    "value", [{("a", "secret"): "secret"}, {1: "a secret"}, ("secret",), b"secret", "s\u00e9cret".encode(), float("inf"), float("nan")], ids=repr
+)
+def test_what_is_no_json_is_left_to_ansible(value):
+    secrets = {"secret", "s\u00e9cret", "inf", "nan"}
+    assert repr(censored({"key": value}, secrets)) == repr(remove_values({"key": value}, secrets))

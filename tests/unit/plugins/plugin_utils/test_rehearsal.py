@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import socket
+import warnings
 from pathlib import Path
 from unittest import mock
 
 import pytest
 from unit.plugins.tls_site import read
 
-from ansible_collections.planasonix.admin.plugins.filter.baseline_controls import read_profile
+from ansible_collections.planasonix.admin.plugins.filter.baseline_controls import baseline_controls, read_profile
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_baseline import MODULE
@@ -44,6 +45,13 @@ def test_it_reads_an_answer_and_connects_to_nothing(no_network, monkeypatch, pro
     assert no_network == []
 
 
+def test_what_the_environment_turns_off_is_turned_off_for_nobody_else(monkeypatch):
+    monkeypatch.setenv("PLANASONIX_VALIDATE_CERTS", "false")
+    before = list(warnings.filters)
+    before_fork(rehearse)
+    assert warnings.filters == before
+
+
 def test_without_requests_there_is_none(monkeypatch):
     monkeypatch.setattr(_client, "REQUESTS_IMPORT_ERROR", "Traceback")
     assert rehearse()["failed"]
@@ -67,8 +75,8 @@ def test_it_loads_the_certificate_authorities_for_the_tasks(site, loads, monkeyp
 def test_the_baseline_goes_through_all_of_an_audit_and_keeps_the_profiles(no_network):
     result = rehearse_baseline(MODULE)
     assert (result.get("failed"), no_network) == (None, [])
-    strict = read_profile(str(PROFILES / "strict.yml"), (PROFILES / "strict.yml").stat().st_mtime_ns)
-    assert [control["id"] for control in result["controls"]] == [control["id"] for control in strict["controls"]]
+    strict = baseline_controls(str(PROFILES / "strict.yml"))
+    assert [control["id"] for control in result["controls"]] == [control["id"] for control in strict]
     before = read_profile.cache_info()
     rehearse_baseline(MODULE)
     after = read_profile.cache_info()

@@ -18,7 +18,7 @@ from ansible_runs import WAYS, Ansible, begin
 from simulator.process import Simulator
 from watched import Watched
 
-LONG = ("test_any_line.py", "test_slices.py", "test_troubled_fleet.py")
+LONG = ("test_any_line.py", "test_documentation.py", "test_slices.py", "test_troubled_fleet.py")
 """What is run on the newest ansible-core alone."""
 
 

@@ -29,12 +29,12 @@ PACKED = "planasonix-audit-results:"
 
 @functools.cache
 def version() -> str:
-    """The version of this collection: from the manifest of an installed one, else as it will be built."""
+    """The version of this collection: from the manifest of an installed one, else as it will be built; empty where neither was installed."""
     root = Path(__file__).resolve().parents[2]
-    manifest = root / "MANIFEST.json"
+    manifest, source = root / "MANIFEST.json", root / "galaxy.yml"
     if manifest.exists():
         return str(json.loads(manifest.read_text(encoding="utf-8"))["collection_info"]["version"])
-    return str(yaml.safe_load((root / "galaxy.yml").read_text(encoding="utf-8"))["version"])
+    return str(yaml.safe_load(source.read_text(encoding="utf-8"))["version"]) if source.exists() else ""
 
 
 def read(paths: t.Iterable[t.Any]) -> Merged:

@@ -48,8 +48,8 @@ def tailor(control: Values, override: Values) -> Values:
 
 def onboarding(settings: Values, ip_whitelist: Values, channels: Sequence[Values], rules: Sequence[Values]) -> list[Values]:
     """What an organization is to begin with, given as the modules take it, as controls: so that rules may name channels that are yet to be made."""
-    allowlist = {name: value for name, value in ip_whitelist.items() if name not in ("protected_addresses", "allow_lockout")}
-    present = [{name: value for name, value in channel.items() if name != "test"} for channel in channels]
+    allowlist = {name: value for name, value in required(ip_whitelist).items() if name not in ("protected_addresses", "allow_lockout")}
+    present = [{name: value for name, value in required(channel).items() if name != "test"} for channel in channels]
     requires: dict[str, Values] = {
         "settings": {**{name: value for name, value in settings.items() if name != "extra"}, **(settings.get("extra") or {})},
         "ip_whitelist": allowlist,
@@ -57,6 +57,12 @@ def onboarding(settings: Values, ip_whitelist: Values, channels: Sequence[Values
         "notification_rules": {"present": list(rules)} if rules else {},
     }
     return [{"id": f"onboarding-{name}", "resource": name, "require": require} for name, require in requires.items() if require]
+
+
+def required(options: Values) -> Values:
+    """The options of a module but for those that say no more than their default, and that a control does not know."""
+    usual = {"state": "present", "update_secrets": "on_create"}
+    return {name: value for name, value in options.items() if name not in usual or value != usual[name]}
 
 
 def exported(facts: Values, unavailable: Collection[str] = ()) -> list[Values]:

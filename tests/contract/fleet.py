@@ -27,11 +27,13 @@ class Fleet:
     """The organizations of a simulator as an inventory.
 
     :param variables: What is given with each run.
+    :param environment: What is in the environment of each run beside.
     """
 
     simulator: Simulator
     folder: Path
     variables: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
 
     def run(self, playbook: str, *arguments: str, keys: dict[str, str] | None = None, **variables: Any) -> subprocess.CompletedProcess[str]:
         """Run a playbook of the collection, or a file."""
@@ -41,7 +43,7 @@ class Fleet:
         shared = {"planasonix_api_url": self.simulator.url, "ansible_python_interpreter": "{{ ansible_playbook_python }}", **self.variables, **variables}
         inventory = self.folder / "inventory.json"
         inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": shared}}), encoding="utf-8")
-        return run_playbook(self.folder, "-i", str(inventory), playbook, *arguments)
+        return run_playbook(self.folder, "-i", str(inventory), playbook, *arguments, environment=self.environment)
 
     def play(self, **play: Any) -> str:
         """Write a playbook of one play; returns its path."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -63,6 +65,25 @@ def test_onboarding(fleet: Fleet) -> None:
     fleet.simulator.options(read_only=True)
     assert set(changes(fleet.run("planasonix.admin.onboard", **variables))) == {0}
     assert fleet.simulator.violations() == []
+
+
+def test_onboarding_by_areas(fleet: Fleet) -> None:
+    """Tags choose what is set up; what the modules take for their default is taken, and what cannot be set up is told."""
+    acme, url = fleet.simulator.slugs[0], "planasonix.admin.onboard"
+    key = {"name": "CI", "scopes": ["pipelines:read"], "secret_file": str(fleet.folder / "key")}
+    variables = {**ONBOARDING, "org_onboarding_api_keys": [key]}
+    before = fleet.simulator.state(acme)
+    assert changes(fleet.run(url, "--limit", acme, "--tags", "api_keys", **variables)) == [1]
+    state = fleet.simulator.state(acme)
+    assert {name for name in state if state[name] != before[name]} == {"api_keys"}
+    assert changes(fleet.run(url, "--limit", acme, "--tags", "notification_rules,notification_channels", **variables))[0]
+    state = fleet.simulator.state(acme)
+    assert {name for name in state if state[name] != before[name]} == {"api_keys", "channels", "rules", "deliveries"}
+    allowlist = {**ONBOARDING["org_onboarding_ip_whitelist"], "state": "present"}
+    done = fleet.run(url, "--limit", acme, "--tags", "ip_whitelist", **{**variables, "org_onboarding_ip_whitelist": allowlist})
+    assert done.returncode == 0 and fleet.simulator.state(acme)["ip_whitelist"]["enabled"]
+    refused = fleet.run(url, "--limit", acme, "--tags", "ip_whitelist", **{**variables, "org_onboarding_ip_whitelist": {"entries": [], "purge": True}})
+    assert refused.returncode == 2 and "ip_whitelist: 127.0.0.1/32 is listed, which is not allowed; not mended: " in " ".join(refused.stdout.split())
 
 
 def test_harden_and_audit(fleet: Fleet) -> None:
@@ -246,7 +267,23 @@ def test_key_rotation(fleet: Fleet) -> None:
     done = fleet.run(play, "--limit", acme, "-vvv", **variables)
     assert done.returncode == 0, done.stdout
     (new,) = keys()
-    assert new["id"] != "key_old"
+    assert new["id"] != "key_old" and new["expires_at"] is None
     assert stored.read_text() == new["secret"]
     assert new["secret"] not in done.stdout
     assert changes(fleet.run(play, "--limit", acme, **variables)) == [0]
+    fleet.simulator.set_state(acme, api_keys=[*own, {**new, "created_at": "2020-01-01T00:00:00Z"}])
+    assert fleet.run(play, "--limit", acme, api_key_rotation_expires_in_days=60, **variables).returncode == 0
+    assert [key["expires_at"] is not None for key in keys()] == [True]
+
+
+def test_the_folders_that_hold_what_runs_are_enough(fleet: Fleet) -> None:
+    """Whoever packs collections anew may leave out all but these."""
+    (installed,) = (Path(path) / "ansible_collections" / "planasonix" / "admin" for path in os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":"))
+    bare = fleet.folder / "bare" / "ansible_collections" / "planasonix" / "admin"
+    for name in ("meta", "playbooks", "plugins", "roles"):
+        shutil.copytree(installed / name, bare / name, ignore=shutil.ignore_patterns("__pycache__"))
+    fleet.environment = {"ANSIBLE_COLLECTIONS_PATH": str(fleet.folder / "bare")}
+    done = fleet.run("planasonix.admin.audit", compliance_audit_fail_on="never")
+    assert done.returncode == 0, done.stdout
+    assert len(json.loads(fleet.report())["organizations"]) == 3
+    assert "planasonix.admin" in fleet.report("html")

@@ -43,7 +43,8 @@ def test_the_specification_is_equal_to_the_defaults(role):
     defaults = load(role, "defaults", "main.yml")
     told = {name: option["default"] for name, option in specification(role).items() if "default" in option}
     assert told == defaults
-    assert {name for name in specification(role) if name.startswith(f"{role}_")} - set(defaults) <= {"api_key_rotation_store_tasks"}
+    without_default = {"api_key_rotation_expires_in_days", "api_key_rotation_store_tasks"}
+    assert {name for name in specification(role) if name.startswith(f"{role}_")} - set(defaults) <= without_default
 
 
 def test_merged_audits_take_the_options_of_an_audit():
@@ -81,11 +82,18 @@ def test_the_playbooks_know_waves(name):
     assert play.get("max_fail_percentage") == (None if name == "audit" else "{{ planasonix_max_fail_percentage | default(100) }}")
 
 
+def tags_in(tasks: list[dict[str, t.Any]]) -> set[str]:
+    """Tags of tasks and blocks, as deep as they are nested."""
+    return {tag for task in tasks for tag in [*task.get("tags", []), *tags_in(task.get("block", []))]}
+
+
 def test_names_of_resources_are_tags():
     """An audit that a tag leaves out would look like one that passed, so it always runs."""
     (harden,), (audit,) = (load(role, "tasks", "main.yml") for role in ("org_baseline", "compliance_audit"))
     assert set(harden["tags"]) == {"org_baseline", *AREAS}
     assert set(audit["tags"]) == {"compliance_audit", "always"}
+    assert tags_in(load("org_onboarding", "tasks", "main.yml")) == {"org_onboarding", *AREAS}
+    assert tags_in(load("api_key_rotation", "tasks", "main.yml")) == {"api_key_rotation", "api_keys"}
     for role in ("org_baseline", "compliance_audit"):
         assert set(load(role, "vars", "main.yml")[f"__{role}_resources"]) == AREAS
     for profile in PROFILES:

@@ -161,8 +161,8 @@ def test_what_is_no_organization(facts):
 def test_onboarding():
     controls = onboarding_controls(
         {"require_sso": True, "extra": {"feature_flags": {"x": True}}},
-        ip_whitelist={"entries": [{"cidr": "192.0.2.0/24"}], "protected_addresses": ["192.0.2.1"], "allow_lockout": True},
-        channels=[{"name": "Mail", "type": "email", "test": "never"}],
+        ip_whitelist={"entries": [{"cidr": "192.0.2.0/24"}], "protected_addresses": ["192.0.2.1"], "allow_lockout": True, "state": "present"},
+        channels=[{"name": "Mail", "type": "email", "test": "never", "state": "present", "update_secrets": "on_create"}],
         rules=[{"name": "R", "event": "e", "channels": ["Mail"]}],
     )
     assert {control["resource"]: control["require"] for control in controls} == {
@@ -172,6 +172,7 @@ def test_onboarding():
         "notification_rules": {"present": [{"name": "R", "event": "e", "channels": ["Mail"]}]},
     }
     assert onboarding_controls({}) == []
+    assert onboarding_controls({}, channels=[{"name": "Mail", "state": "absent"}])[0]["require"]["present"] == [{"name": "Mail", "state": "absent"}]
 
 
 @pytest.mark.parametrize(("settings", "options"), [([], {}), ({}, {"ip_whitelist": ["192.0.2.0/24"]})], ids=["settings", "allowlist"])

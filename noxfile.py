@@ -218,9 +218,11 @@ def build(session: nox.Session) -> Path:
     session.run("ansible-galaxy", "collection", "build", "--force", "--output-path", str(folder), str(source))
     (tarball,) = folder.glob("*.tar.gz")
     with tarfile.open(tarball) as archive:
-        others = sorted({name.partition("/")[0] for name in archive.getnames()} - SHIPPED)
-    if others:
-        session.error(f"The tarball holds what no user needs: {', '.join(others)}; add it to build_ignore in galaxy.yml")
+        held = {name.partition("/")[0] for name in archive.getnames()}
+    if held - SHIPPED:
+        session.error(f"The tarball holds what no user needs: {', '.join(sorted(held - SHIPPED))}; add it to build_ignore in galaxy.yml")
+    if SHIPPED - held:
+        session.error(f"The tarball lacks {', '.join(sorted(SHIPPED - held))}")
     return tarball
 
 
@@ -355,6 +357,9 @@ def version_to_release(session: nox.Session) -> str:
     changelog = Path("changelogs/changelog.yaml")
     if not changelog.exists() or f"\n  {version[1]}:\n" not in changelog.read_text(encoding="utf-8"):
         session.error(f"The changelog has no release {version[1]}; `antsibull-changelog release` writes it from the fragments")
+    fragments = sorted(path.name for path in Path("changelogs/fragments").glob("*.y*ml"))
+    if fragments:
+        session.error(f"The changelog lacks {', '.join(fragments)}; `antsibull-changelog release` makes a release of them")
     tags = [tag for tag in git("tag", "--points-at", "HEAD") if re.fullmatch(r"v?\d+\.\d+\.\d+.*", tag)]
     if tags and tags != [version[1]]:
         session.error(f"The commit has the tag {', '.join(tags)}, and galaxy.yml the version {version[1]}")

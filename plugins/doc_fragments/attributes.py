@@ -18,6 +18,9 @@ attributes:
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: full
+  idempotent:
+    description: When run twice in a row outside C(check_mode), with the same arguments, the second run changes nothing.
+    support: full
   action_group:
     description: Use C(group/planasonix.admin.planasonix) in C(module_defaults) to set defaults for this module.
     support: full
@@ -36,6 +39,11 @@ attributes:
       - This module does not modify anything.
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: N/A
+    details:
+      - This module does not modify anything.
+  idempotent:
+    description: When run twice in a row outside C(check_mode), with the same arguments, the second run changes nothing.
     support: N/A
     details:
       - This module does not modify anything.

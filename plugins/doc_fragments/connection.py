@@ -18,7 +18,7 @@ options:
     default: https://api.planasonix.com
   api_key:
     description:
-      - API key of the organization. It needs the scope V(admin:organization), or must belong to a user who is an administrator.
+      - API key of the organization. It needs an administrative scope, such as V(admin:organization), or must belong to a user who is an administrator.
       - If left out, the environment variable E(PLANASONIX_API_KEY) is used, that of the task's C(environment) before that of the controller.
       - The tasks of this collection never print it, also not with C(-vvv) where it comes from the C(environment) of a task. Other tasks under the same
         C(environment) do, and so does Ansible's own task that reads the result of one with C(async).
@@ -56,8 +56,8 @@ requirements:
   - requests >= 2.28
 notes:
   - Where the connection is local and neither C(become), C(environment) nor C(async) is used, the task runs inside the Ansible worker without starting
-    another Python, which makes it about as cheap as M(ansible.builtin.debug). Anywhere else it runs as an ordinary module on the target host, for example on a
-    bastion in an allowlisted network by C(delegate_to).
+    another Python, which makes a task on one object nearly as cheap as M(ansible.builtin.debug). Anywhere else it runs as an ordinary module on the target
+    host, for example on a bastion in an allowlisted network by C(delegate_to).
   - A failure has, beside C(msg), the C(status), C(code), C(request_id), C(method) and C(path) of the request where the API answered.
   - Proxy environment variables are honoured. A C(.netrc) file is never read.
   - Needs Python 3.10 or later where it runs.

@@ -474,7 +474,7 @@ def options_of(resource: str, values: Values, state: Values) -> Values:
 
 
 def plan_allowlist_step(controls: Sequence[Control], current: Organization, options: Values, verdicts: Mapping[str, Verdict]) -> list[Step]:
-    """Plan the allowlist. What the guard refuses is left out, and the rest is done: additions first, then enforcement, then removals."""
+    """Plan the allowlist. What the guard refuses is left out, and the rest is done. Controls that only add are tried first, and those that remove last."""
     failing = [control for control in controls if verdicts[control.id].status == "fail"]
     if not failing:
         return []

@@ -20,6 +20,11 @@ author:
 extends_documentation_fragment:
   - planasonix.admin.attributes
   - planasonix.admin.connection
+attributes:
+  idempotent:
+    support: partial
+    details:
+      - Each run with O(rotate=true) makes a new secret.
 options:
   name:
     description:
@@ -45,7 +50,7 @@ options:
     elements: str
   expires_in_days:
     description:
-      - Days until a new key expires. It acts at creation only.
+      - Days until a new key expires. At least 1. It acts at creation only.
       - If left out, a key that replaces another gets the lifetime of the old one, and any other new key does not expire.
     type: int
   on_mismatch:
@@ -57,10 +62,10 @@ options:
     choices: [fail, recreate]
     default: fail
   rotate_after_days:
-    description: Replace the key once it is older than so many days, by the time at which the API says it was created.
+    description: Replace the key once it is older than so many days, by the time at which the API says it was created. At least 1.
     type: int
   renew_before_days:
-    description: Replace the key once it expires within so many days.
+    description: Replace the key once it expires within so many days. At least 1.
     type: int
   rotate:
     description:

@@ -12,7 +12,8 @@ version_added: 1.0.0
 description:
   - Evaluates a list of controls over one organization, and changes what fails, all in one task. In check mode it is an audit.
   - Each needed resource is read once, over one connection. Everything is planned before anything is written, and written in an order that never weakens the
-    organization. Channels come before the rules that use them, and allowlist entries before enforcement.
+    organization. Channels come before the rules that use them. Of the allowlist, entries are added before others are removed, and enforcement is switched off
+    first and on last.
   - What is stricter than required passes and is left alone. What is not is set to the allowed value that is nearest to what it has.
   - The task fails if its input is wrong or a write fails, never because a control is not met. Look at RV(compliant), RV(summary) and RV(controls).
   - A control whose resource cannot be read is V(error), never V(pass). With a dead key or an unreachable host every control is.
@@ -191,7 +192,10 @@ controls:
       type: str
       returned: always
     current:
-      description: What the organization has.
+      description:
+        - What the organization had when the task began, so with V(fixed) it is the state before the change.
+        - With the resource V(api_keys) it is the list of the keys that offend, each with C(name), C(id) and C(reasons).
+        - It is null where that is not known, as with V(error), unless only the write failed.
       type: raw
       returned: always
     expected:

@@ -42,7 +42,7 @@ options:
   state:
     description:
       - V(present) lists the O(entries).
-      - V(absent) removes them, whatever their label.
+      - V(absent) removes them, whatever their label. It needs O(entries), and cannot be combined with O(purge=true) or O(enabled=true).
     type: str
     choices: [present, absent]
     default: present

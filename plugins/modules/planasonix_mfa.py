@@ -44,7 +44,7 @@ options:
     description: With O(state=disabled), the user's password.
     type: str
   code:
-    description: With O(state=disabled), a current code or a backup code instead of O(totp_secret). Quote it, or YAML may read it as another number.
+    description: With O(state=disabled), a current code instead of O(totp_secret). Quote it, or YAML may read it as another number.
     type: str
   secret_file:
     description:
@@ -86,7 +86,7 @@ EXAMPLES = r"""
       totp_secret: "{{ mfa.secret }}"
       backup_codes: "{{ mfa.backup_codes }}"
   no_log: true
-  when: mfa is changed
+  when: mfa.secret is defined
 
 - name: Disable MFA
   planasonix.admin.planasonix_mfa:

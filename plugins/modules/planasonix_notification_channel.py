@@ -18,6 +18,11 @@ author:
 extends_documentation_fragment:
   - planasonix.admin.attributes
   - planasonix.admin.connection
+attributes:
+  idempotent:
+    support: partial
+    details:
+      - Each run with O(update_secrets=always) sends the secrets again.
 options:
   name:
     description:
@@ -127,7 +132,7 @@ diff:
 channel:
   description:
     - The channel as it now is, without the keys of O(secret_config). Empty once it is deleted.
-    - In check mode a channel that would be created has no C(id).
+    - In check mode a channel that would be created has no C(id), and has C(enabled) only if O(enabled) is given. One that would be replaced has no C(id).
   returned: success
   type: dict
   sample: {"id": "nch_01jq802", "type": "webhook", "name": "Incident webhook", "enabled": false, "config": {"method": "POST"}}

@@ -20,6 +20,11 @@ author:
 extends_documentation_fragment:
   - planasonix.admin.attributes
   - planasonix.admin.connection
+attributes:
+  idempotent:
+    support: none
+    details:
+      - A second run fails, unless both passwords are the same, since O(current_password) is no longer in force.
 options:
   current_password:
     description: The password that is in force.

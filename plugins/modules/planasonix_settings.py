@@ -20,7 +20,7 @@ extends_documentation_fragment:
   - planasonix.admin.connection
 options:
   default_timezone:
-    description: Time zone of schedules that name none, as in the IANA time zone database.
+    description: The organization's default time zone, such as V(UTC) or V(America/New_York).
     type: str
   require_sso:
     description: Whether members must sign in by single sign-on. The organization's plan must include it.

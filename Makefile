@@ -32,7 +32,7 @@ units: ## run the unit tests on the newest ansible-core
 
 docs: ## build the documentation as HTML
 	@$(PYTHON) .ci/test.py docs-site
-	@echo "Open .nox/docs-site/tmp/site/build/html/docsite/index.html"
+	@echo "Open .nox/docs-site/tmp/site/build/html/index.html"
 
 release: ## build and try what is to be published, into dist/
 	@$(PYTHON) .ci/test.py release

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import textwrap
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ class Block:
     place: str
     text: str
 
-    @property
+    @functools.cached_property
     def data(self) -> Any:
         """What it means."""
         return yaml.safe_load(self.text)

@@ -70,6 +70,11 @@ def environment_in(folder: Path, more: dict[str, str] | None = None) -> dict[str
     return {**inherited, **settings, **(more or {})}
 
 
+def told(text: str) -> str:
+    """What a run displays, or a page says, whatever its lines are broken by."""
+    return " ".join(text.split())
+
+
 def run_playbook(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run ``ansible-playbook`` in a folder."""
     return subprocess.run(

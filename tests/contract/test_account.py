@@ -10,7 +10,7 @@ import json
 import stat
 from pathlib import Path
 
-from ansible_runs import Ansible, begin, in_beats, ways_against
+from ansible_runs import Ansible, begin, in_beats, told, ways_against
 from simulator.process import Simulator
 
 PASSWORD = "hunter2-not-really"
@@ -65,7 +65,7 @@ def test_a_lost_verification_that_took_effect(plain_simulator: Simulator, plain_
     assert (result["failed"], result["changed"], result["backup_codes"]) == (False, True, []), outcome.output
     assert result["secret"] == plain_simulator.state()["mfa"]["secret"]
     assert result["secret"] not in outcome.output
-    assert "MFA is enabled, but the answer with its backup codes was lost" in " ".join(outcome.output.split()), "the warning is seen although the result is not"
+    assert "MFA is enabled, but the answer with its backup codes was lost" in told(outcome.output), "the warning is seen although the result is not"
 
 
 def test_password(simulator: Simulator, ansible: Ansible, way: str) -> None:

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_runs import run_playbook
+from ansible_runs import run_playbook, told
 from documented import PAGES, Block, blocks
 from simulator.identities import PASSWORD
 from simulator.process import Simulator
 
-PLAYBOOKS = {page.name: [block for block in blocks(page) if block.is_playbook or block.is_tasks] for page in PAGES}
+BLOCKS = {page.name: list(blocks(page)) for page in PAGES}
+PLAYBOOKS = {page: [block for block in shown if block.is_playbook or block.is_tasks] for page, shown in BLOCKS.items()}
 """What is run of each page: playbooks, and lists of tasks, which are for a playbook of the reader's."""
 
-FILES = {page.name: {block.file: block.text for block in blocks(page) if block.file and not block.is_playbook} for page in PAGES}
+FILES = {page: {block.file: block.text for block in shown if block.file and not block.is_playbook} for page, shown in BLOCKS.items()}
 """Files that the pages show beside: variables, inventories, profiles."""
 
 TOLD = {
@@ -59,11 +60,6 @@ ADDRESS = "198.51.100.10"
 """That of the automation, in all pages."""
 
 
-def name_of(block: Block) -> str:
-    """The name of the first play, or of the first task."""
-    return str(block.data[0]["name"])
-
-
 def outcome_of(block: Block) -> tuple[int, str]:
     """The status with which a playbook ends, and what it says."""
     return next((outcome for name, outcome in TOLD.items() if f"- name: {name}\n" in block.text), (0, ""))
@@ -72,11 +68,6 @@ def outcome_of(block: Block) -> tuple[int, str]:
 def finds_it_done(page: str, block: Block) -> bool:
     """Whether what was done by ``uri`` just before is done by modules, which thus have nothing to do."""
     return page == "guide_migrating_from_uri.rst" and "ansible.builtin.uri" not in block.text
-
-
-def told(text: str) -> str:
-    """What a page or a run says, whatever its lines are broken by."""
-    return " ".join(text.split())
 
 
 class Reader:
@@ -123,7 +114,7 @@ class Reader:
         if block.is_tasks:
             kind = "ansible.builtin.uri" if "ansible.builtin.uri" in content else "planasonix.admin."
             frame = next(other.data[0] for other in PLAYBOOKS[self.page] if other.is_playbook and kind in other.text)
-            content = json.dumps([{**frame, "name": name_of(block), "tasks": block.data}])
+            content = json.dumps([{**frame, "tasks": block.data}])
         self.write(f"{number}.yml", content)
         return f"{number}.yml"
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
-from ansible_runs import environment_in, run_playbook
+from ansible_runs import environment_in, run_playbook, told
 from simulator.process import Simulator
 from watched import leaks
 
@@ -214,7 +214,7 @@ def test_failures_that_are_fatal_or_left_out(fleet: Fleet, api: Simulator, on_er
     fleet.environment["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "true"
     fleet.write(*FAILING, on_error=on_error, timeout=0.5, retries=0)
     done = fleet.inventory("--list")
-    screen = " ".join((done.stdout + done.stderr).split())
+    screen = told(done.stdout + done.stderr)
     assert leaks({"screen": screen}, *KEYS) == []
     reasons = ("answered 429", "gave no whole answer", "answered 401", "The environment variable NONE is not set, or is empty.")
     labels = ("entry 1 of", "entry 2 of", "entry 3 of organizations (stalled)", "entry 4 of", "entry 5 of")
@@ -230,7 +230,7 @@ def test_failures_that_are_fatal_or_left_out(fleet: Fleet, api: Simulator, on_er
 def test_a_key_in_plain_text(fleet: Fleet, api: Simulator) -> None:
     fleet.write("name: acme\n    api_key: canary-in-plain-text", on_error="skip")
     done = fleet.inventory("--list", "-vvv")
-    screen = " ".join((done.stdout + done.stderr).split())
+    screen = told(done.stdout + done.stderr)
     assert "entry 1 of organizations (acme): api_key is in plain text, which is refused" in screen
     assert leaks({"screen": screen}, *KEYS) == []
     assert api.log() == []

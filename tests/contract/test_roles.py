@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from ansible_runs import told
 from cases import CHANNELS
 from fleet import ADDRESS, ENTRY, RULE, SECRET, Fleet, changes, recap
 from simulator.process import Simulator
@@ -69,21 +70,21 @@ def test_onboarding(fleet: Fleet) -> None:
 
 def test_onboarding_by_areas(fleet: Fleet) -> None:
     """Tags choose what is set up; what the modules take for their default is taken, and what cannot be set up is told."""
-    acme, url = fleet.simulator.slugs[0], "planasonix.admin.onboard"
+    acme, onboard = fleet.simulator.slugs[0], "planasonix.admin.onboard"
     key = {"name": "CI", "scopes": ["pipelines:read"], "secret_file": str(fleet.folder / "key")}
     variables = {**ONBOARDING, "org_onboarding_api_keys": [key]}
     before = fleet.simulator.state(acme)
-    assert changes(fleet.run(url, "--limit", acme, "--tags", "api_keys", **variables)) == [1]
+    assert changes(fleet.run(onboard, "--limit", acme, "--tags", "api_keys", **variables)) == [1]
     state = fleet.simulator.state(acme)
     assert {name for name in state if state[name] != before[name]} == {"api_keys"}
-    assert changes(fleet.run(url, "--limit", acme, "--tags", "notification_rules,notification_channels", **variables))[0]
+    assert changes(fleet.run(onboard, "--limit", acme, "--tags", "notification_rules,notification_channels", **variables))[0]
     state = fleet.simulator.state(acme)
     assert {name for name in state if state[name] != before[name]} == {"api_keys", "channels", "rules", "deliveries"}
     allowlist = {**ONBOARDING["org_onboarding_ip_whitelist"], "state": "present"}
-    done = fleet.run(url, "--limit", acme, "--tags", "ip_whitelist", **{**variables, "org_onboarding_ip_whitelist": allowlist})
+    done = fleet.run(onboard, "--limit", acme, "--tags", "ip_whitelist", **{**variables, "org_onboarding_ip_whitelist": allowlist})
     assert done.returncode == 0 and fleet.simulator.state(acme)["ip_whitelist"]["enabled"]
-    refused = fleet.run(url, "--limit", acme, "--tags", "ip_whitelist", **{**variables, "org_onboarding_ip_whitelist": {"entries": [], "purge": True}})
-    assert refused.returncode == 2 and "ip_whitelist: 127.0.0.1/32 is listed, which is not allowed; not mended: " in " ".join(refused.stdout.split())
+    refused = fleet.run(onboard, "--limit", acme, "--tags", "ip_whitelist", **{**variables, "org_onboarding_ip_whitelist": {"entries": [], "purge": True}})
+    assert refused.returncode == 2 and "ip_whitelist: 127.0.0.1/32 is listed, which is not allowed; not mended: " in told(refused.stdout)
 
 
 def test_harden_and_audit(fleet: Fleet) -> None:
@@ -191,7 +192,7 @@ def test_trend(fleet: Fleet) -> None:
     # The earlier report may be the one that is replaced, but not where that is done in batches.
     previous = "planasonix-audit/planasonix-audit.json"
     serial = fleet.run(fleet.play(serial=1, roles=[{"role": "planasonix.admin.compliance_audit"}]), compliance_audit_previous=previous)
-    assert serial.returncode == 2 and "must be another file" in " ".join(serial.stdout.split())
+    assert serial.returncode == 2 and "must be another file" in told(serial.stdout)
     options = {"compliance_audit_previous": previous, "org_baseline_waivers": [WAIVER]}
     second = fleet.run("planasonix.admin.audit", *limit, "--tags", "session_timeout,log_retention", **options)
     assert second.returncode == 2, second.stdout
@@ -262,7 +263,7 @@ def test_key_rotation(fleet: Fleet) -> None:
     assert changes(fleet.run(play, "--limit", acme, "--check", **variables)) == [1]
     fleet.simulator.options(read_only=False)
     broken = fleet.run(play, "--limit", acme, broken=True, **variables)
-    assert broken.returncode == 2 and "The new key is deleted again, and the old one stays." in " ".join(broken.stdout.split())
+    assert broken.returncode == 2 and "The new key is deleted again, and the old one stays." in told(broken.stdout)
     assert [key["id"] for key in keys()] == ["key_old"]
     done = fleet.run(play, "--limit", acme, "-vvv", **variables)
     assert done.returncode == 0, done.stdout

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_runs import told
 from fleet import ADDRESS, ENTRY, RULE, SECRET, Fleet, changes, recap
 from simulator.process import Simulator
 
@@ -52,11 +53,6 @@ def comparable(state: dict[str, Any]) -> dict[str, Any]:
         "channels": {channel["name"]: bare(channel) for channel in state["channels"]},
         "rules": {rule["name"]: {**bare(rule), "channels": [names.get(one, one) for one in rule["channel_ids"]]} for rule in state["rules"]},
     }
-
-
-def told(output: str) -> str:
-    """What a run displays, whatever its lines are broken by."""
-    return " ".join(output.split())
 
 
 def test_there_and_back(fleet: Fleet) -> None:

@@ -20,7 +20,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._runner import CO
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
 COLLECTION = "planasonix.admin."
 GROUP = f"group/{COLLECTION}planasonix"
-BLOCKS = {block.place: block.text for page in PAGES for block in blocks(page)}
+BLOCKS = {block.place: block for page in PAGES for block in blocks(page)}
 
 
 def calls(data: t.Any) -> Iterator[tuple[str, t.Any]]:
@@ -62,7 +62,7 @@ def test_no_block_is_overlooked():
 
 @pytest.mark.parametrize("place", BLOCKS)
 def test_each_block_uses_modules_and_options_that_there_are(place):
-    data = yaml.safe_load(BLOCKS[place])
+    data = BLOCKS[place].data
     assert data
     for name, arguments in calls(data):
         module = name.removeprefix(COLLECTION)
@@ -73,7 +73,7 @@ def test_each_block_uses_modules_and_options_that_there_are(place):
 
 @pytest.mark.parametrize("place", BLOCKS)
 def test_each_block_gives_the_action_group_options_of_the_connection(place):
-    for item in plays_and_tasks(yaml.safe_load(BLOCKS[place])):
+    for item in plays_and_tasks(BLOCKS[place].data):
         defaults = item.get("module_defaults", {})
         assert {name for name in defaults if name.startswith("group/")} <= {GROUP}
         assert unknown(defaults.get(GROUP, {}), CONNECTION_SPEC, GROUP) == []
@@ -91,7 +91,7 @@ def test_each_guide_bears_its_label(path):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_each_module_occurs_in_a_guide(module):
-    used = {name for place, block in BLOCKS.items() if not place.startswith("README") for name, dummy_arguments in calls(yaml.safe_load(block))}
+    used = {name for place, block in BLOCKS.items() if not place.startswith("README") for name, dummy_arguments in calls(block.data)}
     assert COLLECTION + module in used
 
 

@@ -145,6 +145,11 @@ def prepare(page: str, simulator: Simulator) -> None:
         simulator.set_state(acme, api_keys=[*simulator.state(acme)["api_keys"], old])
 
 
+def test_what_is_told_is_shown() -> None:
+    shown = "".join(block.text for playbooks in PLAYBOOKS.values() for block in playbooks)
+    assert [name for name in TOLD if f"- name: {name}\n" not in shown] == []
+
+
 @pytest.mark.parametrize("page", [page for page, playbooks in PLAYBOOKS.items() if playbooks])
 def test_the_playbooks_of_a_page(page: str, plain_simulator: Simulator, tmp_path: Path) -> None:
     prepare(page, plain_simulator)

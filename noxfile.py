@@ -48,7 +48,10 @@ class Core:
 
     @property
     def python(self) -> str:
-        return next((version for version in self.pythons if shutil.which(f"python{version}")), self.pythons[0])
+        return next(
+            (version for version in self.pythons if shutil.which(f"python{version}")),
+            self.pythons[0],
+        )
 
     @property
     def label(self) -> str:
@@ -56,7 +59,12 @@ class Core:
 
 
 CORES = (
-    Core("2.16", ("3.11", "3.12", "3.10"), "23.1.2", gate=("contract", "faults", "integration", "unit")),
+    Core(
+        "2.16",
+        ("3.11", "3.12", "3.10"),
+        "23.1.2",
+        gate=("contract", "faults", "integration", "unit"),
+    ),
     Core("2.17", ("3.11", "3.12", "3.10"), "23.1.2"),
     Core("2.18", ("3.11", "3.12", "3.13"), "24.2"),
     Core("2.19", ("3.11", "3.12", "3.13"), "24.2"),
@@ -69,11 +77,30 @@ MINIMUM_COVERAGE = 95
 RUNTIME = ("-r", "meta/ee-requirements.txt", "-r", "tests/simulator/requirements.txt")
 """What the collection needs beside ansible-core, and what the simulator does."""
 SHIPPED = frozenset(
-    ("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md")
+    (
+        "CHANGELOG.md",
+        "CODE_OF_CONDUCT.md",
+        "CONTRIBUTING.md",
+        "FILES.json",
+        "LICENSE",
+        "MANIFEST.json",
+        "README.md",
+    )
     + ("changelogs", "docs", "meta", "playbooks", "plugins", "roles")
 )
 """What a tarball holds."""
-FAULTS = frozenset(f"test_{name}.py" for name in ("any_line", "fault_matrix", "leaks", "leaks_fleet", "lockout", "troubled_fleet", "two_runs"))
+FAULTS = frozenset(
+    f"test_{name}.py"
+    for name in (
+        "any_line",
+        "fault_matrix",
+        "leaks",
+        "leaks_fleet",
+        "lockout",
+        "troubled_fleet",
+        "two_runs",
+    )
+)
 """The contract tests in which something goes wrong; they take as long as all others together."""
 CERTIFICATES = "trustme>=1.1,<2"
 """Makes an authority for the tests of TLS."""
@@ -94,7 +121,20 @@ def seed_pip(version: str) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     # Sessions of two lanes may do this at the same time: both work in a folder of their own and move the result.
     with tempfile.TemporaryDirectory(dir=cache) as folder:
-        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, f"pip=={version}"], check=True)
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--dest",
+                folder,
+                f"pip=={version}",
+            ],
+            check=True,
+        )
         (Path(folder) / wheel.name).replace(wheel)
         draft = Path(folder) / script.name
         draft.write_text(
@@ -112,7 +152,12 @@ def copy_collection(session: nox.Session, core: Core) -> Path:
 
     It must be outside: in a folder that git ignores ansible-test finds no targets.
     """
-    prepared = antsibull_nox.sessions.prepare_collections(session, ansible_core_version=core.version, install_in_site_packages=False, install_out_of_tree=True)
+    prepared = antsibull_nox.sessions.prepare_collections(
+        session,
+        ansible_core_version=core.version,
+        install_in_site_packages=False,
+        install_out_of_tree=True,
+    )
     if not prepared:
         session.error("The collection could not be copied")
     return prepared.current_path
@@ -150,7 +195,9 @@ def imports(session: nox.Session, core: Core) -> None:
 def run_sanity(session: nox.Session, core: Core, *options: str) -> None:
     """Run some of them."""
     with session.chdir(prepare_ansible_test(session, core)):
-        output = run_ansible_test(session, "sanity", "--venv", "--color", "no", "--truncate", "0", *options)
+        output = run_ansible_test(
+            session, "sanity", "--venv", "--color", "no", "--truncate", "0", *options
+        )
     tests_run = set(re.findall(r'^Running sanity test "([\w-]+)"', output, re.MULTILINE))
     if not tests_run:
         session.error("No sanity test ran")
@@ -165,7 +212,9 @@ def ansible_units(session: nox.Session, core: Core) -> None:
 
 def run_units(session: nox.Session, core: Core, *options: str) -> None:
     """Run them in the current folder."""
-    run_ansible_test(session, "units", *in_venv(core), "--exclude", "tests/unit/simulator/", *options)
+    run_ansible_test(
+        session, "units", *in_venv(core), "--exclude", "tests/unit/simulator/", *options
+    )
 
 
 def integration(session: nox.Session, core: Core) -> None:
@@ -194,14 +243,26 @@ def unit(session: nox.Session, core: Core) -> None:
     collection = copy_collection(session, core)
     chosen = session.posargs or ["tests/unit/plugins", "tests/unit/roles"]
     with session.chdir(collection):
-        session.run("python", "-m", "pytest", "-p", "no:cacheprovider", *chosen, env={"PYTHONPATH": str(collection.parents[2])})
+        session.run(
+            "python",
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            *chosen,
+            env={"PYTHONPATH": str(collection.parents[2])},
+        )
 
 
 def export(target: Path) -> None:
     """Copy what belongs to the repository, or is about to, to the target: nothing that git ignores gets in."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    files = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], check=True, capture_output=True).stdout
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        check=True,
+        capture_output=True,
+    ).stdout
     for name in filter(None, files.decode().split("\0")):
         if os.path.lexists(name):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -215,12 +276,22 @@ def build(session: nox.Session) -> Path:
     for tarball in folder.glob("*.tar.gz"):
         tarball.unlink()
     export(source)
-    session.run("ansible-galaxy", "collection", "build", "--force", "--output-path", str(folder), str(source))
+    session.run(
+        "ansible-galaxy",
+        "collection",
+        "build",
+        "--force",
+        "--output-path",
+        str(folder),
+        str(source),
+    )
     (tarball,) = folder.glob("*.tar.gz")
     with tarfile.open(tarball) as archive:
         held = {name.partition("/")[0] for name in archive.getnames()}
     if held - SHIPPED:
-        session.error(f"The tarball holds what no user needs: {', '.join(sorted(held - SHIPPED))}; add it to build_ignore in galaxy.yml")
+        session.error(
+            f"The tarball holds what no user needs: {', '.join(sorted(held - SHIPPED))}; add it to build_ignore in galaxy.yml"
+        )
     if SHIPPED - held:
         session.error(f"The tarball lacks {', '.join(sorted(SHIPPED - held))}")
     return tarball
@@ -231,7 +302,15 @@ def install_collection(session: nox.Session) -> dict[str, str]:
     tarball = build(session)
     collections = tarball.parent / "collections"
     shutil.rmtree(collections, ignore_errors=True)
-    session.run("ansible-galaxy", "collection", "install", "--force", "--collections-path", str(collections), str(tarball))
+    session.run(
+        "ansible-galaxy",
+        "collection",
+        "install",
+        "--force",
+        "--collections-path",
+        str(collections),
+        str(tarball),
+    )
     return {"ANSIBLE_COLLECTIONS_PATH": str(collections)}
 
 
@@ -250,9 +329,24 @@ def run_contract(session: nox.Session, core: Core, wanted: Callable[[Path], bool
     tests = [str(test) for test in sorted(Path("tests/contract").glob("test_*.py")) if wanted(test)]
     if not tests:
         session.error("There are no contract tests")
-    session.install(f"ansible-core~={core.version}.0", "ansible-runner>=2.4,<3", "pytest>=7,<10", CERTIFICATES, "pyotp", *RUNTIME)
+    session.install(
+        f"ansible-core~={core.version}.0",
+        "ansible-runner>=2.4,<3",
+        "pytest>=7,<10",
+        CERTIFICATES,
+        "pyotp",
+        *RUNTIME,
+    )
     brief = {} if core is NEWEST else {"CONTRACT_BRIEF": "1"}
-    session.run("python", "-m", "pytest", "-p", "no:cacheprovider", *(session.posargs or tests), env={**install_collection(session), **brief})
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        *(session.posargs or tests),
+        env={**install_collection(session), **brief},
+    )
 
 
 def add_session(run: Callable[[nox.Session, Core], None], core: Core) -> None:
@@ -264,8 +358,15 @@ def add_session(run: Callable[[nox.Session, Core], None], core: Core) -> None:
     run_on_core.__doc__ = f"{run.__doc__} On {core.label}."
     name = run.__name__.replace("_", "-")
     # Both share the environments of ansible-test.
-    tags = ["core", *(["matrix"] if run is not unit else []), *(["sanity"] if run is imports else []), name]
-    nox.session(name=f"{name}-{core.version}", python=core.python, default=name in core.gate, tags=tags)(run_on_core)
+    tags = [
+        "core",
+        *(["matrix"] if run is not unit else []),
+        *(["sanity"] if run is imports else []),
+        name,
+    ]
+    nox.session(
+        name=f"{name}-{core.version}", python=core.python, default=name in core.gate, tags=tags
+    )(run_on_core)
 
 
 # Of those that run side by side, the longest begin first.
@@ -280,7 +381,9 @@ def coverage(session: nox.Session) -> None:
     with session.chdir(prepare_ansible_test(session, NEWEST)):
         run_units(session, NEWEST, "--coverage")
         run_integration(session, NEWEST, "--coverage")
-        report = run_ansible_test(session, "coverage", "report", *in_venv(NEWEST), "--omit", "*/tests/*")
+        report = run_ansible_test(
+            session, "coverage", "report", *in_venv(NEWEST), "--omit", "*/tests/*"
+        )
     total = re.search(r"^TOTAL .* (\d+)%$", report, re.MULTILINE)
     if not total:
         session.error("Nothing was measured")
@@ -293,13 +396,17 @@ def coverage(session: nox.Session) -> None:
 def simulator(session: nox.Session) -> None:
     """Run the tests of the simulator, which needs no ansible-core."""
     session.install("-r", "tests/unit/requirements.txt", CERTIFICATES)
-    session.run("python", "-m", "pytest", "-p", "no:cacheprovider", "tests/unit/simulator", *session.posargs)
+    session.run(
+        "python", "-m", "pytest", "-p", "no:cacheprovider", "tests/unit/simulator", *session.posargs
+    )
 
 
 @nox.session(python=NEWEST.python, default=False)
 def bench(session: nox.Session) -> None:
     """Measure what a task and the audit of an organization cost, on the newest ansible-core; `-- tasks`, `-- organizations` or `-- troubled` is one of them."""
-    benchmarks = {name: f"tests/benchmark/{name}.py" for name in ("tasks", "organizations", "troubled")}
+    benchmarks = {
+        name: f"tests/benchmark/{name}.py" for name in ("tasks", "organizations", "troubled")
+    }
     chosen, options = list(benchmarks), session.posargs
     if options and options[0] in benchmarks:
         chosen, options = [options[0]], options[1:]
@@ -323,14 +430,26 @@ def changelog(session: nox.Session) -> None:
     with session.chdir(copy):
         session.run("antsibull-changelog", "generate")
     if Path("CHANGELOG.md").read_bytes() != (copy / "CHANGELOG.md").read_bytes():
-        session.error("CHANGELOG.md is not what `antsibull-changelog generate` makes of changelogs/changelog.yaml")
+        session.error(
+            "CHANGELOG.md is not what `antsibull-changelog generate` makes of changelogs/changelog.yaml"
+        )
 
 
 def import_as_galaxy(session: nox.Session, tarball: Path) -> None:
     """Import a tarball as Galaxy does; its warnings count."""
     config = str(Path("tests/galaxy-importer.cfg").absolute())
     with session.chdir(tarball.parent):
-        output = session.run("python", "-m", "galaxy_importer.main", tarball.name, env={"GALAXY_IMPORTER_CONFIG": config}, silent=True) or ""
+        output = (
+            session.run(
+                "python",
+                "-m",
+                "galaxy_importer.main",
+                tarball.name,
+                env={"GALAXY_IMPORTER_CONFIG": config},
+                silent=True,
+            )
+            or ""
+        )
     print(output, flush=True)
     if re.search("^(WARNING|ERROR|CRITICAL):", output, re.MULTILINE):
         session.error("galaxy-importer has complaints")
@@ -347,22 +466,36 @@ def version_to_release(session: nox.Session) -> str:
     """The version of galaxy.yml, if all is committed, the changelog has it, and no tag of the commit says another one."""
 
     def git(*arguments: str) -> list[str]:
-        return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.splitlines()
+        return subprocess.run(
+            ["git", *arguments], check=True, capture_output=True, text=True
+        ).stdout.splitlines()
 
-    version = re.search(r"^version: (\S+)$", Path("galaxy.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    version = re.search(
+        r"^version: (\S+)$", Path("galaxy.yml").read_text(encoding="utf-8"), re.MULTILINE
+    )
     if not version:
         session.error("galaxy.yml has no version")
     if git("status", "--porcelain"):
         session.error("A release is made of what is committed; commit or stash the rest")
     changelog = Path("changelogs/changelog.yaml")
-    if not changelog.exists() or f"\n  {version[1]}:\n" not in changelog.read_text(encoding="utf-8"):
-        session.error(f"The changelog has no release {version[1]}; `antsibull-changelog release` writes it from the fragments")
+    if not changelog.exists() or f"\n  {version[1]}:\n" not in changelog.read_text(
+        encoding="utf-8"
+    ):
+        session.error(
+            f"The changelog has no release {version[1]}; `antsibull-changelog release` writes it from the fragments"
+        )
     fragments = sorted(path.name for path in Path("changelogs/fragments").glob("*.y*ml"))
     if fragments:
-        session.error(f"The changelog lacks {', '.join(fragments)}; `antsibull-changelog release` makes a release of them")
-    tags = [tag for tag in git("tag", "--points-at", "HEAD") if re.fullmatch(r"v?\d+\.\d+\.\d+.*", tag)]
+        session.error(
+            f"The changelog lacks {', '.join(fragments)}; `antsibull-changelog release` makes a release of them"
+        )
+    tags = [
+        tag for tag in git("tag", "--points-at", "HEAD") if re.fullmatch(r"v?\d+\.\d+\.\d+.*", tag)
+    ]
     if tags and tags != [version[1]]:
-        session.error(f"The commit has the tag {', '.join(tags)}, and galaxy.yml the version {version[1]}")
+        session.error(
+            f"The commit has the tag {', '.join(tags)}, and galaxy.yml the version {version[1]}"
+        )
     if not tags:
         session.warn(f"The commit has no tag yet; release it by `git tag {version[1]}`")
     return version[1]
@@ -406,7 +539,9 @@ def docs_site(session: nox.Session) -> None:
     shutil.rmtree(site, ignore_errors=True)
     site.mkdir(mode=0o755)
     options = ("--use-current", "--squash-hierarchy", "--lenient", "--fail-on-error")
-    session.run("antsibull-docs", "sphinx-init", *options, "--dest-dir", str(site), "planasonix.admin")
+    session.run(
+        "antsibull-docs", "sphinx-init", *options, "--dest-dir", str(site), "planasonix.admin"
+    )
     session.run("bash", str(site / "build.sh"), external=True)
 
 

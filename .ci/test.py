@@ -42,10 +42,13 @@ EXCLUSIVE = {"sanity"}
 """Tags of which one session at a time runs: ansible-test's sanity tests share environments in the home folder."""
 GROUPS = {"lint"}
 """Sessions that do nothing but ask for others, which nox lists as well."""
-SUMMARY = re.compile(r"^=+ (.*\b(?:passed|failed|error|skipped)\b.* in .*?) =+$|^nox > result: (.*)$", re.MULTILINE)
+SUMMARY = re.compile(
+    r"^=+ (.*\b(?:passed|failed|error|skipped)\b.* in .*?) =+$|^nox > result: (.*)$", re.MULTILINE
+)
 """What a log says of its tests: pytest's closing lines, and what the sessions of noxfile.py count."""
 CHATTER = re.compile(
-    r"^ *(?:Collecting|Downloading|Found existing|Looking in|Processing|Requirement already|Using cached|Installing|Successfully|\u2501+) .*\n", re.MULTILINE
+    r"^ *(?:Collecting|Downloading|Found existing|Looking in|Processing|Requirement already|Using cached|Installing|Successfully|\u2501+) .*\n",
+    re.MULTILINE,
 )
 """Lines of pip, which stay in the log and out of the way of what failed."""
 
@@ -103,8 +106,14 @@ def is_writable(folder: str | None) -> bool:
 def make_environment() -> dict[str, str]:
     """Return the environment of all sessions: this one without what would lead them astray."""
     strays = ("ANSIBLE_", "NOX", "PLANASONIX_", "PYENV_", "PYTHON")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(strays) and name not in ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL")}
-    environment["PATH"] = find_programs(os.environ.get("PATH", os.defpath), os.environ.get("PYENV_ROOT"))
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(strays) and name not in ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL")
+    }
+    environment["PATH"] = find_programs(
+        os.environ.get("PATH", os.defpath), os.environ.get("PYENV_ROOT")
+    )
     if not is_writable(environment.get("HOME")):
         home = STATE / "home"
         home.mkdir(parents=True, exist_ok=True)
@@ -122,7 +131,16 @@ def make_environment() -> dict[str, str]:
 def works(python: str, code: str, environment: dict[str, str]) -> bool:
     """Tell whether there is such a Python and it runs the code."""
     try:
-        return subprocess.run([python, "-c", code], env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+        return (
+            subprocess.run(
+                [python, "-c", code],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            ).returncode
+            == 0
+        )
     except OSError:
         return False
 
@@ -135,20 +153,32 @@ def find_python(version: str, environment: dict[str, str]) -> str | None:
 
 def prepare_nox(environment: dict[str, str]) -> list[str]:
     """Set up nox in an environment of its own, with the newest Python; returns the command that runs it."""
-    python = next(filter(None, (find_python(version, environment) for version in DRIVER_PYTHONS)), None)
+    python = next(
+        filter(None, (find_python(version, environment) for version in DRIVER_PYTHONS)), None
+    )
     if python is None:
         sys.exit(f"No Python of {', '.join(reversed(DRIVER_PYTHONS))} is on PATH")
     say(f"preparing nox with {python}", sys.stderr)
     venv = STATE / "ci"
     inner = str(venv / "bin" / "python")
     pip = [inner, "-m", "pip"]
-    install = ["install", "--quiet", "--disable-pip-version-check", "-r", str(REPOSITORY / ".ci" / "requirements.txt")]
+    install = [
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+        str(REPOSITORY / ".ci" / "requirements.txt"),
+    ]
     if works(python, "import ensurepip", environment):
         # --clear: a venv does not survive a move of the repository or an upgrade of its Python.
         subprocess.run([python, "-m", "venv", "--clear", str(venv)], env=environment, check=True)
     else:
         # Debian keeps ensurepip in a package of its own; pip itself is enough.
-        subprocess.run([python, "-m", "venv", "--clear", "--without-pip", str(venv)], env=environment, check=True)
+        subprocess.run(
+            [python, "-m", "venv", "--clear", "--without-pip", str(venv)],
+            env=environment,
+            check=True,
+        )
         pip = [python, "-m", "pip", "--python", inner]
         install.append("pip")
     subprocess.run([*pip, *install], env=environment, check=True, stdin=subprocess.DEVNULL)
@@ -157,9 +187,19 @@ def prepare_nox(environment: dict[str, str]) -> list[str]:
 
 def list_checks(nox: list[str], environment: dict[str, str], *selection: str) -> list[Check]:
     """Ask nox for its sessions."""
-    answer = subprocess.run([*nox, "--list", "--json", *selection], env=environment, check=True, stdout=subprocess.PIPE).stdout
+    answer = subprocess.run(
+        [*nox, "--list", "--json", *selection], env=environment, check=True, stdout=subprocess.PIPE
+    ).stdout
     sessions = [session for session in json.loads(answer) if session["session"] not in GROUPS]
-    return [Check(session["session"], session["description"], session["python"] or None, frozenset(session["tags"])) for session in sessions]
+    return [
+        Check(
+            session["session"],
+            session["description"],
+            session["python"] or None,
+            frozenset(session["tags"]),
+        )
+        for session in sessions
+    ]
 
 
 def run_check(check: Check, nox: list[str], environment: dict[str, str]) -> None:
@@ -171,7 +211,14 @@ def run_check(check: Check, nox: list[str], environment: dict[str, str]) -> None
     command = [*nox, "--report", str(report), "--session", check.name]
     with (
         check.log.open("wb") as log,
-        subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True) as process,
+        subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process,
     ):
         running.add(process)
         status = None
@@ -186,14 +233,28 @@ def run_check(check: Check, nox: list[str], environment: dict[str, str]) -> None
         running.discard(process)
     check.seconds = time.monotonic() - begin
     # nox exits with 0 for a session that it skipped, so its report counts.
-    results = {session["result"] for session in json.loads(report.read_text(encoding="utf-8"))["sessions"]} if status == 0 else set()
+    results = (
+        {
+            session["result"]
+            for session in json.loads(report.read_text(encoding="utf-8"))["sessions"]
+        }
+        if status == 0
+        else set()
+    )
     check.result = "passed" if results == {"success"} else "failed"
     text = check.log.read_text(encoding="utf-8", errors="replace")
-    check.note = check.note or "; ".join(filter(None, (part for match in SUMMARY.finditer(text) for part in match.groups())))
+    check.note = check.note or "; ".join(
+        filter(None, (part for match in SUMMARY.finditer(text) for part in match.groups()))
+    )
     if check.result == "failed":
         with output_lock:
-            print(f"\n----- {check.name}, from {check.log.relative_to(REPOSITORY)}\n{CHATTER.sub('', text)}\n----- end of {check.name}\n", flush=True)
-    say(f"{check.result.upper() if check.result == 'failed' else check.result}  {check.name}  {check.seconds:.0f} s{'  ' + check.note if check.note else ''}")
+            print(
+                f"\n----- {check.name}, from {check.log.relative_to(REPOSITORY)}\n{CHATTER.sub('', text)}\n----- end of {check.name}\n",
+                flush=True,
+            )
+    say(
+        f"{check.result.upper() if check.result == 'failed' else check.result}  {check.name}  {check.seconds:.0f} s{'  ' + check.note if check.note else ''}"
+    )
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -244,7 +305,11 @@ def run_all(nox: list[str], environment: dict[str, str], matrix: bool) -> int:
     checks = list_checks(nox, environment)
     if matrix:
         known = {check.name for check in checks}
-        checks += [check for check in list_checks(nox, environment, "--tags", "matrix") if check.name not in known]
+        checks += [
+            check
+            for check in list_checks(nox, environment, "--tags", "matrix")
+            if check.name not in known
+        ]
     for check in checks:
         if check.python and not find_python(check.python, environment):
             wanted = check.description.rpartition("(")[2].rstrip(").")
@@ -257,14 +322,24 @@ def run_all(nox: list[str], environment: dict[str, str], matrix: bool) -> int:
     print(f"\n{'check':{width}}  result   seconds")
     for check in checks:
         check.result = check.result or "failed"
-        print(f"{check.name:{width}}  {check.result:7}  {check.seconds:7.0f}  {check.note}".rstrip())
+        print(
+            f"{check.name:{width}}  {check.result:7}  {check.seconds:7.0f}  {check.note}".rstrip()
+        )
     if matrix:
         print_grid(checks)
-    count = {result: sum(check.result == result for check in checks) for result in ("passed", "failed", "skipped")}
+    count = {
+        result: sum(check.result == result for check in checks)
+        for result in ("passed", "failed", "skipped")
+    }
     on_cores = any(check.result != "skipped" for check in checks if "core" in check.tags)
     if not on_cores:
-        print("\nNothing ran on any ansible-core: none of the Pythons that they need is on this machine.")
-    print(f"\n{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped", flush=True)
+        print(
+            "\nNothing ran on any ansible-core: none of the Pythons that they need is on this machine."
+        )
+    print(
+        f"\n{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped",
+        flush=True,
+    )
     return 0 if on_cores and count["passed"] and not count["failed"] else 1
 
 
@@ -274,8 +349,15 @@ def print_grid(checks: list[Check]) -> None:
     for check in checks:
         name, _dash, version = check.name.rpartition("-")
         if re.fullmatch(r"\d+\.\d+", version):
-            cells.setdefault(name, {})[version] = check.result if check.result == "skipped" else f"{check.result} {check.seconds:.0f} s"
-    versions = sorted({version for row in cells.values() for version in row}, key=lambda version: [int(part) for part in version.split(".")])
+            cells.setdefault(name, {})[version] = (
+                check.result
+                if check.result == "skipped"
+                else f"{check.result} {check.seconds:.0f} s"
+            )
+    versions = sorted(
+        {version for row in cells.values() for version in row},
+        key=lambda version: [int(part) for part in version.split(".")],
+    )
     title = "check x ansible-core"
     width = max(map(len, [title, *cells]))
     print(f"\n{title:{width}}" + "".join(f"{version:>14}" for version in versions))
@@ -299,10 +381,22 @@ def main(arguments: list[str]) -> int:
     nox = prepare_nox(environment)
     if arguments == ["--list"]:
         gate = {check.name for check in list_checks(nox, environment)}
-        print(json.dumps([check.name for check in list_checks(nox, environment, "--tags", "matrix") if check.name not in gate]))
+        print(
+            json.dumps(
+                [
+                    check.name
+                    for check in list_checks(nox, environment, "--tags", "matrix")
+                    if check.name not in gate
+                ]
+            )
+        )
         return 0
     if arguments and arguments != ["--matrix"]:
-        return subprocess.run([*nox, "--error-on-missing-interpreters", "--session", *arguments], env=environment, check=False).returncode
+        return subprocess.run(
+            [*nox, "--error-on-missing-interpreters", "--session", *arguments],
+            env=environment,
+            check=False,
+        ).returncode
     return run_all(nox, environment, matrix=bool(arguments))
 
 

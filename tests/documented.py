@@ -51,20 +51,28 @@ class Block:
     @property
     def is_playbook(self) -> bool:
         """Whether it is a playbook."""
-        return isinstance(self.data, list) and any(isinstance(item, dict) and {"hosts", "import_playbook"} & item.keys() for item in self.data)
+        return isinstance(self.data, list) and any(
+            isinstance(item, dict) and {"hosts", "import_playbook"} & item.keys()
+            for item in self.data
+        )
 
     @property
     def is_tasks(self) -> bool:
         """Whether it is a list of tasks, which name modules in full."""
         items = self.data if isinstance(self.data, list) else []
-        return not self.is_playbook and any(key.count(".") >= 2 for item in items if isinstance(item, dict) for key in item)
+        return not self.is_playbook and any(
+            key.count(".") >= 2 for item in items if isinstance(item, dict) for key in item
+        )
 
 
 def blocks(page: Path) -> Iterator[Block]:
     """The blocks of YAML of a page."""
     text = page.read_text(encoding="utf-8")
     for found in (MARKDOWN_BLOCK if page.suffix == ".md" else RST_BLOCK).finditer(text):
-        yield Block(f"{page.name}:{text.count(chr(10), 0, found.start()) + 1}", textwrap.dedent(found[2]).strip("\n") + "\n")
+        yield Block(
+            f"{page.name}:{text.count(chr(10), 0, found.start()) + 1}",
+            textwrap.dedent(found[2]).strip("\n") + "\n",
+        )
 
 
 def plays_and_tasks(data: Any) -> Iterator[dict[str, Any]]:

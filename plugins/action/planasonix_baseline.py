@@ -4,9 +4,14 @@
 
 from __future__ import annotations
 
-from ansible_collections.planasonix.admin.plugins.modules.planasonix_baseline import MODULE as DEFINITION
+from ansible_collections.planasonix.admin.plugins.modules.planasonix_baseline import (
+    MODULE as DEFINITION,
+)
 from ansible_collections.planasonix.admin.plugins.plugin_utils._action import PlanasonixAction
-from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import before_fork, rehearse_baseline
+from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import (
+    before_fork,
+    rehearse_baseline,
+)
 
 
 class ActionModule(PlanasonixAction):

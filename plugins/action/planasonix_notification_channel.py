@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.planasonix.admin.plugins.modules.planasonix_notification_channel import MODULE as DEFINITION
+from ansible_collections.planasonix.admin.plugins.modules.planasonix_notification_channel import (
+    MODULE as DEFINITION,
+)
 from ansible_collections.planasonix.admin.plugins.plugin_utils._action import PlanasonixAction
 
 

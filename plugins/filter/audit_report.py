@@ -20,7 +20,11 @@ from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_formats import render
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_merge import Merged, merged
-from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import ReportError, text_of, verdict
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import (
+    ReportError,
+    text_of,
+    verdict,
+)
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
 PACKED = "planasonix-audit-results:"
@@ -34,7 +38,11 @@ def version() -> str:
     manifest, source = root / "MANIFEST.json", root / "galaxy.yml"
     if manifest.exists():
         return str(json.loads(manifest.read_text(encoding="utf-8"))["collection_info"]["version"])
-    return str(yaml.safe_load(source.read_text(encoding="utf-8"))["version"]) if source.exists() else ""
+    return (
+        str(yaml.safe_load(source.read_text(encoding="utf-8"))["version"])
+        if source.exists()
+        else ""
+    )
 
 
 def read(paths: t.Iterable[t.Any]) -> Merged:
@@ -58,7 +66,9 @@ def unpacked(results: t.Any) -> t.Any:
     if not isinstance(results, str):
         return plain(results)
     try:
-        return json.loads(zlib.decompress(base64.b64decode(str(plain(results)).removeprefix(PACKED))))
+        return json.loads(
+            zlib.decompress(base64.b64decode(str(plain(results)).removeprefix(PACKED)))
+        )
     except (ValueError, zlib.error):
         return results
 
@@ -92,7 +102,9 @@ def audit_results(results: t.Any, organizations: t.Any = None) -> str:
     except ReportError as error:
         raise AnsibleFilterError(f"planasonix.admin.audit_results: {error}") from error
     if not isinstance(results, Mapping):
-        raise AnsibleFilterError("planasonix.admin.audit_results: The input must be a mapping of host names to results, or a list of paths of JSON reports.")
+        raise AnsibleFilterError(
+            "planasonix.admin.audit_results: The input must be a mapping of host names to results, or a list of paths of JSON reports."
+        )
     results = {**{text_of(name): {} for name in plain(organizations) or ()}, **results}
     # In base64 there is nothing that Ansible could take for a template.
     return PACKED + base64.b64encode(zlib.compress(json.dumps(results).encode())).decode("ascii")
@@ -112,4 +124,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., t.Any]]:
         """The filters by name."""
-        return {"audit_parts": audit_parts, "audit_report": audit_report, "audit_results": audit_results, "audit_verdict": audit_verdict}
+        return {
+            "audit_parts": audit_parts,
+            "audit_report": audit_report,
+            "audit_results": audit_results,
+            "audit_verdict": audit_verdict,
+        }

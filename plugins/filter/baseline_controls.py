@@ -31,18 +31,32 @@ def baseline_controls(
     if kept:
         path = os.path.expanduser(str(plain(profile)))
         if "\n" in path or "\0" in path:
-            raise AnsibleFilterError("baseline_controls: the input is a text: give the path of a file, or parse the text by from_yaml.")
+            raise AnsibleFilterError(
+                "baseline_controls: the input is a text: give the path of a file, or parse the text by from_yaml."
+            )
         try:
             state = os.stat(path)
-            profile = read_profile(os.path.realpath(path), (state.st_ino, state.st_mtime_ns, state.st_size))
+            profile = read_profile(
+                os.path.realpath(path), (state.st_ino, state.st_mtime_ns, state.st_size)
+            )
         except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-            raise AnsibleFilterError(f"baseline_controls: the profile {path} cannot be read: {getattr(error, 'strerror', None) or 'it is no YAML'}.") from None
+            raise AnsibleFilterError(
+                f"baseline_controls: the profile {path} cannot be read: {getattr(error, 'strerror', None) or 'it is no YAML'}."
+            ) from None
     if not isinstance(profile, t.Mapping) or not isinstance(profile.get("controls"), list):
-        raise AnsibleFilterError("baseline_controls: the input is no profile, which is a mapping with a list of controls.")
+        raise AnsibleFilterError(
+            "baseline_controls: the input is no profile, which is a mapping with a list of controls."
+        )
     try:
         controls = tailored(
             profile["controls"] if kept else plain(profile["controls"]),
-            *(plain(overrides or {}), plain(extra or []), plain(skip or []), plain(run_tags or []), plain(skip_tags or [])),
+            *(
+                plain(overrides or {}),
+                plain(extra or []),
+                plain(skip or []),
+                plain(run_tags or []),
+                plain(skip_tags or []),
+            ),
         )
     except InvalidOption as error:
         raise AnsibleFilterError(f"baseline_controls: {error.message}") from None

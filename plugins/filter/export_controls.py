@@ -17,7 +17,9 @@ def export_controls(facts: t.Any, unavailable: t.Any = ()) -> list[dict[str, t.A
     try:
         return exported(plain(facts), plain(unavailable))
     except (KeyError, TypeError) as error:
-        raise AnsibleFilterError(f"export_controls: the input is not what planasonix_info returns of an organization; {error} is missing or wrong.") from None
+        raise AnsibleFilterError(
+            f"export_controls: the input is not what planasonix_info returns of an organization; {error} is missing or wrong."
+        ) from None
 
 
 class FilterModule:

@@ -12,12 +12,19 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import 
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
 
-def onboarding_controls(settings: t.Any, ip_whitelist: t.Any = None, channels: t.Any = None, rules: t.Any = None) -> list[dict[str, t.Any]]:
+def onboarding_controls(
+    settings: t.Any, ip_whitelist: t.Any = None, channels: t.Any = None, rules: t.Any = None
+) -> list[dict[str, t.Any]]:
     """The filter; see its documentation."""
-    for name, value, kind in (("settings", settings, t.Mapping), ("ip_whitelist", ip_whitelist or {}, t.Mapping)):
+    for name, value, kind in (
+        ("settings", settings, t.Mapping),
+        ("ip_whitelist", ip_whitelist or {}, t.Mapping),
+    ):
         if not isinstance(value, kind):
             raise AnsibleFilterError(f"onboarding_controls: {name} must be a mapping.")
-    return onboarding(plain(settings), plain(ip_whitelist or {}), plain(channels or []), plain(rules or []))
+    return onboarding(
+        plain(settings), plain(ip_whitelist or {}), plain(channels or []), plain(rules or [])
+    )
 
 
 class FilterModule:

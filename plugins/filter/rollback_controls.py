@@ -9,7 +9,11 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.plugin_utils._rollback import Rollback, rollback_outcome, rolled_back
+from ansible_collections.planasonix.admin.plugins.plugin_utils._rollback import (
+    Rollback,
+    rollback_outcome,
+    rolled_back,
+)
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
 
@@ -18,13 +22,17 @@ def rollback_controls(snapshot: t.Any, facts: t.Any) -> list[dict[str, t.Any]]:
     return way_back("rollback_controls", snapshot, facts).controls
 
 
-def rollback_report(snapshot: t.Any, facts: t.Any, result: t.Any, check_mode: t.Any = False) -> dict[str, list[str]]:
+def rollback_report(
+    snapshot: t.Any, facts: t.Any, result: t.Any, check_mode: t.Any = False
+) -> dict[str, list[str]]:
     """The filter; see its documentation."""
     back = way_back("rollback_report", snapshot, facts)
     try:
         return rollback_outcome(back, plain(result), bool(check_mode))
     except (AttributeError, KeyError, TypeError) as error:
-        raise AnsibleFilterError(f"rollback_report: the result is not what planasonix_baseline returns; {error} is missing or wrong.") from None
+        raise AnsibleFilterError(
+            f"rollback_report: the result is not what planasonix_baseline returns; {error} is missing or wrong."
+        ) from None
 
 
 def way_back(name: str, snapshot: t.Any, facts: t.Any) -> Rollback:
@@ -35,9 +43,13 @@ def way_back(name: str, snapshot: t.Any, facts: t.Any) -> Rollback:
     try:
         return rolled_back(plain(snapshot), plain(facts))
     except InvalidOption as error:
-        raise AnsibleFilterError(f"{name}: the input is no snapshot of this organization: {error.message}") from None
+        raise AnsibleFilterError(
+            f"{name}: the input is no snapshot of this organization: {error.message}"
+        ) from None
     except (AttributeError, KeyError, TypeError) as error:
-        raise AnsibleFilterError(f"{name}: the facts are not what planasonix_info returns of an organization; {error} is missing or wrong.") from None
+        raise AnsibleFilterError(
+            f"{name}: the facts are not what planasonix_info returns of an organization; {error} is missing or wrong."
+        ) from None
 
 
 class FilterModule:

@@ -206,7 +206,11 @@ from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption, PlanasonixError, Unexpected
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    InvalidOption,
+    PlanasonixError,
+    Unexpected,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import read_facts
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import trusted
 
@@ -225,8 +229,14 @@ KEY_PREFIX = "plnx_live_"
 COMPLAINTS = {
     "env": ("The environment variable {place} is not set, or is empty.",) * 2,
     "file": ("The file {place} does not exist, or cannot be read.", "The file {place} is empty."),
-    "vault": ("The encrypted api_key cannot be decrypted; give the vault password that it was encrypted with.", "The encrypted api_key is empty."),
-    "template": ("The template of api_key cannot be rendered; run with -vvv to see why.", "The template of api_key gives an empty text."),
+    "vault": (
+        "The encrypted api_key cannot be decrypted; give the vault password that it was encrypted with.",
+        "The encrypted api_key is empty.",
+    ),
+    "template": (
+        "The template of api_key cannot be rendered; run with -vvv to see why.",
+        "The template of api_key gives an empty text.",
+    ),
 }
 """By the kind of a key's source: what to say if the key cannot be had, and if there is nothing."""
 
@@ -330,9 +340,13 @@ def check_organizations(organizations: t.Any) -> None:
         complaint = complaint_of(entry)
         name = entry.get("name") if isinstance(entry, Mapping) else None
         if complaint:
-            raise misconfigured(f"{label_of(position, native(name) if isinstance(name, str) and name.isprintable() else None)}: {complaint}")
+            raise misconfigured(
+                f"{label_of(position, native(name) if isinstance(name, str) and name.isprintable() else None)}: {complaint}"
+            )
         if name is not None and named.setdefault(native(name), position) != position:
-            raise misconfigured(f"{label_of(position, native(name))}: entry {named[native(name)]} has the same name; give each a name of its own.")
+            raise misconfigured(
+                f"{label_of(position, native(name))}: entry {named[native(name)]} has the same name; give each a name of its own."
+            )
 
 
 def complaint_of(entry: t.Any) -> str | None:
@@ -349,7 +363,11 @@ def complaint_of(entry: t.Any) -> str | None:
         encrypted = option == "api_key" and isinstance(value, Encrypted)
         if not encrypted and not (isinstance(value, str) and value.strip()):
             return f"{option} must be a text that is not empty."
-    complaints = [complaint_of_text(option, entry[option]) for option in ("name", "api_url") if option in entry]
+    complaints = [
+        complaint_of_text(option, entry[option])
+        for option in ("name", "api_url")
+        if option in entry
+    ]
     return next(filter(None, complaints), None) or complaint_of_key(given[0], entry[given[0]])
 
 
@@ -370,7 +388,9 @@ def complaint_of_key(option: str, value: t.Any) -> str | None:
         return f"{option} looks like a key itself; give the place where the key is."
     if option == "api_key_env" and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", value):
         return "api_key_env must be the name of an environment variable: letters, digits and underscores."
-    if option == "api_key_file" and (not value.isprintable() or set("\\{}") & set(value) or {"'", '"'} <= set(value)):
+    if option == "api_key_file" and (
+        not value.isprintable() or set("\\{}") & set(value) or {"'", '"'} <= set(value)
+    ):
         return "api_key_file has a backslash, a brace, a control character or both kinds of quotes in it; rename the file."
     return None
 
@@ -390,7 +410,9 @@ def source_of(entry: Mapping[str, t.Any], folder: str) -> KeySource:
         if complaint:
             raise InvalidOption(complaint)
         quote = '"' if "'" in path else "'"
-        return KeySource("file", path, trusted(f"{{{{ lookup('ansible.builtin.file', {quote}{path}{quote}) }}}}"))
+        return KeySource(
+            "file", path, trusted(f"{{{{ lookup('ansible.builtin.file', {quote}{path}{quote}) }}}}")
+        )
     value = entry["api_key"]
     if isinstance(value, Encrypted):
         return KeySource("vault", hashlib.sha256(to_bytes(value._ciphertext)).hexdigest(), value)
@@ -398,7 +420,12 @@ def source_of(entry: Mapping[str, t.Any], folder: str) -> KeySource:
     return KeySource("template", hashlib.sha256(to_bytes(native(value))).hexdigest(), value)
 
 
-def entry_of(position: int, entry: Mapping[str, t.Any], settings: Callable[[str | None], Connection], folder: str) -> Entry:
+def entry_of(
+    position: int,
+    entry: Mapping[str, t.Any],
+    settings: Callable[[str | None], Connection],
+    folder: str,
+) -> Entry:
     """A checked entry.
 
     :param settings: Makes the connection of a URL, or of the default one.
@@ -406,7 +433,12 @@ def entry_of(position: int, entry: Mapping[str, t.Any], settings: Callable[[str 
     """
     name = native(entry["name"]) if "name" in entry else None
     try:
-        return Entry(position, name, settings(native(entry["api_url"]) if "api_url" in entry else None), source_of(entry, folder))
+        return Entry(
+            position,
+            name,
+            settings(native(entry["api_url"]) if "api_url" in entry else None),
+            source_of(entry, folder),
+        )
     except InvalidOption as error:
         raise misconfigured(f"{label_of(position, name)}: {error.message}") from None
 
@@ -422,7 +454,9 @@ def read_organization(connection: Connection) -> Facts | PlanasonixError:
         return Unexpected(error)
 
 
-def read_all(connections: Iterable[Connection], concurrency: int, tell: Callable[[int], object]) -> list[Facts | PlanasonixError]:
+def read_all(
+    connections: Iterable[Connection], concurrency: int, tell: Callable[[int], object]
+) -> list[Facts | PlanasonixError]:
     """Read organizations side by side, in the order given.
 
     :param tell: Called every few seconds with the number of those that are done.
@@ -457,8 +491,15 @@ def organization_of(entry: Entry, result: Facts | PlanasonixError) -> Organizati
     if isinstance(result, PlanasonixError):
         return Organization(entry, entry.name or f"organization_{entry.position}", error=result)
     slug = result["organization"].get("slug")
-    if entry.name is None and not (isinstance(slug, str) and re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]*", slug)):
-        return organization_of(entry, PlanasonixError("The API tells no slug that can be the name of a host; give the entry a name."))
+    if entry.name is None and not (
+        isinstance(slug, str) and re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]*", slug)
+    ):
+        return organization_of(
+            entry,
+            PlanasonixError(
+                "The API tells no slug that can be the name of a host; give the entry a name."
+            ),
+        )
     return Organization(entry, entry.name or slug, facts=result)
 
 
@@ -471,12 +512,18 @@ def check_hosts(organizations: Iterable[Organization]) -> None:
     for organization in organizations:
         label = organization.entry.label
         if labels.setdefault(organization.host, label) != label:
-            raise misconfigured(f"{labels[organization.host]} and {label} are both the host {organization.host}; give each a name of its own, or remove one.")
+            raise misconfigured(
+                f"{labels[organization.host]} and {label} are both the host {organization.host}; give each a name of its own, or remove one."
+            )
 
 
 def is_usable(item: t.Any, oldest: float) -> bool:
     """Whether what is cached of an organization is young enough, and has all that this version of the plugin reads."""
-    return isinstance(item, Mapping) and item.get("read_at", 0) >= oldest and set(SUBSETS) <= set(item.get("facts", ()))
+    return (
+        isinstance(item, Mapping)
+        and item.get("read_at", 0) >= oldest
+        and set(SUBSETS) <= set(item.get("facts", ()))
+    )
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -489,7 +536,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """Whether the file is one of this plugin, by its name."""
         return bool(super().verify_file(path)) and path.endswith(ENDINGS)
 
-    def set_options(self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None) -> None:
+    def set_options(
+        self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None
+    ) -> None:
         """Check the list of organizations before ansible-core does, which would quote what is of a wrong type, a key in plain text included."""
         if direct is not None:
             check_organizations(direct.get("organizations"))
@@ -506,18 +555,32 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise misconfigured(missing_required_lib("requests"))
         self._check_options(config)
         folder = os.path.dirname(os.path.abspath(path))
-        entries = [entry_of(position, entry, self._connection, folder) for position, entry in enumerate(config["organizations"], 1)]
+        entries = [
+            entry_of(position, entry, self._connection, folder)
+            for position, entry in enumerate(config["organizations"], 1)
+        ]
         cached = self._cached(path) if cache else {}
-        organizations = self._read(entries, {identity: item["facts"] for identity, item in cached.items()})
+        organizations = self._read(
+            entries, {identity: item["facts"] for identity, item in cached.items()}
+        )
         check_hosts(organizations)
         self._keep(path, organizations, cached)
-        self._complain([(organization.entry, organization.error) for organization in organizations if organization.error], len(entries))
+        self._complain(
+            [
+                (organization.entry, organization.error)
+                for organization in organizations
+                if organization.error
+            ],
+            len(entries),
+        )
         for organization in organizations:
             self._add(organization)
 
     def _check_options(self, config: Mapping[str, t.Any]) -> None:
         """Refuse what ansible-core would pass over in silence."""
-        unknown = sorted(str(option) for option in config if option != "plugin" and option not in self._options)
+        unknown = sorted(
+            str(option) for option in config if option != "plugin" and option not in self._options
+        )
         if unknown:
             raise misconfigured(f"{', '.join(unknown)} is no option of this plugin.")
         if self.get_option("concurrency") < 1:
@@ -532,8 +595,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         checked = config.get("validate_certs", os.environ.get("PLANASONIX_VALIDATE_CERTS"))
         try:
             boolean(True if checked is None else checked)
-        except TypeError:  # ansible-core would take it for false, and no certificate would be checked
-            raise misconfigured("validate_certs, or PLANASONIX_VALIDATE_CERTS, must be true or false.") from None
+        except (
+            TypeError
+        ):  # ansible-core would take it for false, and no certificate would be checked
+            raise misconfigured(
+                "validate_certs, or PLANASONIX_VALIDATE_CERTS, must be true or false."
+            ) from None
 
     def _connection(self, url: str | None) -> Connection:
         """How to talk to an API; without a key that is one.
@@ -559,7 +626,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             if time.monotonic() - told >= PROGRESS_SECONDS:
                 told = time.monotonic()
                 # On standard output it would spoil what ansible-inventory prints there.
-                self.display.display(f"{NAME}: looked for the keys of {number} of {len(entries)} organizations", stderr=True)
+                self.display.display(
+                    f"{NAME}: looked for the keys of {number} of {len(entries)} organizations",
+                    stderr=True,
+                )
             try:
                 if entry.identity in cached:
                     results[entry.position] = cached[entry.identity]
@@ -569,11 +639,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 results[entry.position] = error
 
         def tell(done: int) -> None:
-            self.display.display(f"{NAME}: {done} of {len(connections)} organizations read", stderr=True)
+            self.display.display(
+                f"{NAME}: {done} of {len(connections)} organizations read", stderr=True
+            )
 
         if connections:
             concurrency = min(self.get_option("concurrency"), len(connections))
-            results.update(zip(connections, read_all(connections.values(), concurrency, tell), strict=True))
+            results.update(
+                zip(connections, read_all(connections.values(), concurrency, tell), strict=True)
+            )
         return [organization_of(entry, results[entry.position]) for entry in entries]
 
     def _key(self, entry: Entry) -> str:
@@ -585,7 +659,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         variable = entry.source.variable
         self.templar.available_variables = self._vars or {}
         try:
-            key = native(variable if isinstance(variable, Encrypted) else self.templar.template(variable))
+            key = native(
+                variable if isinstance(variable, Encrypted) else self.templar.template(variable)
+            )
         except Exception as error:  # pylint: disable=broad-exception-caught
             # A lookup's own message could quote a secret, so it is shown only to who asks for details.
             self.display.vvv(f"{NAME}: {entry.label}: {error}")
@@ -593,7 +669,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if not key.strip():
             raise InvalidOption(entry.source.empty)
         if entry.source.kind == "template" and key in variable:
-            raise misconfigured(f"{entry.label}: api_key holds the key in plain text, which is refused; let a lookup get it.")
+            raise misconfigured(
+                f"{entry.label}: api_key holds the key in plain text, which is refused; let a lookup get it."
+            )
         return key
 
     def _complain(self, failures: list[tuple[Entry, PlanasonixError]], total: int) -> None:
@@ -604,11 +682,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         on_error = self.get_option("on_error")
         if failures and on_error == "fail":
             reasons = " ".join(f"{entry.label}: {error.message}" for entry, error in failures)
-            raise misconfigured(f"{len(failures)} of {total} organizations could not be read. {reasons}")
+            raise misconfigured(
+                f"{len(failures)} of {total} organizations could not be read. {reasons}"
+            )
         for entry, error in failures if on_error == "skip" else ():
             self.display.warning(f"{NAME}: {entry.label} is left out. {error.message}")
         if on_error == "group":
-            self.inventory.add_group(UNREACHABLE)  # also if it stays empty, so that patterns may name it
+            self.inventory.add_group(
+                UNREACHABLE
+            )  # also if it stays empty, so that patterns may name it
 
     def _add(self, organization: Organization) -> None:
         """Add a host, with its variables and groups."""
@@ -619,15 +701,22 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if organization.error:
             variables = {"planasonix_error": untemplated(organization.error.message)}
         else:
-            variables = {f"planasonix_{subset}": untemplated(value) for subset, value in organization.facts.items()}
+            variables = {
+                f"planasonix_{subset}": untemplated(value)
+                for subset, value in organization.facts.items()
+            }
         variables["planasonix_api_url"] = trusted(entry.connection.url)
         for name, value in variables.items():
             self.inventory.set_variable(host, name, value)
         if not organization.error:
             strict = self.get_option("strict")
             self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)
-            self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict=strict)
-            self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict=strict)
+            self._add_host_to_composed_groups(
+                self.get_option("groups"), variables, host, strict=strict
+            )
+            self._add_host_to_keyed_groups(
+                self.get_option("keyed_groups"), variables, host, strict=strict
+            )
         # After the expressions, so that none of them renders it.
         self.inventory.set_variable(host, "planasonix_api_key", entry.source.variable)
 
@@ -638,13 +727,24 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         stored = self._cache.get(self.get_cache_key(path))
         seconds = self.get_option("cache_timeout")
         oldest = time.time() - seconds if seconds else 0  # 0 is for ever
-        return {identity: item for identity, item in stored.items() if is_usable(item, oldest)} if isinstance(stored, Mapping) else {}
+        return (
+            {identity: item for identity, item in stored.items() if is_usable(item, oldest)}
+            if isinstance(stored, Mapping)
+            else {}
+        )
 
     def _keep(self, path: str, organizations: list[Organization], cached: Cached) -> None:
         """Leave what is known in the cache. What was cached already keeps its age."""
         if self.get_option("cache"):
-            read = {organization.entry.identity: organization.facts for organization in organizations if not organization.error}
+            read = {
+                organization.entry.identity: organization.facts
+                for organization in organizations
+                if not organization.error
+            }
             now = time.time()
-            self._cache[self.get_cache_key(path)] = {identity: cached.get(identity) or {"read_at": now, "facts": facts} for identity, facts in read.items()}
+            self._cache[self.get_cache_key(path)] = {
+                identity: cached.get(identity) or {"read_at": now, "facts": facts}
+                for identity, facts in read.items()
+            }
             # Ansible does so itself, but for no file that turns out to be unusable; then the next run would ask all of them again.
             self.update_cache_if_changed()

@@ -14,8 +14,19 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, same
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    AnswerLost,
+    ApiError,
+    InvalidOption,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Call,
+    Plan,
+    Values,
+    describe,
+    differences,
+    same,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
     Resource,
@@ -27,13 +38,20 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     send_all,
     show_state,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable, singleton
+from ansible_collections.planasonix.admin.plugins.module_utils._singleton import (
+    FieldTable,
+    singleton,
+)
 
 PROFILE_PATH = "/api/user/profile"
 PREFERENCES_PATH = "/api/user-preferences"
 PASSWORD_PATH = "/api/user/password"
 
-PROFILE_FIELDS: FieldTable = {"display_name": {"type": "str"}, "timezone": {"type": "str"}, "locale": {"type": "str"}}
+PROFILE_FIELDS: FieldTable = {
+    "display_name": {"type": "str"},
+    "timezone": {"type": "str"},
+    "locale": {"type": "str"},
+}
 
 PROFILE = singleton("profile", PROFILE_PATH, PROFILE_FIELDS)
 
@@ -46,7 +64,9 @@ def check_preferences(options: Values) -> None:
     for key in options["preferences"]:
         # "." and ".." are resolved on the way, even if they are escaped, so the request would go elsewhere.
         if key in ("", ".", ".."):
-            raise InvalidOption(f"preferences: {key!r} cannot be the key of a preference; correct it.")
+            raise InvalidOption(
+                f"preferences: {key!r} cannot be the key of a preference; correct it."
+            )
 
 
 def read_preferences(client: Client, options: Values) -> Values:
@@ -73,20 +93,41 @@ def plan_preferences(current: Values, options: Values) -> Plan:
     """Plan one ``PUT /api/user-preferences/{key}`` for each preference that differs or is not there yet."""
     desired: Values = options["preferences"]
     before = {key: current[key] for key in desired if key in current}
-    body = {key: value for key, value in desired.items() if key not in before or not same(before[key], value)}
-    calls = tuple(Call("PUT", preference_path(key), {"value": value}, f"set the preference {key!r}") for key, value in body.items())
+    body = {
+        key: value
+        for key, value in desired.items()
+        if key not in before or not same(before[key], value)
+    }
+    calls = tuple(
+        Call("PUT", preference_path(key), {"value": value}, f"set the preference {key!r}")
+        for key, value in body.items()
+    )
     after = before | body
-    return Plan(before, after, calls, current | body, describe("preferences", differences(before, after)))
+    return Plan(
+        before, after, calls, current | body, describe("preferences", differences(before, after))
+    )
 
 
 def apply_preferences(client: Client, plan: Plan, current: Values, options: Values) -> Applied:
     """Send the plan, and name what is to be read back one by one."""
     send_all(client, plan, current, options)
-    written = [key for key in plan.after if key not in plan.before or not same(plan.before[key], plan.after[key])]
+    written = [
+        key
+        for key in plan.after
+        if key not in plan.before or not same(plan.before[key], plan.after[key])
+    ]
     return Applied(identity={"written": written})
 
 
-PREFERENCES = Resource("preferences", read_preferences, plan_preferences, show_state, missed_by_plan(plan_preferences), apply_preferences, check_preferences)
+PREFERENCES = Resource(
+    "preferences",
+    read_preferences,
+    plan_preferences,
+    show_state,
+    missed_by_plan(plan_preferences),
+    apply_preferences,
+    check_preferences,
+)
 
 
 def check_password(options: Values) -> None:
@@ -111,12 +152,22 @@ def plan_password(current: Values, options: Values) -> Plan:
     """Plan ``POST /api/user/password``, unless both passwords are the same."""
     if options["current_password"] == options["new_password"]:
         return Plan({"password": "as it is"}, {"password": "as it is"})
-    body = {"current_password": options["current_password"], "new_password": options["new_password"]}
+    body = {
+        "current_password": options["current_password"],
+        "new_password": options["new_password"],
+    }
     call = Call("POST", PASSWORD_PATH, body, "change the password", answer_is_proof=True)
-    return Plan({"password": "as it is"}, {"password": "new"}, (call,), message=f"password of {current.get('email') or 'the user'}: changed")
+    return Plan(
+        {"password": "as it is"},
+        {"password": "new"},
+        (call,),
+        message=f"password of {current.get('email') or 'the user'}: changed",
+    )
 
 
-def apply_password(client: Client, plan: Plan, dummy_current: Values, dummy_options: Values) -> Applied:
+def apply_password(
+    client: Client, plan: Plan, dummy_current: Values, dummy_options: Values
+) -> Applied:
     """Send the plan. No reading tells which password is in force, so an answer that is lost is a failure that says so.
 
     :raises AnswerLost: if it is not known whether the password was changed.
@@ -126,7 +177,9 @@ def apply_password(client: Client, plan: Plan, dummy_current: Values, dummy_opti
         try:
             send(client, call)
         except ApiError as error:
-            if isinstance(error, AnswerLost) or (error.status is not None and not error.did_nothing):
+            if isinstance(error, AnswerLost) or (
+                error.status is not None and not error.did_nothing
+            ):
                 error.message += " The new password may be in force or not: try to sign in with it, and run again only if the old one still works."
             elif error.status in (400, 401, 403, 422):
                 error.message += " If an earlier run changed the password, current_password is no longer the current one."
@@ -134,4 +187,13 @@ def apply_password(client: Client, plan: Plan, dummy_current: Values, dummy_opti
     return Applied()
 
 
-PASSWORD = Resource(None, read_account, plan_password, show_state, nothing_missed, apply_password, check_password, reads_back=False)
+PASSWORD = Resource(
+    None,
+    read_account,
+    plan_password,
+    show_state,
+    nothing_missed,
+    apply_password,
+    check_password,
+    reads_back=False,
+)

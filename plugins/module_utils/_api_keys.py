@@ -30,8 +30,20 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     PlanasonixError,
     RefusedPlan,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, same, without
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, parse_time, require_field, send
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Call,
+    Plan,
+    Values,
+    same,
+    without,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    Applied,
+    Resource,
+    parse_time,
+    require_field,
+    send,
+)
 
 KEYS_PATH = "/api/user/api-keys"
 LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
@@ -68,14 +80,18 @@ def check_key(options: Values) -> None:
     if "secret_file" in options:
         _secret_file.check_path(options["secret_file"])
     elif options.get("return_secret") is False and options["state"] == "present":
-        raise InvalidOption("return_secret: false needs secret_file: a secret that is neither returned nor written would be lost.")
+        raise InvalidOption(
+            "return_secret: false needs secret_file: a secret that is neither returned nor written would be lost."
+        )
     if (
         options["state"] == "present"
         and "renew_before_days" in options
         and "expires_in_days" in options
         and options["renew_before_days"] >= options["expires_in_days"]
     ):
-        raise InvalidOption("renew_before_days must be less than expires_in_days, or every run would make a new key.")
+        raise InvalidOption(
+            "renew_before_days must be less than expires_in_days, or every run would make a new key."
+        )
 
 
 def read_keys(client: Client, options: Values) -> Keys:
@@ -110,7 +126,9 @@ def own_keys(keys: Sequence[Values], secret: str) -> frozenset[t.Any]:
     return frozenset(
         key["id"]
         for key, prefix in zip(keys, prefixes, strict=True)
-        if len(prefix) >= SHORTEST_PREFIX and secret.startswith(prefix) and prefixes.count(prefix) == 1
+        if len(prefix) >= SHORTEST_PREFIX
+        and secret.startswith(prefix)
+        and prefixes.count(prefix) == 1
     )
 
 
@@ -129,7 +147,9 @@ def moment(key: Values, name: str) -> datetime.datetime | None:
         return None
     time = parse_time(value)
     if time is None:
-        raise ApiError(f"The API's answer for the API key {key['name']!r} has no ISO 8601 time in {name}: {value!r}.")
+        raise ApiError(
+            f"The API's answer for the API key {key['name']!r} has no ISO 8601 time in {name}: {value!r}."
+        )
     return time
 
 
@@ -153,9 +173,13 @@ def select(current: Keys, options: Values) -> tuple[Values | None, list[Values],
     if key_id is not None:
         key = next((key for key in current.keys if key["id"] == key_id), None)
         if key is None and options["state"] == "present":
-            raise InvalidOption(f"No API key has the id {key_id!r}; leave key_id out to find or create one by name.")
+            raise InvalidOption(
+                f"No API key has the id {key_id!r}; leave key_id out to find or create one by name."
+            )
         if key is not None and name is not None and key["name"] != name:
-            raise InvalidOption(f"The API key {key_id!r} is named {key['name']!r}, not {name!r}, and the API cannot rename keys.")
+            raise InvalidOption(
+                f"The API key {key_id!r} is named {key['name']!r}, not {name!r}, and the API cannot rename keys."
+            )
         name = key["name"] if key else name
     note = current.note
     if note is not None and name is not None and note["name"] != name:
@@ -171,13 +195,17 @@ def select(current: Keys, options: Values) -> tuple[Values | None, list[Values],
                 if key_id in t.cast(Values, note)["ids"]
                 else "was made by an interrupted run, which lost its secret"
             )
-            raise InvalidOption(f"The API key {key_id!r} {why}: address it by name, to have that run finished.")
+            raise InvalidOption(
+                f"The API key {key_id!r} {why}: address it by name, to have that run finished."
+            )
         orphans.remove(key)
     left = [k for k in namesakes(current.keys, name) if k not in orphans]
     if key_id is not None:
         return key, left[left.index(key) + 1 :] if key in left else [], orphans
     if options["state"] == "absent" and len(left) > 1:
-        raise InvalidOption(f"Several API keys are named {name!r}: {', '.join(str(k['id']) for k in left)}; remove them one by one by key_id.")
+        raise InvalidOption(
+            f"Several API keys are named {name!r}: {', '.join(str(k['id']) for k in left)}; remove them one by one by key_id."
+        )
     return (left[0], left[1:], orphans) if left else (None, [], orphans)
 
 
@@ -197,19 +225,27 @@ def plan_key(current: Keys, options: Values) -> Plan:
     key, older, orphans = select(current, options)
     name = key["name"] if key else options.get("name")
     subject = f"API key {name or options['key_id']!r}"
-    leftovers = tuple(delete_call(current, orphan, "left behind by an interrupted run") for orphan in orphans)
+    leftovers = tuple(
+        delete_call(current, orphan, "left behind by an interrupted run") for orphan in orphans
+    )
     notes = [f"{len(orphans)} left behind by an interrupted run deleted"] if orphans else []
 
     if options["state"] == "absent":
         calls = (*leftovers, *([delete_call(current, key, "that is to be absent")] if key else []))
-        message = f"{subject}: {', '.join([*notes, *(['deleted'] if key else [])])}" if calls else "no change"
+        message = (
+            f"{subject}: {', '.join([*notes, *(['deleted'] if key else [])])}"
+            if calls
+            else "no change"
+        )
         return Plan(managed(key), {}, calls, {}, message)
 
     reasons = reasons_to_recreate(current, key, options) if key else []
     superseded = [old["id"] for old in older]
     if key is None or reasons:
         if current.obstacle:
-            raise RefusedPlan(f"The {subject} is not made, since its secret could not be stored: {current.obstacle}; correct secret_file.")
+            raise RefusedPlan(
+                f"The {subject} is not made, since its secret could not be stored: {current.obstacle}; correct secret_file."
+            )
         if key:
             refuse_own(current, key, "recreated")
         body = body_of(key, options, subject)
@@ -221,18 +257,29 @@ def plan_key(current: Keys, options: Values) -> Plan:
             superseded = [key["id"], *superseded]
         done = f"recreated ({', '.join(reasons)})" if key else "created"
         return Plan(
-            managed(key), body, calls, {"name": body["name"], "scopes": body["scopes"]}, f"{subject}: {', '.join([*notes, done])}", {"superseded": superseded}
+            managed(key),
+            body,
+            calls,
+            {"name": body["name"], "scopes": body["scopes"]},
+            f"{subject}: {', '.join([*notes, done])}",
+            {"superseded": superseded},
         )
     calls = leftovers
     outcome = dict(key)
     again = current.note is not None and current.note["operation"] == "regenerate"
     if options.get("rotate") or again:
         if current.obstacle:
-            raise RefusedPlan(f"The {subject} is not regenerated, since its secret could not be stored: {current.obstacle}; correct secret_file.")
+            raise RefusedPlan(
+                f"The {subject} is not regenerated, since its secret could not be stored: {current.obstacle}; correct secret_file."
+            )
         refuse_own(current, key, "regenerated")
-        calls += (Call("POST", f"{key_path(key['id'])}/regenerate", None, f"regenerate the {subject}"),)
+        calls += (
+            Call("POST", f"{key_path(key['id'])}/regenerate", None, f"regenerate the {subject}"),
+        )
         outcome = without(key, "prefix", "last_used_at", "rotated_at")
-        notes.append("regenerated" if options.get("rotate") else "regenerated again after an interrupted run")
+        notes.append(
+            "regenerated" if options.get("rotate") else "regenerated again after an interrupted run"
+        )
     message = f"{subject}: {', '.join(notes)}" if notes else "no change"
     return Plan(managed(key), managed(key), calls, outcome, message, {"superseded": superseded})
 
@@ -243,13 +290,20 @@ def refuse_own(current: Keys, key: Values, what: str) -> None:
     :raises RefusedPlan: if the key is it.
     """
     if key["id"] in current.own_ids:
-        raise RefusedPlan(f"The API key {key['name']!r} ({key['id']}) is the one that this task itself uses, so it is not {what}; use another api_key for it.")
+        raise RefusedPlan(
+            f"The API key {key['name']!r} ({key['id']}) is the one that this task itself uses, so it is not {what}; use another api_key for it."
+        )
 
 
 def delete_call(current: Keys, key: Values, why: str) -> Call:
     """The call that deletes a key."""
     refuse_own(current, key, "deleted")
-    return Call("DELETE", key_path(key["id"]), None, f"delete the API key {key['name']!r} ({key['id']}) {why}")
+    return Call(
+        "DELETE",
+        key_path(key["id"]),
+        None,
+        f"delete the API key {key['name']!r} ({key['id']}) {why}",
+    )
 
 
 def reasons_to_recreate(current: Keys, key: Values, options: Values) -> list[str]:
@@ -263,17 +317,23 @@ def reasons_to_recreate(current: Keys, key: Values, options: Values) -> list[str
         if not same(scopes, options["scopes"]):
             text = f"scopes {', '.join(sorted(scopes)) or 'none'} -> {', '.join(sorted(options['scopes'])) or 'none'}"
             if options.get("on_mismatch", "fail") == "fail":
-                raise RefusedPlan(f"The API key {key['name']!r} has other {text}, and the API cannot change them; set on_mismatch: recreate to replace it.")
+                raise RefusedPlan(
+                    f"The API key {key['name']!r} has other {text}, and the API cannot change them; set on_mismatch: recreate to replace it."
+                )
             reasons.append(text)
     if "rotate_after_days" in options:
         created = moment(key, "created_at")
         if created is None:
-            raise ApiError(f"The API does not tell when the API key {key['name']!r} was created, so rotate_after_days cannot be met.")
+            raise ApiError(
+                f"The API does not tell when the API key {key['name']!r} was created, so rotate_after_days cannot be met."
+            )
         if current.now - created > datetime.timedelta(days=options["rotate_after_days"]):
             reasons.append(f"older than {options['rotate_after_days']} days")
     if "renew_before_days" in options:
         expires = moment(key, "expires_at")
-        if expires is not None and expires - current.now <= datetime.timedelta(days=options["renew_before_days"]):
+        if expires is not None and expires - current.now <= datetime.timedelta(
+            days=options["renew_before_days"]
+        ):
             reasons.append(f"expires within {options['renew_before_days']} days")
     return reasons
 
@@ -285,14 +345,20 @@ def body_of(key: Values | None, options: Values, subject: str) -> Values:
     """
     if key is None and "scopes" not in options:
         raise InvalidOption(f"The {subject} does not exist; scopes is needed to create it.")
-    scopes = options["scopes"] if "scopes" in options else require_field(t.cast(Values, key), "scopes", f"the {subject}")
+    scopes = (
+        options["scopes"]
+        if "scopes" in options
+        else require_field(t.cast(Values, key), "scopes", f"the {subject}")
+    )
     body = {"name": key["name"] if key else options["name"], "scopes": scopes}
     if "expires_in_days" in options:
         body["expires_in_days"] = options["expires_in_days"]
     elif key is not None:
         expires, created = moment(key, "expires_at"), moment(key, "created_at")
         if expires is not None and created is not None:
-            body["expires_in_days"] = max(1, round((expires - created) / datetime.timedelta(days=1)))
+            body["expires_in_days"] = max(
+                1, round((expires - created) / datetime.timedelta(days=1))
+            )
             if options.get("renew_before_days", 0) >= body["expires_in_days"]:
                 raise InvalidOption(
                     f"The {subject} lives {body['expires_in_days']} days, so with this renew_before_days every run would make a new one; give expires_in_days."
@@ -302,7 +368,11 @@ def body_of(key: Values | None, options: Values, subject: str) -> Values:
 
 def managed(key: Values | None) -> Values:
     """What the module manages, for the diff."""
-    return {} if key is None else {name: key[name] for name in ("id", "name", "scopes", "expires_at") if name in key}
+    return (
+        {}
+        if key is None
+        else {name: key[name] for name in ("id", "name", "scopes", "expires_at") if name in key}
+    )
 
 
 def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> Applied:
@@ -343,7 +413,12 @@ def create(client: Client, call: Call, current: Keys, plan: Plan, path: str | No
     :raises NotStored: if its secret could not be stored; it is deleted again.
     """
     known = {key["id"] for key in current.keys}
-    note(path, plan, "recreate" if plan.before else "create", sorted(known.difference(deleted_by(plan.calls[: plan.calls.index(call)], current))))
+    note(
+        path,
+        plan,
+        "recreate" if plan.before else "create",
+        sorted(known.difference(deleted_by(plan.calls[: plan.calls.index(call)], current))),
+    )
     made, lost = create_without_doubles(client, call, current, path)
     try:
         check_made(made, call.body)
@@ -354,14 +429,21 @@ def create(client: Client, call: Call, current: Keys, plan: Plan, path: str | No
             client.unsaved.clear()
             error.message += f" The new key was deleted again.{withdraw_note(path, current)}"
         else:
-            error.message += f" The new key {made['id']} could not be deleted again: delete it by hand."
+            error.message += (
+                f" The new key {made['id']} could not be deleted again: delete it by hand."
+            )
         raise
     if path:
         client.unsaved.clear()
         note_revocations(path, plan, call, current, made["id"])
     if lost:
         # An attempt whose answer was lost may have taken effect after it was looked for. By now the secret of the key that stays is safe.
-        delete_stray(client, call, known | {made["id"]}, f"The new key {made['id']} is made and its secret is kept, but")
+        delete_stray(
+            client,
+            call,
+            known | {made["id"]},
+            f"The new key {made['id']} is made and its secret is kept, but",
+        )
     return made
 
 
@@ -381,9 +463,17 @@ def note_revocations(path: str, plan: Plan, call: Call, current: Keys, new_id: s
     """
     revoke = deleted_by(plan.calls[plan.calls.index(call) :], current)
     if revoke and _secret_file.is_ours(path):
-        with contextlib.suppress(OSError):  # then they stay, if this run is killed, and are told as superseded
+        with contextlib.suppress(
+            OSError
+        ):  # then they stay, if this run is killed, and are told as superseded
             _secret_file.write_note(
-                path, {"name": plan.after["name"], "operation": "recreate", "ids": [*(key["id"] for key in current.keys), new_id], "revoke": revoke}
+                path,
+                {
+                    "name": plan.after["name"],
+                    "operation": "recreate",
+                    "ids": [*(key["id"] for key in current.keys), new_id],
+                    "revoke": revoke,
+                },
             )
             return
     _secret_file.remove_note(path, current.note)
@@ -395,7 +485,9 @@ def deleted_by(calls: Sequence[Call], current: Keys) -> list[str]:
     return [key["id"] for key in current.keys if key_path(key["id"]) in paths]
 
 
-def create_without_doubles(client: Client, call: Call, current: Keys, path: str | None) -> tuple[Values, bool]:
+def create_without_doubles(
+    client: Client, call: Call, current: Keys, path: str | None
+) -> tuple[Values, bool]:
     """Send the POST; a key that it may have made without telling its secret is deleted before it is sent again. The secret is left in ``client.unsaved``.
 
     :returns: What was made, and whether the answer to an earlier attempt was lost.
@@ -408,8 +500,17 @@ def create_without_doubles(client: Client, call: Call, current: Keys, path: str 
         attempt += 1
         try:
             made = send(client, call)
-            if not isinstance(made, dict) or not made.get("id") or not isinstance(made.get("secret"), str) or not made["secret"]:
-                raise ApiError(f"Could not {call.action}: the answer to POST {KEYS_PATH} lacks the documented id and secret.", method="POST", path=KEYS_PATH)
+            if (
+                not isinstance(made, dict)
+                or not made.get("id")
+                or not isinstance(made.get("secret"), str)
+                or not made["secret"]
+            ):
+                raise ApiError(
+                    f"Could not {call.action}: the answer to POST {KEYS_PATH} lacks the documented id and secret.",
+                    method="POST",
+                    path=KEYS_PATH,
+                )
             client.unsaved["secret"] = made["secret"]
             return made, attempt > 1
         except AnswerLost as error:
@@ -440,16 +541,20 @@ def delete_stray(client: Client, call: Call, known: set[str], doubt: str) -> Non
         strays = [
             key
             for key in read_key_list(client)
-            if key["id"] not in known and key["name"] == name and same(require_field(key, "scopes", "an API key"), call.body["scopes"])
+            if key["id"] not in known
+            and key["name"] == name
+            and same(require_field(key, "scopes", "an API key"), call.body["scopes"])
         ]
         if len(strays) > 1:
             raise ApiError(f"several new keys fit: {', '.join(str(key['id']) for key in strays)}.")
         for key in strays:
-            client.send("DELETE", key_path(key["id"]), action=f"delete the API key {key['id']}, whose secret was lost")
+            client.send(
+                "DELETE",
+                key_path(key["id"]),
+                action=f"delete the API key {key['id']}, whose secret was lost",
+            )
     except ApiError as error:
-        error.message = (
-            f"{doubt} a key named {name!r} may be left of a request whose answer was lost ({error.message}); look for one that nobody uses, and delete it."
-        )
+        error.message = f"{doubt} a key named {name!r} may be left of a request whose answer was lost ({error.message}); look for one that nobody uses, and delete it."
         raise
 
 
@@ -458,11 +563,19 @@ def check_made(made: Values, body: Values) -> None:
 
     :raises NotApplied: if it differs.
     """
-    wrong: list[str] = [name for name in ("name", "scopes") if made.get(name) is not None and not same(made[name], body[name])]
+    wrong: list[str] = [
+        name
+        for name in ("name", "scopes")
+        if made.get(name) is not None and not same(made[name], body[name])
+    ]
     if "expires_in_days" in body and "expires_at" in made and made["expires_at"] is None:
         wrong.append("expires_in_days")
     if wrong:
-        raise NotApplied(f"The API made the key {body['name']!r} with another {', '.join(wrong)} than asked for.", method="POST", path=KEYS_PATH)
+        raise NotApplied(
+            f"The API made the key {body['name']!r} with another {', '.join(wrong)} than asked for.",
+            method="POST",
+            path=KEYS_PATH,
+        )
 
 
 def regenerate(client: Client, call: Call, current: Keys, plan: Plan, path: str | None) -> Values:
@@ -487,7 +600,9 @@ def regenerate(client: Client, call: Call, current: Keys, plan: Plan, path: str 
             raise
     if not isinstance(made, dict) or not isinstance(made.get("secret"), str) or not made["secret"]:
         raise ApiError(
-            f"Could not {call.action}: the answer lacks the documented secret, and the old one may be void; run again.", method="POST", path=call.path
+            f"Could not {call.action}: the answer lacks the documented secret, and the old one may be void; run again.",
+            method="POST",
+            path=call.path,
         )
     client.unsaved["secret"] = made["secret"]
     if path:
@@ -510,10 +625,21 @@ def stale_prefix(made: Values, current: Keys, call: Call) -> str | None:
 
     :returns: ``None`` where nothing tells.
     """
-    old = next((str(key.get("prefix") or "") for key in current.keys if f"{key_path(key['id'])}/regenerate" == call.path), "")
+    old = next(
+        (
+            str(key.get("prefix") or "")
+            for key in current.keys
+            if f"{key_path(key['id'])}/regenerate" == call.path
+        ),
+        "",
+    )
     told = str(made.get("prefix") or "")
     # Only where both are beginnings of secrets, and not masked or written in some other way.
-    comparable = len(old) == len(told) and made["secret"].startswith(told) and not re.search("[*\u2022\u2026]", old)
+    comparable = (
+        len(old) == len(told)
+        and made["secret"].startswith(told)
+        and not re.search("[*\u2022\u2026]", old)
+    )
     return old if comparable and old != told else None
 
 
@@ -527,7 +653,9 @@ def note(path: str | None, plan: Plan, operation: str, ids: list[str]) -> None:
         try:
             _secret_file.write_note(path, {"name": name, "operation": operation, "ids": ids})
         except OSError as error:
-            raise NotStored(f"The secret of the API key {name!r} could not be stored ({error.strerror}); nothing was changed, correct secret_file.") from None
+            raise NotStored(
+                f"The secret of the API key {name!r} could not be stored ({error.strerror}); nothing was changed, correct secret_file."
+            ) from None
 
 
 def withdraw_note(path: str | None, current: Keys) -> str:
@@ -554,24 +682,38 @@ def store(path: str, secret: str) -> None:
     :raises NotStored: if it cannot be written, or another run is about to write its own.
     """
     if not _secret_file.is_ours(path):
-        raise NotStored(f"Another run began meanwhile to make a key for {path}, so the secret of this one was not written there; let one run at a time do so.")
+        raise NotStored(
+            f"Another run began meanwhile to make a key for {path}, so the secret of this one was not written there; let one run at a time do so."
+        )
     try:
         _secret_file.write(path, secret)
     except (OSError, UnicodeError) as error:
-        raise NotStored(f"The secret could not be written to {path} ({getattr(error, 'strerror', error.__class__.__name__)}).") from None
+        raise NotStored(
+            f"The secret could not be written to {path} ({getattr(error, 'strerror', error.__class__.__name__)})."
+        ) from None
 
 
 def missed_in_keys(current: Keys, plan: Plan, options: Values) -> list[str]:
     """What a plan wanted and the API did not do."""
     gone = {call.path for call in plan.calls if call.method == "DELETE"}
-    texts = [f"{key['name']!r} ({key['id']}) is still listed" for key in current.keys if key_path(key["id"]) in gone]
+    texts = [
+        f"{key['name']!r} ({key['id']}) is still listed"
+        for key in current.keys
+        if key_path(key["id"]) in gone
+    ]
     if options["state"] == "present":
-        key = next((key for key in current.keys if key["id"] == options["key_id"]), None) if "key_id" in options else select(current, options)[0]
+        key = (
+            next((key for key in current.keys if key["id"] == options["key_id"]), None)
+            if "key_id" in options
+            else select(current, options)[0]
+        )
         if key is None:
             texts.append("the new key is not listed")
         elif options.get("stale_prefix") and key.get("prefix") == options["stale_prefix"]:
             texts.append(f"its prefix is still {key['prefix']}")
-        elif "scopes" in plan.after and not same(require_field(key, "scopes", "an API key"), plan.after["scopes"]):
+        elif "scopes" in plan.after and not same(
+            require_field(key, "scopes", "an API key"), plan.after["scopes"]
+        ):
             texts.append(f"its scopes are {', '.join(key['scopes'])}")
     return texts
 

@@ -31,9 +31,20 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
     parse_waivers,
     shown,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, InvalidOption, NotApplied, PlanasonixError, RefusedPlan
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    ApiError,
+    InvalidOption,
+    NotApplied,
+    PlanasonixError,
+    RefusedPlan,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
-from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import ALLOWLIST, Allowlist, plan_entries, read_allowlist
+from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import (
+    ALLOWLIST,
+    Allowlist,
+    plan_entries,
+    read_allowlist,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     CHANNEL,
     CHANNELS_PATH,
@@ -44,7 +55,13 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
     read_rules,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._organization import SETTINGS_FIELDS
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, merged, without
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Call,
+    Plan,
+    Values,
+    merged,
+    without,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._requirements import (
     ABSOLUTE,
     IDLE,
@@ -57,7 +74,13 @@ from ansible_collections.planasonix.admin.plugins.module_utils._requirements imp
     merge_objects,
     parse_controls,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, nothing_missed, require_field, show_state
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    Applied,
+    Resource,
+    nothing_missed,
+    require_field,
+    show_state,
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +139,14 @@ class Assessment:
         summary = dict.fromkeys(STATUSES, 0)
         for verdict in self.verdicts.values():
             summary[verdict.status] += 1
-        controls = [{**control.given, **vars(self.verdicts[control.id]), "expected": control.given["require"]} for control in self.controls]
+        controls = [
+            {
+                **control.given,
+                **vars(self.verdicts[control.id]),
+                "expected": control.given["require"],
+            }
+            for control in self.controls
+        ]
         counts = ", ".join(f"{count} {status}" for status, count in summary.items() if count)
         return {
             "controls": controls,
@@ -139,7 +169,9 @@ READERS: dict[str, t.Callable[[Client], t.Any]] = {
 
 def needed(controls: Iterable[Control]) -> list[str]:
     """The resources to read: those of the controls, and those that they depend on."""
-    names = {control.resource for control in controls} | {name for control in controls for name in dependencies(control)}
+    names = {control.resource for control in controls} | {
+        name for control in controls for name in dependencies(control)
+    }
     return [name for name in SUBSETS if name in names]
 
 
@@ -149,8 +181,12 @@ def dependencies(control: Control) -> tuple[str, ...]:
         return ("features",)
     if control.resource == "notification_rules":
         return ("notification_channels",)
-    deletes = control.require.get("purge") or any(item.get("replace") for item in control.require.get("present", []))
-    return ("notification_rules",) if control.resource == "notification_channels" and deletes else ()
+    deletes = control.require.get("purge") or any(
+        item.get("replace") for item in control.require.get("present", [])
+    )
+    return (
+        ("notification_rules",) if control.resource == "notification_channels" and deletes else ()
+    )
 
 
 def read_organization(client: Client, options: Values) -> Organization:
@@ -169,7 +205,12 @@ def read_organization(client: Client, options: Values) -> Organization:
             errors[name] = error
             if error.concerns_all:
                 hopeless = error
-    return Organization(controls, values, errors, datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc))
+    return Organization(
+        controls,
+        values,
+        errors,
+        datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc),
+    )
 
 
 # Evaluating and planning.
@@ -182,13 +223,27 @@ def assess(current: Organization, options: Values) -> Assessment:
     today = current.now.date()
     foreseen = with_pending_channels(current)
     verdicts = {control.id: evaluate(control, foreseen) for control in controls}
-    active = [control for control in in_force(controls, waivers, today) if verdicts[control.id].status in ("pass", "fail")]
+    active = [
+        control
+        for control in in_force(controls, waivers, today)
+        if verdicts[control.id].status in ("pass", "fail")
+    ]
     for control in controls:
         apply_waiver(verdicts[control.id], waivers.get(control.id), today)
     steps: list[Step] = []
     for resource in WRITABLE:
-        steps += plan_object(resource, [control for control in active if control.resource == resource], current, verdicts)
-    steps += plan_allowlist_step([control for control in active if control.resource == "ip_whitelist"], current, options, verdicts)
+        steps += plan_object(
+            resource,
+            [control for control in active if control.resource == resource],
+            current,
+            verdicts,
+        )
+    steps += plan_allowlist_step(
+        [control for control in active if control.resource == "ip_whitelist"],
+        current,
+        options,
+        verdicts,
+    )
     steps += plan_notifications(active, current, verdicts)
     return Assessment(controls, verdicts, tuple(steps))
 
@@ -198,8 +253,16 @@ def with_pending_channels(current: Organization) -> Organization:
     listed = current.values.get("notification_channels")
     if listed is None:
         return current
-    names = {item["name"] for control in current.controls for item in control.require.get("present", ()) if control.resource == "notification_channels"}
-    pending = [{"id": pending_id(name), "name": name} for name in sorted(names - {channel["name"] for channel in listed})]
+    names = {
+        item["name"]
+        for control in current.controls
+        for item in control.require.get("present", ())
+        if control.resource == "notification_channels"
+    }
+    pending = [
+        {"id": pending_id(name), "name": name}
+        for name in sorted(names - {channel["name"] for channel in listed})
+    ]
     return replace(current, values={**current.values, "channels_of_rules": [*listed, *pending]})
 
 
@@ -224,9 +287,15 @@ def evaluate(control: Control, current: Organization) -> Verdict:
     """The verdict on one control, before anything is written."""
     for name in (control.resource, *dependencies(control)):
         if name in current.errors:
-            return Verdict("error", detail=current.errors[name].message, remediable=control.remediable)
+            return Verdict(
+                "error", detail=current.errors[name].message, remediable=control.remediable
+            )
     if control.requires_sso and "sso" not in current.values["features"]:
-        return Verdict("not_entitled", current_of(control, current), "single sign-on is not among the features of the organization's plan")
+        return Verdict(
+            "not_entitled",
+            current_of(control, current),
+            "single sign-on is not among the features of the organization's plan",
+        )
     try:
         found, texts = EVALUATIONS.get(control.resource, evaluate_bounds)(control, current)
     except ApiError as error:
@@ -259,7 +328,9 @@ def evaluate_bounds(control: Control, current: Organization) -> tuple[t.Any, lis
             texts.append(f"{name} is not set")
             continue
         if not found:
-            raise ApiError(f"The API's answer for the {control.resource.replace('_', ' ')} has no field {name!r}; is it spelt right in the control?")
+            raise ApiError(
+                f"The API's answer for the {control.resource.replace('_', ' ')} has no field {name!r}; is it spelt right in the control?"
+            )
         texts += [f"{name} is {shown(found[0])}, {text}" for text in bound.unmet(found[0])]
     return current_of(control, current), texts
 
@@ -267,13 +338,27 @@ def evaluate_bounds(control: Control, current: Organization) -> tuple[t.Any, lis
 def evaluate_allowlist(control: Control, current: Organization) -> tuple[t.Any, list[str]]:
     """What of the allowlist is as it must not be."""
     allowlist: Allowlist = current.values["ip_whitelist"]
-    additions, relabelled, removals = plan_entries(allowlist.entries, {"state": "present", **control.require})
-    texts = [f"{entry['cidr']} {'has another label' if entry['cidr'] in relabelled else 'is not listed'}" for entry in additions]
-    texts += [f"{entry['cidr']} is listed, which is not allowed" for entry in removals if entry["cidr"] not in relabelled]
+    additions, relabelled, removals = plan_entries(
+        allowlist.entries, {"state": "present", **control.require}
+    )
+    texts = [
+        f"{entry['cidr']} {'has another label' if entry['cidr'] in relabelled else 'is not listed'}"
+        for entry in additions
+    ]
+    texts += [
+        f"{entry['cidr']} is listed, which is not allowed"
+        for entry in removals
+        if entry["cidr"] not in relabelled
+    ]
     if control.require.get("enabled", allowlist.enabled) != allowlist.enabled:
         texts.append(f"enforcement is {'on' if allowlist.enabled else 'off'}")
     outcome = allowlist.outcome()
-    return {"enabled": outcome["enabled"], "entries": [{"cidr": entry["cidr"], "label": entry.get("label")} for entry in outcome["entries"]]}, texts
+    return {
+        "enabled": outcome["enabled"],
+        "entries": [
+            {"cidr": entry["cidr"], "label": entry.get("label")} for entry in outcome["entries"]
+        ],
+    }, texts
 
 
 def evaluate_keys(control: Control, current: Organization) -> tuple[t.Any, list[str]]:
@@ -294,13 +379,27 @@ def offences(key: Values, require: Values, now: datetime.datetime) -> list[str]:
     """What is wrong with one key."""
     reasons = []
     day = datetime.timedelta(days=1)
-    created = moment(key, "created_at") if {"max_age_days", "max_lifetime_days", "unused_days"} & require.keys() else None
-    expires = moment(key, "expires_at") if {"must_expire", "max_lifetime_days"} & require.keys() else None
-    if "max_age_days" in require and (created is None or now - created > require["max_age_days"] * day):
-        reasons.append(f"is older than {require['max_age_days']} days" if created else "has no known age")
+    created = (
+        moment(key, "created_at")
+        if {"max_age_days", "max_lifetime_days", "unused_days"} & require.keys()
+        else None
+    )
+    expires = (
+        moment(key, "expires_at") if {"must_expire", "max_lifetime_days"} & require.keys() else None
+    )
+    if "max_age_days" in require and (
+        created is None or now - created > require["max_age_days"] * day
+    ):
+        reasons.append(
+            f"is older than {require['max_age_days']} days" if created else "has no known age"
+        )
     if expires is None and (require.get("must_expire") or "max_lifetime_days" in require):
         reasons.append("never expires")
-    elif "max_lifetime_days" in require and expires is not None and (created is None or expires - created > require["max_lifetime_days"] * day):
+    elif (
+        "max_lifetime_days" in require
+        and expires is not None
+        and (created is None or expires - created > require["max_lifetime_days"] * day)
+    ):
         reasons.append(f"lives longer than {require['max_lifetime_days']} days")
     if "unused_days" in require:
         used = moment(key, "last_used_at") or created
@@ -321,19 +420,34 @@ def evaluate_channels(control: Control, current: Organization) -> tuple[t.Any, l
     texts = []
     for item in control.require.get("present", []):
         texts += object_texts(CHANNEL, channels_state(current), channel_options(item, channels))
-    extra = [channel["name"] for channel in channels if channel["name"] not in names] if control.require.get("purge") else []
+    extra = (
+        [channel["name"] for channel in channels if channel["name"] not in names]
+        if control.require.get("purge")
+        else []
+    )
     texts += [f"notification channel {name!r} is not allowed" for name in extra]
-    shown_channels = [{name: channel[name] for name in ("type", "name", "enabled") if name in channel} for channel in channels]
+    shown_channels = [
+        {name: channel[name] for name in ("type", "name", "enabled") if name in channel}
+        for channel in channels
+    ]
     return [channel for channel in shown_channels if channel["name"] in (*names, *extra)], texts
 
 
 def evaluate_rules(control: Control, current: Organization) -> tuple[t.Any, list[str]]:
     """The rules that are not as required."""
-    state = Rules(tuple(current.values["notification_rules"]), tuple(current.values["channels_of_rules"]))
+    state = Rules(
+        tuple(current.values["notification_rules"]), tuple(current.values["channels_of_rules"])
+    )
     names = [item["name"] for item in control.require["present"]]
-    texts = [text for item in control.require["present"] for text in object_texts(RULE, state, item)]
+    texts = [
+        text for item in control.require["present"] for text in object_texts(RULE, state, item)
+    ]
     fields = ("name", "event", "enabled")
-    return [{name: rule[name] for name in fields if name in rule} for rule in state.rules if rule.get("name") in names], texts
+    return [
+        {name: rule[name] for name in fields if name in rule}
+        for rule in state.rules
+        if rule.get("name") in names
+    ], texts
 
 
 def object_texts(resource: Resource, state: t.Any, options: Values) -> list[str]:
@@ -359,7 +473,9 @@ EVALUATIONS: dict[str, t.Callable[[Control, Organization], tuple[t.Any, list[str
 def channels_state(current: Organization) -> Channels:
     """The channels, with the rules where they were read."""
     rules = current.values.get("notification_rules")
-    return Channels(tuple(current.values["notification_channels"]), None if rules is None else tuple(rules))
+    return Channels(
+        tuple(current.values["notification_channels"]), None if rules is None else tuple(rules)
+    )
 
 
 def channel_options(item: Values, channels: Iterable[Values]) -> Values:
@@ -368,10 +484,14 @@ def channel_options(item: Values, channels: Iterable[Values]) -> Values:
     :raises InvalidOption: if there is no such channel, and so no such secret.
     """
     options = {"state": "present", **item}
-    placeholders = sorted(key for key, value in item.get("secret_config", {}).items() if is_placeholder(value))
+    placeholders = sorted(
+        key for key, value in item.get("secret_config", {}).items() if is_placeholder(value)
+    )
     if placeholders:
         found = next((channel for channel in channels if channel["name"] == item["name"]), None)
-        if found is None or (item.get("replace") and found.get("type") != item.get("type", found.get("type"))):
+        if found is None or (
+            item.get("replace") and found.get("type") != item.get("type", found.get("type"))
+        ):
             raise InvalidOption(
                 f"The notification channel {item['name']!r} is to be made, and {', '.join(placeholders)} in its secret_config "
                 "is a placeholder: put the real value in its place."
@@ -380,7 +500,12 @@ def channel_options(item: Values, channels: Iterable[Values]) -> Values:
     return options
 
 
-def plan_object(resource: str, controls: Sequence[Control], current: Organization, verdicts: Mapping[str, Verdict]) -> list[Step]:
+def plan_object(
+    resource: str,
+    controls: Sequence[Control],
+    current: Organization,
+    verdicts: Mapping[str, Verdict],
+) -> list[Step]:
     """Plan the values of one object that meet all of its controls and are nearest to what it has."""
     if not any(verdicts[control.id].status == "fail" for control in controls):
         return []
@@ -403,7 +528,9 @@ def plan_object(resource: str, controls: Sequence[Control], current: Organizatio
         ids.append(control.id)
         step = Step(tuple(ids), manager, state, options, plan, (resource,))
 
-    for control_id, reason in refusals_of([control for control in controls if verdicts[control.id].status == "fail"], add).items():
+    for control_id, reason in refusals_of(
+        [control for control in controls if verdicts[control.id].status == "fail"], add
+    ).items():
         verdicts[control_id].remediable = False
         verdicts[control_id].detail += f"; not mended: {reason}"
     return [step] if step else []
@@ -429,7 +556,12 @@ def refusals_of(waiting: Sequence[Control], add: t.Callable[[Control], None]) ->
     return refusals
 
 
-def targets_of(control: Control, bounds: Mapping[Path, Bound], state: Values, fields: Mapping[str, t.Any] | None) -> dict[Path, t.Any]:
+def targets_of(
+    control: Control,
+    bounds: Mapping[Path, Bound],
+    state: Values,
+    fields: Mapping[str, t.Any] | None,
+) -> dict[Path, t.Any]:
     """The values to set, so that a control is met.
 
     :raises Unmet: if one of them cannot be set.
@@ -450,14 +582,18 @@ def targets_of(control: Control, bounds: Mapping[Path, Bound], state: Values, fi
     return targets
 
 
-def with_lower_idle(targets: dict[Path, t.Any], bounds: Mapping[Path, Bound], state: Values) -> dict[Path, t.Any]:
+def with_lower_idle(
+    targets: dict[Path, t.Any], bounds: Mapping[Path, Bound], state: Values
+) -> dict[Path, t.Any]:
     """The values of the session timeout, with idle lowered along where absolute goes below it and no control forbids that."""
     idle: t.Any = targets.get(IDLE, state.get(IDLE[0]))
     absolute: t.Any = targets.get(ABSOLUTE)
     if not (is_number(idle) and is_number(absolute)) or idle <= absolute:
         return targets
     try:
-        return targets | {IDLE: bounds.get(IDLE, Bound()).both(Bound(at_most=absolute)).nearest(idle)}
+        return targets | {
+            IDLE: bounds.get(IDLE, Bound()).both(Bound(at_most=absolute)).nearest(idle)
+        }
     except (InvalidOption, Unmet):
         return targets  # then the resource refuses it, and says why
 
@@ -469,17 +605,26 @@ def options_of(resource: str, values: Values, state: Values) -> Values:
         extra = {name: value for name, value in values.items() if name not in SETTINGS_FIELDS}
         return named | ({"extra": extra} if extra else {})
     if resource == "preferences":
-        return {"preferences": {key: merged(state.get(key), value) for key, value in values.items()}}
+        return {
+            "preferences": {key: merged(state.get(key), value) for key, value in values.items()}
+        }
     return values
 
 
-def plan_allowlist_step(controls: Sequence[Control], current: Organization, options: Values, verdicts: Mapping[str, Verdict]) -> list[Step]:
+def plan_allowlist_step(
+    controls: Sequence[Control],
+    current: Organization,
+    options: Values,
+    verdicts: Mapping[str, Verdict],
+) -> list[Step]:
     """Plan the allowlist. What the guard refuses is left out, and the rest is done. Controls that only add are tried first, and those that remove last."""
     failing = [control for control in controls if verdicts[control.id].status == "fail"]
     if not failing:
         return []
     state = current.values["ip_whitelist"]
-    protection: Values = {name: options[name] for name in ("protected_addresses", "allow_lockout") if name in options}
+    protection: Values = {
+        name: options[name] for name in ("protected_addresses", "allow_lockout") if name in options
+    }
     chosen = [control for control in controls if control not in failing]
     step: Step | None = None
 
@@ -488,43 +633,100 @@ def plan_allowlist_step(controls: Sequence[Control], current: Organization, opti
         wanted = merge_allowlist([*chosen, control]) | protection
         plan = ALLOWLIST.plan(state, wanted)
         chosen.append(control)
-        step = Step(tuple(one.id for one in failing if one in chosen), ALLOWLIST, state, wanted, plan, ("ip_whitelist",))
+        step = Step(
+            tuple(one.id for one in failing if one in chosen),
+            ALLOWLIST,
+            state,
+            wanted,
+            plan,
+            ("ip_whitelist",),
+        )
 
-    order = sorted(failing, key=lambda one: (bool(one.require.get("purge") or one.require.get("forbid")), bool(one.require.get("enabled"))))
+    order = sorted(
+        failing,
+        key=lambda one: (
+            bool(one.require.get("purge") or one.require.get("forbid")),
+            bool(one.require.get("enabled")),
+        ),
+    )
     for control_id, reason in refusals_of(order, add).items():
         verdicts[control_id].detail += f"; not mended: {reason}"
     return [step] if step else []
 
 
-def plan_notifications(controls: Sequence[Control], current: Organization, verdicts: Mapping[str, Verdict]) -> list[Step]:
+def plan_notifications(
+    controls: Sequence[Control], current: Organization, verdicts: Mapping[str, Verdict]
+) -> list[Step]:
     """Plan channels, then rules, then the removal of channels that no rule uses by then."""
-    of = {name: [control for control in controls if control.resource == name] for name in ("notification_channels", "notification_rules")}
+    of = {
+        name: [control for control in controls if control.resource == name]
+        for name in ("notification_channels", "notification_rules")
+    }
     steps: list[Step] = []
-    if not any(verdicts[control.id].status == "fail" for control in controls if control.resource in of):
+    if not any(
+        verdicts[control.id].status == "fail" for control in controls if control.resource in of
+    ):
         return steps
     channels = list(current.values["notification_channels"])
     rules = list(current.values.get("notification_rules", ()))
     for name, (item, ids) in merge_objects(of["notification_channels"]).items():
-        plan = try_step(steps, CHANNEL, channels_state(current), channel_options(item, channels), ids, ("notification_channels", name), verdicts)
-        if plan is not None and any(call.path == CHANNELS_PATH for call in plan.calls):  # made, or made again
-            channels = [*(channel for channel in channels if channel["name"] != name), {"id": pending_id(name), **plan.outcome}]
+        plan = try_step(
+            steps,
+            CHANNEL,
+            channels_state(current),
+            channel_options(item, channels),
+            ids,
+            ("notification_channels", name),
+            verdicts,
+        )
+        if plan is not None and any(
+            call.path == CHANNELS_PATH for call in plan.calls
+        ):  # made, or made again
+            channels = [
+                *(channel for channel in channels if channel["name"] != name),
+                {"id": pending_id(name), **plan.outcome},
+            ]
     for name, (item, ids) in merge_objects(of["notification_rules"]).items():
-        plan = try_step(steps, RULE, Rules(tuple(rules), tuple(channels)), item, ids, ("notification_rules", name), verdicts)
+        plan = try_step(
+            steps,
+            RULE,
+            Rules(tuple(rules), tuple(channels)),
+            item,
+            ids,
+            ("notification_rules", name),
+            verdicts,
+        )
         if plan is not None:
             old: Values = next((rule for rule in rules if rule["name"] == name), {})
             rules = [*(rule for rule in rules if rule["name"] != name), {**old, **plan.outcome}]
     for control in of["notification_channels"]:
         names = [item["name"] for item in control.require.get("present", [])]
-        for channel in current.values["notification_channels"] if control.require.get("purge") else ():
+        for channel in (
+            current.values["notification_channels"] if control.require.get("purge") else ()
+        ):
             if channel["name"] not in names:
                 options = {"state": "absent", "channel_id": channel["id"]}
                 place = ("notification_channels", channel["name"])
-                try_step(steps, CHANNEL, Channels(tuple(channels), tuple(rules)), options, (control.id,), place, verdicts)
+                try_step(
+                    steps,
+                    CHANNEL,
+                    Channels(tuple(channels), tuple(rules)),
+                    options,
+                    (control.id,),
+                    place,
+                    verdicts,
+                )
     return steps
 
 
 def try_step(
-    steps: list[Step], resource: Resource, state: t.Any, options: Values, ids: tuple[str, ...], place: tuple[str, ...], verdicts: Mapping[str, Verdict]
+    steps: list[Step],
+    resource: Resource,
+    state: t.Any,
+    options: Values,
+    ids: tuple[str, ...],
+    place: tuple[str, ...],
+    verdicts: Mapping[str, Verdict],
 ) -> Plan | None:
     """Add the step of one channel or rule, if there is something to change; returns its plan, if there is one."""
     try:
@@ -556,7 +758,9 @@ def plan_baseline(current: Organization, options: Values) -> Plan:
     return Plan(before, after, tuple(calls), message=result["msg"], extras=without(result, "msg"))
 
 
-def apply_baseline(client: Client, dummy_plan: Plan, current: Organization, options: Values) -> Applied:
+def apply_baseline(
+    client: Client, dummy_plan: Plan, current: Organization, options: Values
+) -> Applied:
     """Send the steps one after the other, each read back before the next. At the first that fails nothing more is sent.
 
     :raises PlanasonixError: with the verdicts, if a step fails.
@@ -565,14 +769,22 @@ def apply_baseline(client: Client, dummy_plan: Plan, current: Organization, opti
     if not assessment.steps:
         return Applied()
     left = list(assessment.steps)
-    blocked = {control.id for control in assessment.controls if not assessment.verdicts[control.id].remediable}
+    blocked = {
+        control.id
+        for control in assessment.controls
+        if not assessment.verdicts[control.id].remediable
+    }
     try:
         while left:
             perform(client, left[0])
             done = left.pop(0)
             for control_id in done.controls:
                 verdict = assessment.verdicts[control_id]
-                if verdict.status == "fail" and control_id not in blocked and not any(control_id in step.controls for step in left):
+                if (
+                    verdict.status == "fail"
+                    and control_id not in blocked
+                    and not any(control_id in step.controls for step in left)
+                ):
                     verdict.status = "fixed"
     except PlanasonixError as error:
         for step in reversed(left):
@@ -581,7 +793,11 @@ def apply_baseline(client: Client, dummy_plan: Plan, current: Organization, opti
                 if verdict.status not in ("fail", "error"):
                     continue  # it was met all along
                 verdict.status = "error"
-                verdict.detail += f"; {error.message}" if step is left[0] else "; not written, since an earlier write failed"
+                verdict.detail += (
+                    f"; {error.message}"
+                    if step is left[0]
+                    else "; not written, since an earlier write failed"
+                )
         error.details = {**without(assessment.result(), "msg"), **error.details}
         raise
     return Applied(assessment.result())
@@ -603,7 +819,9 @@ def perform(client: Client, step: Step) -> None:
     wanted = {**step.options, **applied.identity}
     missed = step.resource.missed(step.resource.read(client, wanted), plan, wanted)
     if missed:
-        raise NotApplied(f"The API accepted a change of {' '.join(step.place)}, but it shows no effect ({', '.join(missed)}).")
+        raise NotApplied(
+            f"The API accepted a change of {' '.join(step.place)}, but it shows no effect ({', '.join(missed)})."
+        )
 
 
 BASELINE = Resource(

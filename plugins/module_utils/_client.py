@@ -23,7 +23,13 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, NoConnection, TimedOut
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    AnswerLost,
+    ApiError,
+    InvalidOption,
+    NoConnection,
+    TimedOut,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._tls import trusting_adapter
 
 REQUESTS_IMPORT_ERROR: str | None = None
@@ -45,7 +51,10 @@ FIRST_PAUSE = 0.5
 # but two documented POSTs set a state and are sent with repeatable=True.
 REPEATABLE_METHODS = frozenset({"GET", "PUT", "DELETE"})
 GATEWAY_FAILURES = frozenset({502, 503, 504})
-NO_AGREEMENT = re.compile("HANDSHAKE_FAILURE|PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_SHARED_CIPHER|INSUFFICIENT_SECURITY", re.IGNORECASE)
+NO_AGREEMENT = re.compile(
+    "HANDSHAKE_FAILURE|PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_SHARED_CIPHER|INSUFFICIENT_SECURITY",
+    re.IGNORECASE,
+)
 """What OpenSSL says where a handshake ends before anything is sent."""
 
 HINTS = {
@@ -82,13 +91,21 @@ class Connection:
     def __post_init__(self) -> None:
         check_url(self.url)
         if not self.key:
-            raise InvalidOption("api_key is empty: set the option or the environment variable PLANASONIX_API_KEY.")
+            raise InvalidOption(
+                "api_key is empty: set the option or the environment variable PLANASONIX_API_KEY."
+            )
         if not re.fullmatch(r"[\x21-\x7e]+", self.key):
-            raise InvalidOption("api_key holds a space, a line break or another character that no API key has; is there a line break at its end?")
+            raise InvalidOption(
+                "api_key holds a space, a line break or another character that no API key has; is there a line break at its end?"
+            )
         if not 0 < self.timeout <= LONGEST_WAIT:
-            raise InvalidOption(f"timeout must be greater than 0 seconds, and at most {LONGEST_WAIT}.")
+            raise InvalidOption(
+                f"timeout must be greater than 0 seconds, and at most {LONGEST_WAIT}."
+            )
         if self.retries < 0 or not 0 <= self.retry_budget <= LONGEST_WAIT:
-            raise InvalidOption(f"retries and retry_budget must not be negative, and retry_budget at most {LONGEST_WAIT} seconds.")
+            raise InvalidOption(
+                f"retries and retry_budget must not be negative, and retry_budget at most {LONGEST_WAIT} seconds."
+            )
 
 
 def check_url(url: str) -> None:
@@ -102,13 +119,19 @@ def check_url(url: str) -> None:
     except ValueError:
         host = None
     if not host or parts.scheme not in ("http", "https"):
-        raise InvalidOption("api_url must be a URL such as https://api.planasonix.com, optionally with a path prefix.")
+        raise InvalidOption(
+            "api_url must be a URL such as https://api.planasonix.com, optionally with a path prefix."
+        )
     if parts.username is not None or parts.password is not None:
-        raise InvalidOption("api_url must not hold a user name or password; the API key goes in api_key.")
+        raise InvalidOption(
+            "api_url must not hold a user name or password; the API key goes in api_key."
+        )
     if "?" in url or "#" in url:
         raise InvalidOption("api_url must not have a query or a fragment; give the base URL alone.")
     if parts.scheme == "http" and not is_loopback(host):
-        raise InvalidOption(f"api_url is plain http:// to {host}, which would send the API key unencrypted; use https://.")
+        raise InvalidOption(
+            f"api_url is plain http:// to {host}, which would send the API key unencrypted; use https://."
+        )
 
 
 def is_loopback(host: str) -> bool:
@@ -136,7 +159,9 @@ def retry_after(headers: t.Mapping[str, str], now: float) -> float | None:
             if moment.tzinfo is None:
                 moment = moment.replace(tzinfo=datetime.timezone.utc)
             return max(0.0, moment.timestamp() - now)
-    if headers.get("X-RateLimit-Remaining", "").strip() == "0" and re.fullmatch(r"\d+(\.\d+)?", headers.get("X-RateLimit-Reset", "").strip()):
+    if headers.get("X-RateLimit-Remaining", "").strip() == "0" and re.fullmatch(
+        r"\d+(\.\d+)?", headers.get("X-RateLimit-Reset", "").strip()
+    ):
         return max(0.0, float(headers["X-RateLimit-Reset"]) - now)
     return None
 
@@ -153,7 +178,12 @@ def parse_error(content_type: str, text: str) -> tuple[str | None, str, str | No
     if isinstance(body, dict):
         inner = body.get("error")
         source = inner if isinstance(inner, dict) else body
-        message = source.get("message") or (inner if isinstance(inner, str) else None) or validation_errors(source.get("detail")) or "no reason given"
+        message = (
+            source.get("message")
+            or (inner if isinstance(inner, str) else None)
+            or validation_errors(source.get("detail"))
+            or "no reason given"
+        )
         code = source.get("code")
         request_id = source.get("request_id") or body.get("request_id")
         return (
@@ -174,15 +204,26 @@ def html_page(content_type: str, text: str) -> str | None:
 
 def validation_errors(detail: t.Any) -> t.Any:
     """Errors of fields, as web frameworks list them, in words and without the values that they quote; anything else as it is."""
-    if isinstance(detail, list) and detail and all(isinstance(item, dict) and {"loc", "msg"} <= item.keys() for item in detail):
-        return "; ".join(f"{'.'.join(map(str, item['loc'])) if isinstance(item['loc'], list) else item['loc']}: {item['msg']}" for item in detail)
+    if (
+        isinstance(detail, list)
+        and detail
+        and all(isinstance(item, dict) and {"loc", "msg"} <= item.keys() for item in detail)
+    ):
+        return "; ".join(
+            f"{'.'.join(map(str, item['loc'])) if isinstance(item['loc'], list) else item['loc']}: {item['msg']}"
+            for item in detail
+        )
     return detail
 
 
 def spellings(secrets: t.Iterable[str]) -> list[str]:
     """Secrets as they may stand in an answer: in plain text, in JSON, in Python; longer ones first, since one may be a part of another."""
     plain = {secret for secret in secrets if secret}
-    escaped = plain | {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for secret in plain for ascii_only in (True, False)}
+    escaped = plain | {
+        json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
+        for secret in plain
+        for ascii_only in (True, False)
+    }
     return sorted(escaped | {repr(secret)[1:-1] for secret in escaped}, key=len, reverse=True)
 
 
@@ -223,7 +264,11 @@ class Client:
         self.base = connection.url.rstrip("/")
         self.session = requests.Session()
         self.session.headers.update(
-            {"Accept": "application/json", "User-Agent": "ansible-collection-planasonix.admin", "Authorization": f"Bearer {connection.key}"}
+            {
+                "Accept": "application/json",
+                "User-Agent": "ansible-collection-planasonix.admin",
+                "Authorization": f"Bearer {connection.key}",
+            }
         )
         # From the environment come proxies and, where validate_certs and ca_path say nothing, certificate authorities. It is read once, not for each request,
         # and a .netrc, which would replace the Bearer header, never.
@@ -233,7 +278,11 @@ class Client:
         self.session.proxies.update(environment["proxies"])
         self.session.verify = environment["verify"]
         proxies = map(str, environment["proxies"].values())
-        trusting = trusting_adapter(environment["verify"], proxies) if urlsplit(self.base).scheme == "https" else None
+        trusting = (
+            trusting_adapter(environment["verify"], proxies)
+            if urlsplit(self.base).scheme == "https"
+            else None
+        )
         if trusting:
             self.session.mount("https://", trusting)
             self.session.verify = True
@@ -255,7 +304,11 @@ class Client:
         """
         data = self._data(self._request("GET", path, action), path, action)
         if not isinstance(data, dict):
-            raise ApiError(f"Could not {action}: the answer to GET {path} is not the documented object.", method="GET", path=path)
+            raise ApiError(
+                f"Could not {action}: the answer to GET {path} is not the documented object.",
+                method="GET",
+                path=path,
+            )
         return data
 
     def get_list(self, path: str, action: str) -> list[dict[str, t.Any]]:
@@ -264,14 +317,23 @@ class Client:
         :raises ApiError: as :meth:`get`, and if a cursor does not advance.
         """
         items: list[dict[str, t.Any]] = []
-        query: dict[str, t.Any] = {}  # the documented request; only an API that pages its lists takes parameters
+        query: dict[
+            str, t.Any
+        ] = {}  # the documented request; only an API that pages its lists takes parameters
         seen: set[str] = set()
         while True:
             body = self._request("GET", path, action, query=query)
             page = self._data(body, path, action)
             if not isinstance(page, list) or not all(isinstance(item, dict) for item in page):
-                raise ApiError(f"Could not {action}: the answer to GET {path} is not the documented list of objects.", method="GET", path=path)
-            items.extend({name: value for name, value in item.items() if name != "updated_at"} for item in page)
+                raise ApiError(
+                    f"Could not {action}: the answer to GET {path} is not the documented list of objects.",
+                    method="GET",
+                    path=path,
+                )
+            items.extend(
+                {name: value for name, value in item.items() if name != "updated_at"}
+                for item in page
+            )
             meta = body.get("meta")
             cursor = meta.get("next_cursor") if isinstance(meta, dict) else None
             if cursor is None or cursor == "":
@@ -286,7 +348,15 @@ class Client:
             query = {"limit": PAGE_SIZE, "cursor": cursor}
 
     def send(
-        self, method: str, path: str, body: t.Any = None, *, action: str, repeatable: bool = False, changes: bool = True, answer_is_proof: bool = False
+        self,
+        method: str,
+        path: str,
+        body: t.Any = None,
+        *,
+        action: str,
+        repeatable: bool = False,
+        changes: bool = True,
+        answer_is_proof: bool = False,
     ) -> t.Any:
         """Send one write.
 
@@ -302,7 +372,11 @@ class Client:
             raise RuntimeError(f"{method} {path} in check mode")
         answer = self._request(method, path, action, body=body, repeatable=repeatable)
         if answer_is_proof and answer and "data" not in answer:
-            raise AnswerLost(f"Could not {action}: the answer to {method} {path} is not the documented one.", method=method, path=path)
+            raise AnswerLost(
+                f"Could not {action}: the answer to {method} {path} is not the documented one.",
+                method=method,
+                path=path,
+            )
         self.wrote = self.wrote or changes
         return answer.get("data") if isinstance(answer, dict) else None
 
@@ -316,13 +390,24 @@ class Client:
         left = self.connection.retry_budget - self.waited
         if attempt > self.connection.retries or left <= 0:
             return False
-        pause = FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(1, 1.25) if asked is None else asked
+        pause = (
+            FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(1, 1.25) if asked is None else asked
+        )
         pause = min(pause, left)
         self.sleep(pause)
         self.waited += pause
         return True
 
-    def _request(self, method: str, path: str, action: str, *, body: t.Any = None, query: dict[str, t.Any] | None = None, repeatable: bool = False) -> t.Any:
+    def _request(
+        self,
+        method: str,
+        path: str,
+        action: str,
+        *,
+        body: t.Any = None,
+        query: dict[str, t.Any] | None = None,
+        repeatable: bool = False,
+    ) -> t.Any:
         """Send one request as often as the retry rule allows, and return the decoded body of a success (``None`` where it has none)."""
         repeatable = repeatable or method in REPEATABLE_METHODS
         attempt = 0
@@ -339,18 +424,33 @@ class Client:
                 if response.status_code == 404 and method == "DELETE" and attempt > 1:
                     return None
                 error = self._refusal(response, method, path, action, repeatable)
-                again = response.status_code == 429 or (response.status_code in GATEWAY_FAILURES and repeatable)
+                again = response.status_code == 429 or (
+                    response.status_code in GATEWAY_FAILURES and repeatable
+                )
                 asked = retry_after(response.headers, self.clock())
             if not again or not self.pause(attempt, asked):
                 raise error
 
-    def _exchange(self, method: str, url: str, body: t.Any, query: dict[str, t.Any] | None) -> requests.Response:
+    def _exchange(
+        self, method: str, url: str, body: t.Any, query: dict[str, t.Any] | None
+    ) -> requests.Response:
         """One exchange, with the redirects that stay at the same origin; any other is left as the answer, so that the key goes nowhere else."""
         for _number in range(MAXIMUM_REDIRECTS):
-            response = self.session.request(method, url, json=body, params=query, timeout=self.connection.timeout, allow_redirects=False)
+            response = self.session.request(
+                method,
+                url,
+                json=body,
+                params=query,
+                timeout=self.connection.timeout,
+                allow_redirects=False,
+            )
             length = response.headers.get("Content-Length", "")
             # urllib3 before 2.0 does not notice a body that breaks off.
-            if length.isdigit() and "Content-Encoding" not in response.headers and len(response.content) < int(length):
+            if (
+                length.isdigit()
+                and "Content-Encoding" not in response.headers
+                and len(response.content) < int(length)
+            ):
                 raise requests.exceptions.ChunkedEncodingError("the body of the answer broke off")
             location = response.headers.get("Location")
             followed = (301, 302, 303, 307, 308) if method == "GET" else (307, 308)
@@ -362,23 +462,34 @@ class Client:
             url, query = target, None
         return response
 
-    def _classify(self, exception: OSError, method: str, path: str, action: str, repeatable: bool) -> tuple[ApiError, bool]:
+    def _classify(
+        self, exception: OSError, method: str, path: str, action: str, repeatable: bool
+    ) -> tuple[ApiError, bool]:
         """Turn a failed exchange into an error, and say whether it may be tried again."""
         where = urlsplit(self.base).netloc
         details = {"method": method, "path": path}
         # Of a proxy also that its name is unknown, for which the system says "hostname".
         behind_proxy = isinstance(exception, requests.exceptions.ProxyError)
         words = "certificate" if behind_proxy else "certificate|hostname"
-        if isinstance(exception, (requests.exceptions.SSLError, requests.exceptions.ProxyError)) and re.search(words, str(exception), re.IGNORECASE):
+        if isinstance(
+            exception, (requests.exceptions.SSLError, requests.exceptions.ProxyError)
+        ) and re.search(words, str(exception), re.IGNORECASE):
             whose = f"the proxy before {where}" if behind_proxy else where
             return ApiError(
                 f"Could not {action}: the TLS certificate of {whose} cannot be trusted ({reason_of(exception)}); "
                 "set ca_path to the authority that signed it, or correct api_url.",
                 **details,
             ), False
-        if isinstance(exception, requests.exceptions.SSLError) and "WRONG_VERSION_NUMBER" in str(exception).upper().replace(" ", "_"):
-            return ApiError(f"Could not {action}: {where} does not speak TLS; correct the port or the scheme of api_url.", **details), False
-        if isinstance(exception, requests.exceptions.SSLError) and NO_AGREEMENT.search(str(exception)):
+        if isinstance(exception, requests.exceptions.SSLError) and "WRONG_VERSION_NUMBER" in str(
+            exception
+        ).upper().replace(" ", "_"):
+            return ApiError(
+                f"Could not {action}: {where} does not speak TLS; correct the port or the scheme of api_url.",
+                **details,
+            ), False
+        if isinstance(exception, requests.exceptions.SSLError) and NO_AGREEMENT.search(
+            str(exception)
+        ):
             return ApiError(
                 f"Could not {action}: {where} and this host agree on no version of TLS, or no cipher ({reason_of(exception)}); "
                 "correct api_url, or update the older of them.",
@@ -386,25 +497,50 @@ class Client:
             ), False
         # requests and urllib3 take it for a failure of TLS, or for a connection that broke off.
         innermost = getattr(cause_of(exception), "args", ())[-1:]
-        if innermost and isinstance(innermost[0], PermissionError) and innermost[0].errno == errno.EACCES:
+        if (
+            innermost
+            and isinstance(innermost[0], PermissionError)
+            and innermost[0].errno == errno.EACCES
+        ):
             return ApiError(
-                f"Could not {action}: the file of ca_path, or of the environment's authorities, cannot be read; give it to this user.", **details
+                f"Could not {action}: the file of ca_path, or of the environment's authorities, cannot be read; give it to this user.",
+                **details,
             ), False
         if never_connected(exception):
             return NoConnection(
-                f"Could not {action}: no connection to {where} ({reason_of(exception)}); check api_url, the network and proxy variables.", **details
+                f"Could not {action}: no connection to {where} ({reason_of(exception)}); check api_url, the network and proxy variables.",
+                **details,
             ), True
-        if isinstance(exception, (requests.exceptions.ConnectionError, requests.exceptions.Timeout, requests.exceptions.ChunkedEncodingError)):
+        if isinstance(
+            exception,
+            (
+                requests.exceptions.ConnectionError,
+                requests.exceptions.Timeout,
+                requests.exceptions.ChunkedEncodingError,
+            ),
+        ):
             # urllib3's error is inside where the body is what takes too long.
-            late = isinstance(exception, requests.exceptions.Timeout) or isinstance(root_of(exception), urllib3.exceptions.ReadTimeoutError)
+            late = isinstance(exception, requests.exceptions.Timeout) or isinstance(
+                root_of(exception), urllib3.exceptions.ReadTimeoutError
+            )
             kind = AnswerLost if not repeatable else TimedOut if late else ApiError
             doubt = "" if method == "GET" else ", so it may have taken effect or not"
-            return kind(f"Could not {action}: {where} gave no whole answer to {method} {path} ({reason_of(exception)}){doubt}.", **details), repeatable
+            return kind(
+                f"Could not {action}: {where} gave no whole answer to {method} {path} ({reason_of(exception)}){doubt}.",
+                **details,
+            ), repeatable
         if isinstance(exception, requests.exceptions.ContentDecodingError):
-            return ApiError(f"Could not {action}: the answer to {method} {path} cannot be decoded.", **details), False
-        return ApiError(f"Could not {action}: {type(exception).__name__} for {where}; check api_url and ca_path.", **details), False
+            return ApiError(
+                f"Could not {action}: the answer to {method} {path} cannot be decoded.", **details
+            ), False
+        return ApiError(
+            f"Could not {action}: {type(exception).__name__} for {where}; check api_url and ca_path.",
+            **details,
+        ), False
 
-    def _refusal(self, response: requests.Response, method: str, path: str, action: str, repeatable: bool) -> ApiError:
+    def _refusal(
+        self, response: requests.Response, method: str, path: str, action: str, repeatable: bool
+    ) -> ApiError:
         """The error for an answer that is no success."""
         status = response.status_code
         code, message, request_id = self._reason(response)
@@ -424,7 +560,9 @@ class Client:
             )
         reason = f"{code}: {message}" if code else message
         lost = status in GATEWAY_FAILURES and not repeatable
-        hint = HINTS.get(status) or ("try again later" if status in GATEWAY_FAILURES and not lost else None)
+        hint = HINTS.get(status) or (
+            "try again later" if status in GATEWAY_FAILURES and not lost else None
+        )
         if status == 500 and method == "GET":
             hint = "the API itself failed"
         if status in (401, 403) and re.search("password|code|otp|mfa", code or "", re.IGNORECASE):
@@ -434,7 +572,9 @@ class Client:
 
     def _reason(self, response: requests.Response) -> tuple[str | None, str, str | None]:
         """Take (code, message, request id) from an answer, without secrets; they go before the message is shortened, or a part of one would stay."""
-        code, message, request_id = parse_error(response.headers.get("Content-Type", ""), text_of(response))
+        code, message, request_id = parse_error(
+            response.headers.get("Content-Type", ""), text_of(response)
+        )
         return code, squeeze(self._censored(message)), request_id
 
     def _censored(self, text: str) -> str:
@@ -476,7 +616,11 @@ class Client:
         :raises ApiError: if there is none.
         """
         if not isinstance(body, dict) or "data" not in body:
-            raise ApiError(f"Could not {action}: the answer to GET {path} lacks the documented key 'data'; check api_url.", method="GET", path=path)
+            raise ApiError(
+                f"Could not {action}: the answer to GET {path} lacks the documented key 'data'; check api_url.",
+                method="GET",
+                path=path,
+            )
         return body["data"]
 
 
@@ -513,5 +657,7 @@ def reason_of(exception: BaseException) -> str:
     """The innermost reason of a failed exchange in a few words, without addresses of objects."""
     root = cause_of(exception)
     text = str(root.args[-1]) if isinstance(root, BaseException) and root.args else str(root)
-    text = re.sub(r"<[^>]*object at 0x[0-9a-f]+>:? ?|\bHTTPS?Connection(Pool)?\([^)]*\):? ?", "", text)
+    text = re.sub(
+        r"<[^>]*object at 0x[0-9a-f]+>:? ?|\bHTTPS?Connection(Pool)?\([^)]*\):? ?", "", text
+    )
     return squeeze(text, 120) or type(root).__name__

@@ -17,7 +17,10 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption, PlanasonixError
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    InvalidOption,
+    PlanasonixError,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, same
 
 OPERATORS = ("at_least", "at_most", "one_of", "not_one_of", "contains", "excludes")
@@ -55,7 +58,9 @@ class Bound:
 
     def unmet(self, value: t.Any) -> list[str]:
         """Why a value does not meet the bound, as texts; none if it does."""
-        texts = [f"{shown(wanted)} is required" for wanted in self.equals if not same(value, wanted)]
+        texts = [
+            f"{shown(wanted)} is required" for wanted in self.equals if not same(value, wanted)
+        ]
         if self.at_least is not None and not (is_number(value) and value >= self.at_least):
             texts.append(f"at least {shown(self.at_least)} is required")
         if self.at_most is not None and not (is_number(value) and value <= self.at_most):
@@ -92,21 +97,50 @@ class Bound:
         """
         merged = Bound(
             equals=self.equals or other.equals,
-            at_least=max((one for one in (self.at_least, other.at_least) if one is not None), default=None),
-            at_most=min((one for one in (self.at_most, other.at_most) if one is not None), default=None),
-            one_of=self.one_of if other.one_of is None else other.one_of if self.one_of is None else in_both(self.one_of, other.one_of),
+            at_least=max(
+                (one for one in (self.at_least, other.at_least) if one is not None), default=None
+            ),
+            at_most=min(
+                (one for one in (self.at_most, other.at_most) if one is not None), default=None
+            ),
+            one_of=self.one_of
+            if other.one_of is None
+            else other.one_of
+            if self.one_of is None
+            else in_both(self.one_of, other.one_of),
             not_one_of=self.not_one_of + other.not_one_of,
-            contains=(*self.contains, *(element for element in other.contains if not is_among(element, self.contains))),
-            excludes=(*self.excludes, *(element for element in other.excludes if not is_among(element, self.excludes))),
+            contains=(
+                *self.contains,
+                *(element for element in other.contains if not is_among(element, self.contains)),
+            ),
+            excludes=(
+                *self.excludes,
+                *(element for element in other.excludes if not is_among(element, self.excludes)),
+            ),
         )
-        texts = [text for value in (*self.equals, *other.equals) for bound in (merged, self, other) for text in bound.unmet(value)]
+        texts = [
+            text
+            for value in (*self.equals, *other.equals)
+            for bound in (merged, self, other)
+            for text in bound.unmet(value)
+        ]
         if merged.wants_list and merged.wants_number:
             texts.append("one requires a list and the other a number")
-        if merged.at_least is not None and merged.at_most is not None and merged.at_least > merged.at_most:
+        if (
+            merged.at_least is not None
+            and merged.at_most is not None
+            and merged.at_least > merged.at_most
+        ):
             texts.append(f"at least {shown(merged.at_least)} and at most {shown(merged.at_most)}")
-        if merged.at_least is not None and merged.at_least == merged.at_most and is_among(merged.at_least, merged.not_one_of):
+        if (
+            merged.at_least is not None
+            and merged.at_least == merged.at_most
+            and is_among(merged.at_least, merged.not_one_of)
+        ):
             texts.append(f"{shown(merged.at_least)} is both required and not allowed")
-        if merged.one_of is not None and not any(not merged.unmet(value) for value in merged.one_of):
+        if merged.one_of is not None and not any(
+            not merged.unmet(value) for value in merged.one_of
+        ):
             texts.append("no value of one_of is left")
         torn = in_both(merged.contains, merged.excludes)
         if torn:
@@ -126,19 +160,37 @@ class Bound:
             return self.equals[0]
         if self.one_of is not None:
             return next(choice for choice in self.one_of if not self.unmet(choice))
-        if isinstance(value, dict) or (self.wants_list and not isinstance(value, (list, type(None)))):
-            raise Unmet(f"{shown(value)} is neither a number nor a list, so no bound can be met by changing it")
+        if isinstance(value, dict) or (
+            self.wants_list and not isinstance(value, (list, type(None)))
+        ):
+            raise Unmet(
+                f"{shown(value)} is neither a number nor a list, so no bound can be met by changing it"
+            )
         target = value
         if self.wants_number:
-            number = target if is_number(target) else self.at_most if self.at_most is not None else self.at_least
+            number = (
+                target
+                if is_number(target)
+                else self.at_most
+                if self.at_most is not None
+                else self.at_least
+            )
             if self.at_least is not None:
                 number = max(t.cast(float, number), self.at_least)
             target = number if self.at_most is None else min(t.cast(float, number), self.at_most)
         if self.wants_list:
-            elements = [element for element in (value if isinstance(value, list) else []) if not is_among(element, self.excludes)]
-            target = elements + [element for element in self.contains if not is_among(element, elements)]
+            elements = [
+                element
+                for element in (value if isinstance(value, list) else [])
+                if not is_among(element, self.excludes)
+            ]
+            target = elements + [
+                element for element in self.contains if not is_among(element, elements)
+            ]
         if self.unmet(target):
-            raise Unmet(f"{shown(value)} is not allowed, and nothing says what it should be instead")
+            raise Unmet(
+                f"{shown(value)} is not allowed, and nothing says what it should be instead"
+            )
         return target
 
 
@@ -179,12 +231,20 @@ def parse_require(require: t.Any, where: str, path: Path = ()) -> dict[Path, Bou
         return {path: Bound(equals=(require,))}
     operators = [key for key in require if key in OPERATORS]
     if not operators:
-        return {inner: bound for key, value in require.items() for inner, bound in parse_require(value, where, (*path, str(key))).items()}
+        return {
+            inner: bound
+            for key, value in require.items()
+            for inner, bound in parse_require(value, where, (*path, str(key))).items()
+        }
     place = f"{where}: {'.'.join(path) or 'require'}"
     if len(operators) < len(require):
         fields = ", ".join(str(key) for key in require if key not in OPERATORS)
-        raise InvalidOption(f"{place} mixes operators ({', '.join(operators)}) and fields ({fields}); a mapping holds one or the other.")
-    bound = Bound(**{operator: operand(operator, value, place) for operator, value in require.items()})
+        raise InvalidOption(
+            f"{place} mixes operators ({', '.join(operators)}) and fields ({fields}); a mapping holds one or the other."
+        )
+    bound = Bound(
+        **{operator: operand(operator, value, place) for operator, value in require.items()}
+    )
     try:
         return {path: bound.both(bound)}
     except InvalidOption as error:
@@ -202,7 +262,9 @@ def operand(operator: str, value: t.Any, place: str) -> t.Any:
             raise InvalidOption(f"{place}: {operator} must be a number, not {shown(value)}.")
         return number
     if not isinstance(value, list) or not value:
-        raise InvalidOption(f"{place}: {operator} must be a list with at least one value, not {shown(value)}.")
+        raise InvalidOption(
+            f"{place}: {operator} must be a list with at least one value, not {shown(value)}."
+        )
     return tuple(value)
 
 
@@ -231,10 +293,17 @@ def combine(bounds: Iterable[tuple[str, Mapping[Path, Bound]]]) -> dict[Path, Bo
                 if other_path == path:
                     meet(other_id, other, control_id, bound, path)
                 elif other_path[: len(path)] == path or path[: len(other_path)] == other_path:
-                    raise conflict(other_id, control_id, path, "one requires the whole and the other a part of it")
+                    raise conflict(
+                        other_id,
+                        control_id,
+                        path,
+                        "one requires the whole and the other a part of it",
+                    )
             known.append((control_id, path, bound))
             owner = next(other_id for other_id, other_path, _bound in known if other_path == path)
-            combined[path] = meet(owner, combined[path], control_id, bound, path) if path in combined else bound
+            combined[path] = (
+                meet(owner, combined[path], control_id, bound, path) if path in combined else bound
+            )
     return combined
 
 
@@ -251,7 +320,9 @@ def meet(one: str, its: Bound, other: str, bound: Bound, path: Path) -> Bound:
 
 def conflict(one: str, other: str, path: Path, reason: str) -> InvalidOption:
     """The error for two controls that cannot both hold."""
-    return InvalidOption(f"The controls {one!r} and {other!r} cannot both hold: {'.'.join(path) or 'require'}: {reason}.")
+    return InvalidOption(
+        f"The controls {one!r} and {other!r} cannot both hold: {'.'.join(path) or 'require'}: {reason}."
+    )
 
 
 def at(value: t.Any, path: Path) -> tuple[t.Any, ...]:
@@ -300,22 +371,37 @@ def parse_waivers(waivers: Iterable[Values], control_ids: Iterable[str]) -> dict
     for waiver in waivers:
         control_id = waiver["id"]
         if control_id not in known:
-            raise InvalidOption(f"waivers: no control has the id {control_id!r}; remove the waiver or correct its id.")
+            raise InvalidOption(
+                f"waivers: no control has the id {control_id!r}; remove the waiver or correct its id."
+            )
         if not waiver["reason"].strip():
-            raise InvalidOption(f"waivers: the reason of {control_id!r} is empty; say why it is waived.")
+            raise InvalidOption(
+                f"waivers: the reason of {control_id!r} is empty; say why it is waived."
+            )
         if control_id in parsed:
             raise InvalidOption(f"waivers: the control {control_id!r} is waived twice; keep one.")
         expires = waiver.get("expires")
         try:
             if expires is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", str(expires)):
                 raise ValueError(expires)
-            parsed[control_id] = Waiver(waiver["reason"], None if expires is None else datetime.date.fromisoformat(str(expires)))
+            parsed[control_id] = Waiver(
+                waiver["reason"],
+                None if expires is None else datetime.date.fromisoformat(str(expires)),
+            )
         except ValueError:
-            raise InvalidOption(f"waivers: expires of {control_id!r} must be a date such as 2027-03-31, not {expires!r}.") from None
+            raise InvalidOption(
+                f"waivers: expires of {control_id!r} must be a date such as 2027-03-31, not {expires!r}."
+            ) from None
     return parsed
 
 
-CONVERSIONS: dict[str, tuple[type, ...]] = {"str": (str,), "bool": (bool,), "int": (int,), "list": (list,), "dict": (dict,)}
+CONVERSIONS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "bool": (bool,),
+    "int": (int,),
+    "list": (list,),
+    "dict": (dict,),
+}
 
 
 def conform(values: t.Any, table: Mapping[str, Mapping[str, t.Any]], where: str) -> Values:
@@ -329,11 +415,21 @@ def conform(values: t.Any, table: Mapping[str, Mapping[str, t.Any]], where: str)
         raise InvalidOption(f"{where} must be a mapping, not {shown(values)}.")
     unknown = sorted(set(values) - set(table))
     if unknown:
-        raise InvalidOption(f"{where}: unknown {', '.join(unknown)}; there are {', '.join(sorted(table))}.")
-    missing = [name for name, field in table.items() if field.get("required") and values.get(name) in (None, "")]
+        raise InvalidOption(
+            f"{where}: unknown {', '.join(unknown)}; there are {', '.join(sorted(table))}."
+        )
+    missing = [
+        name
+        for name, field in table.items()
+        if field.get("required") and values.get(name) in (None, "")
+    ]
     if missing:
         raise InvalidOption(f"{where} lacks {', '.join(missing)}.")
-    return {name: typed(value, table[name]["type"], f"{where}: {name}") for name, value in values.items() if value is not None}
+    return {
+        name: typed(value, table[name]["type"], f"{where}: {name}")
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def typed(value: t.Any, kind: str, where: str) -> t.Any:
@@ -341,7 +437,11 @@ def typed(value: t.Any, kind: str, where: str) -> t.Any:
 
     :raises InvalidOption: if it has another type.
     """
-    if kind == "bool" and isinstance(value, str) and value.lower() in ("true", "yes", "false", "no"):
+    if (
+        kind == "bool"
+        and isinstance(value, str)
+        and value.lower() in ("true", "yes", "false", "no")
+    ):
         return value.lower() in ("true", "yes")
     if kind == "int" and isinstance(value, str) and isinstance(as_number(value), int):
         return as_number(value)

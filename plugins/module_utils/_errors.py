@@ -38,7 +38,9 @@ class Unexpected(PlanasonixError):
     def __init__(self, error: Exception) -> None:
         place = traceback.extract_tb(error.__traceback__)[-1]
         kind = type(error).__name__
-        super().__init__(f"Unexpected {kind} in {PurePath(place.filename).name}, line {place.lineno}; please report it with the playbook's task.")
+        super().__init__(
+            f"Unexpected {kind} in {PurePath(place.filename).name}, line {place.lineno}; please report it with the playbook's task."
+        )
 
 
 class InvalidOption(PlanasonixError):

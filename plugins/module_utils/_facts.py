@@ -19,10 +19,20 @@ from ansible_collections.planasonix.admin.plugins.module_utils._client import Cl
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import read_allowlist
 from ansible_collections.planasonix.admin.plugins.module_utils._mfa import read_mfa
-from ansible_collections.planasonix.admin.plugins.module_utils._notifications import read_channel_list, read_rules, with_channel_names
-from ansible_collections.planasonix.admin.plugins.module_utils._organization import LOG_RETENTION, SESSION_TIMEOUT
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
+    read_channel_list,
+    read_rules,
+    with_channel_names,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._organization import (
+    LOG_RETENTION,
+    SESSION_TIMEOUT,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, without
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource, require_field
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    Resource,
+    require_field,
+)
 
 Read = dict[str, t.Any]
 """Subsets that were read already, so that one that needs another does not read it again."""
@@ -40,9 +50,15 @@ def read_state(resource: Resource) -> t.Callable[[Client, Read], t.Any]:
 
 def read_features(client: Client, dummy_read: Read) -> t.Any:
     """Read ``GET /api/features``: the list itself."""
-    features = require_field(client.get("/api/features", "read the features"), "features", "the features")
+    features = require_field(
+        client.get("/api/features", "read the features"), "features", "the features"
+    )
     if not isinstance(features, list):
-        raise ApiError("Could not read the features: the answer to GET /api/features has no list of them.", method="GET", path="/api/features")
+        raise ApiError(
+            "Could not read the features: the answer to GET /api/features has no list of them.",
+            method="GET",
+            path="/api/features",
+        )
     return features
 
 
@@ -84,7 +100,9 @@ def chosen_subsets(gather_subset: t.Iterable[str]) -> list[str]:
     return [name for name in SUBSETS if name in included - excluded]
 
 
-def read_facts(client: Client, gather_subset: t.Iterable[str], skip_forbidden: bool) -> tuple[Values, Values]:
+def read_facts(
+    client: Client, gather_subset: t.Iterable[str], skip_forbidden: bool
+) -> tuple[Values, Values]:
     """Read the chosen subsets over one connection.
 
     :param skip_forbidden: Whether a subset that answers 403 or 404 is listed as unavailable instead of failing.

@@ -20,9 +20,27 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, InvalidOption, NotApplied, PlanasonixError, RefusedPlan
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, create_once, parse_time, require_field, send
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    ApiError,
+    InvalidOption,
+    NotApplied,
+    PlanasonixError,
+    RefusedPlan,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Call,
+    Plan,
+    Values,
+    describe,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    Applied,
+    Resource,
+    create_once,
+    parse_time,
+    require_field,
+    send,
+)
 
 ENTRIES_PATH = "/api/settings/ip-whitelist"
 STATUS_PATH = "/api/settings/ip-whitelist/status"
@@ -54,7 +72,11 @@ class Allowlist:
 
     def outcome(self) -> Values:
         """As modules return it."""
-        return {"enabled": self.enabled, "applies_to": self.applies_to, "entries": in_order(self.entries)}
+        return {
+            "enabled": self.enabled,
+            "applies_to": self.applies_to,
+            "entries": in_order(self.entries),
+        }
 
 
 def parse_network(text: str, option: str) -> Network:
@@ -69,8 +91,12 @@ def parse_network(text: str, option: str) -> Network:
     try:
         right = ipaddress.ip_network(text, strict=False)
     except ValueError:
-        raise InvalidOption(f"{option}: {text!r} is not an IP address or a network in CIDR notation, such as 203.0.113.0/24 or 2001:db8::/32.") from None
-    raise InvalidOption(f"{option}: {text!r} has host bits set; the network is {right}, the single address {text.split('/')[0]}.")
+        raise InvalidOption(
+            f"{option}: {text!r} is not an IP address or a network in CIDR notation, such as 203.0.113.0/24 or 2001:db8::/32."
+        ) from None
+    raise InvalidOption(
+        f"{option}: {text!r} has host bits set; the network is {right}, the single address {text.split('/')[0]}."
+    )
 
 
 def canonical(cidr: t.Any) -> str:
@@ -89,7 +115,13 @@ def in_order(entries: Iterable[Values]) -> list[Values]:
             network = ipaddress.ip_network(entry["cidr"])
         except ValueError:
             return (0, 0, 0, entry["cidr"], "")
-        return (network.version, int(network.network_address), network.prefixlen, entry.get("label") or "", entry.get("created_at") or "")
+        return (
+            network.version,
+            int(network.network_address),
+            network.prefixlen,
+            entry.get("label") or "",
+            entry.get("created_at") or "",
+        )
 
     return sorted(entries, key=position)
 
@@ -104,16 +136,26 @@ def uncovered(protected: Sequence[str], cidrs: Iterable[str]) -> list[str]:
             continue  # what is no network covers nothing
     # Collapsed, so that a protected network may lie in two neighbours.
     blocks: list[Network] = [
-        *ipaddress.collapse_addresses(network for network in networks if isinstance(network, ipaddress.IPv4Network)),
-        *ipaddress.collapse_addresses(network for network in networks if isinstance(network, ipaddress.IPv6Network)),
+        *ipaddress.collapse_addresses(
+            network for network in networks if isinstance(network, ipaddress.IPv4Network)
+        ),
+        *ipaddress.collapse_addresses(
+            network for network in networks if isinstance(network, ipaddress.IPv6Network)
+        ),
     ]
     wanted = [parse_network(text, "protected_addresses") for text in protected]
-    return [str(network) for network in wanted if not any(lies_in(network, block) for block in blocks)]
+    return [
+        str(network) for network in wanted if not any(lies_in(network, block) for block in blocks)
+    ]
 
 
 def lies_in(network: Network, block: Network) -> bool:
     """Whether a network is a part of another of the same IP version."""
-    return network.version == block.version and network.network_address in block and network.prefixlen >= block.prefixlen
+    return (
+        network.version == block.version
+        and network.network_address in block
+        and network.prefixlen >= block.prefixlen
+    )
 
 
 def wanted_entries(options: Values) -> dict[str, str | None]:
@@ -125,7 +167,9 @@ def wanted_entries(options: Values) -> dict[str, str | None]:
     for entry in options.get("entries") or []:
         cidr, label = str(parse_network(entry["cidr"], "entries")), entry.get("label")
         if wanted.get(cidr) is not None and label is not None and wanted[cidr] != label:
-            raise InvalidOption(f"entries: {cidr} is listed with two labels, {wanted[cidr]!r} and {label!r}; keep one.")
+            raise InvalidOption(
+                f"entries: {cidr} is listed with two labels, {wanted[cidr]!r} and {label!r}; keep one."
+            )
         wanted[cidr] = label if label is not None else wanted.get(cidr)
     return wanted
 
@@ -139,18 +183,28 @@ def check_allowlist(options: Values) -> None:
     uncovered(options.get("protected_addresses", []), [])
     if options["state"] == "absent":
         if options.get("purge"):
-            raise InvalidOption("state: absent removes the listed entries and purge: true those not listed; use one of them.")
+            raise InvalidOption(
+                "state: absent removes the listed entries and purge: true those not listed; use one of them."
+            )
         if options.get("enabled"):
-            raise InvalidOption("state: absent cannot be combined with enabled: true; remove the entries in one task and switch enforcement on in another.")
+            raise InvalidOption(
+                "state: absent cannot be combined with enabled: true; remove the entries in one task and switch enforcement on in another."
+            )
     if "entries" not in options and (options["state"] == "absent" or options.get("purge")):
-        raise InvalidOption(f"{'state: absent' if options['state'] == 'absent' else 'purge: true'} needs entries.")
+        raise InvalidOption(
+            f"{'state: absent' if options['state'] == 'absent' else 'purge: true'} needs entries."
+        )
 
 
 def read_allowlist(client: Client, dummy_options: Values) -> Allowlist:
     """Read ``GET /api/settings/ip-whitelist`` and ``GET /api/settings/ip-whitelist/status``."""
     entries = read_entries(client)
     status = client.get(STATUS_PATH, "read whether the IP allowlist is enforced")
-    return Allowlist(entries, bool(require_field(status, "enabled", "the IP allowlist's status")), status.get("applies_to"))
+    return Allowlist(
+        entries,
+        bool(require_field(status, "enabled", "the IP allowlist's status")),
+        status.get("applies_to"),
+    )
 
 
 def read_entries(client: Client) -> tuple[Values, ...]:
@@ -180,24 +234,55 @@ def plan_allowlist(current: Allowlist, options: Values) -> Plan:
 
     calls = []
     if current.enabled and not enabled:
-        calls.append(Call("POST", TOGGLE_PATH, {"enabled": False}, "switch enforcement of the IP allowlist off", repeatable=True))
+        calls.append(
+            Call(
+                "POST",
+                TOGGLE_PATH,
+                {"enabled": False},
+                "switch enforcement of the IP allowlist off",
+                repeatable=True,
+            )
+        )
     # New labels come first: where the server refuses one and nothing else may be done, nothing was changed yet.
     for entry in sorted(additions, key=lambda entry: entry["cidr"] not in relabelled):
         calls.append(Call("POST", ENTRIES_PATH, entry, f"add {entry['cidr']} to the IP allowlist"))
     for entry in removals:
-        calls.append(Call("DELETE", entry_path(entry), None, f"remove {entry['cidr']} from the IP allowlist"))
+        calls.append(
+            Call("DELETE", entry_path(entry), None, f"remove {entry['cidr']} from the IP allowlist")
+        )
     if enabled and not current.enabled:
-        calls.append(Call("POST", TOGGLE_PATH, {"enabled": True}, "switch enforcement of the IP allowlist on", repeatable=True))
+        calls.append(
+            Call(
+                "POST",
+                TOGGLE_PATH,
+                {"enabled": True},
+                "switch enforcement of the IP allowlist on",
+                repeatable=True,
+            )
+        )
 
-    changes = [f"{entry['cidr']} labelled {entry.get('label')!r}" if entry["cidr"] in relabelled else f"added {entry['cidr']}" for entry in additions]
+    changes = [
+        f"{entry['cidr']} labelled {entry.get('label')!r}"
+        if entry["cidr"] in relabelled
+        else f"added {entry['cidr']}"
+        for entry in additions
+    ]
     changes += [f"removed {entry['cidr']}" for entry in removals if entry["cidr"] not in relabelled]
     if enabled != current.enabled:
         changes.append(f"enforcement {on_off(current.enabled)} -> {on_off(enabled)}")
     after = Allowlist(tuple(entries), enabled, current.applies_to)
-    return Plan(managed(current), managed(after), tuple(calls), after.outcome(), describe("ip_whitelist", changes))
+    return Plan(
+        managed(current),
+        managed(after),
+        tuple(calls),
+        after.outcome(),
+        describe("ip_whitelist", changes),
+    )
 
 
-def plan_entries(entries: Sequence[Values], options: Values) -> tuple[list[Values], set[str], list[Values]]:
+def plan_entries(
+    entries: Sequence[Values], options: Values
+) -> tuple[list[Values], set[str], list[Values]]:
     """Which entries to add, which of their networks only get a new label, and which listed entries to remove.
 
     Beside what the module takes, ``forbid`` holds networks that a baseline does not let stay.
@@ -209,19 +294,34 @@ def plan_entries(entries: Sequence[Values], options: Values) -> tuple[list[Value
     relabelled: set[str] = set()
     removals: list[Values] = []
     for cidr, label in wanted.items():
-        listed = sorted((entry for entry in entries if entry["cidr"] == cidr), key=lambda entry: parse_time(entry.get("created_at")) or LATE)
-        fitting = [entry for entry in listed if label is None or (entry.get("label") or "") == label]
+        listed = sorted(
+            (entry for entry in entries if entry["cidr"] == cidr),
+            key=lambda entry: parse_time(entry.get("created_at")) or LATE,
+        )
+        fitting = [
+            entry for entry in listed if label is None or (entry.get("label") or "") == label
+        ]
         if not fitting:
             additions.append({"cidr": cidr} if label is None else {"cidr": cidr, "label": label})
             if listed:
                 relabelled.add(cidr)
         removals.extend(entry for entry in listed if entry is not (fitting[0] if fitting else None))
     forbidden = {canonical(cidr) for cidr in options.get("forbid", ())}
-    removals.extend(entry for entry in entries if entry["cidr"] not in wanted and (options.get("purge") or entry["cidr"] in forbidden))
+    removals.extend(
+        entry
+        for entry in entries
+        if entry["cidr"] not in wanted and (options.get("purge") or entry["cidr"] in forbidden)
+    )
     return additions, relabelled, removals
 
 
-def guard(current: Allowlist, enabled: bool, entries: Iterable[Values], removes: bool, protected: Sequence[str]) -> None:
+def guard(
+    current: Allowlist,
+    enabled: bool,
+    entries: Iterable[Values],
+    removes: bool,
+    protected: Sequence[str],
+) -> None:
     """Refuse a plan after which an address that must keep access might have none.
 
     :raises RefusedPlan: with the addresses that would lose access, or the request to name them.
@@ -233,17 +333,24 @@ def guard(current: Allowlist, enabled: bool, entries: Iterable[Values], removes:
     else:
         return
     if not protected:
-        raise RefusedPlan(f"{what} could lock everybody out: name the addresses that must keep access in protected_addresses, or set allow_lockout: true.")
+        raise RefusedPlan(
+            f"{what} could lock everybody out: name the addresses that must keep access in protected_addresses, or set allow_lockout: true."
+        )
     lost = uncovered(protected, (entry["cidr"] for entry in entries))
     if lost:
-        raise RefusedPlan(f"{what} would lock out {', '.join(lost)}: add entries that cover what protected_addresses names, or set allow_lockout: true.")
+        raise RefusedPlan(
+            f"{what} would lock out {', '.join(lost)}: add entries that cover what protected_addresses names, or set allow_lockout: true."
+        )
 
 
 def managed(allowlist: Allowlist) -> Values:
     """What the module manages, for the diff."""
     return {
         "enabled": allowlist.enabled,
-        "entries": [{name: entry[name] for name in ("cidr", "label") if entry.get(name) is not None} for entry in in_order(allowlist.entries)],
+        "entries": [
+            {name: entry[name] for name in ("cidr", "label") if entry.get(name) is not None}
+            for entry in in_order(allowlist.entries)
+        ],
     }
 
 
@@ -268,13 +375,21 @@ def apply_allowlist(client: Client, plan: Plan, current: Allowlist, options: Val
         removes = call.method == "DELETE"
         if not proved and (removes or (call.path == TOGGLE_PATH and call.body["enabled"])):
             # All additions are made by now, and nobody may lose access before they are seen to be there.
-            kept |= prove_additions(client, plan, current, options, {replacement.body["cidr"] for replacement in replacements})
+            kept |= prove_additions(
+                client,
+                plan,
+                current,
+                options,
+                {replacement.body["cidr"] for replacement in replacements},
+            )
             proved = True
         if removes:
             # A network whose second entry was refused is replaced here, one at a time.
             for replacement in replacements:
                 replace_entry(client, replacement, plan, current)
-                kept.update(other.path for other in removals_of(plan, current, replacement.body["cidr"]))
+                kept.update(
+                    other.path for other in removals_of(plan, current, replacement.body["cidr"])
+                )
             replacements = []
             if call.path not in kept:
                 send(client, call)
@@ -286,21 +401,30 @@ def apply_allowlist(client: Client, plan: Plan, current: Allowlist, options: Val
             try:
                 add_entry(client, call, known)
             except ApiError as refusal:
-                if refusal.status not in REFUSALS_OF_A_SECOND_ENTRY or call.body["cidr"] not in listed:
+                if (
+                    refusal.status not in REFUSALS_OF_A_SECOND_ENTRY
+                    or call.body["cidr"] not in listed
+                ):
                     raise
                 check_replacement(plan, call, options, refusal)
                 replacements.append(call)
     return Applied()
 
 
-def prove_additions(client: Client, plan: Plan, current: Allowlist, options: Values, deferred: set[str]) -> set[str]:
+def prove_additions(
+    client: Client, plan: Plan, current: Allowlist, options: Values, deferred: set[str]
+) -> set[str]:
     """Read the entries before anything is removed or enforced.
 
     :param deferred: Networks whose new entry was refused so far.
     :returns: Paths of entries that the plan removes and that must stay, since the API changed them instead of adding another.
     :raises NotApplied: if an addition is missing, or a protected address would lose access.
     """
-    additions = [call.body for call in plan.calls if call.path == ENTRIES_PATH and call.body["cidr"] not in deferred]
+    additions = [
+        call.body
+        for call in plan.calls
+        if call.path == ENTRIES_PATH and call.body["cidr"] not in deferred
+    ]
     if not additions:
         return set()
     entries = read_entries(client)
@@ -310,12 +434,25 @@ def prove_additions(client: Client, plan: Plan, current: Allowlist, options: Val
         found = [entry for entry in entries if entry["cidr"] == addition["cidr"]]
         if any(entry["id"] not in known for entry in found):
             continue
-        changed = [entry for entry in found if "label" in addition and entry.get("label") == addition["label"]]
+        changed = [
+            entry
+            for entry in found
+            if "label" in addition and entry.get("label") == addition["label"]
+        ]
         if not changed:
-            raise NotApplied(f"The API accepted {addition['cidr']}, but does not list it; nothing was removed from the IP allowlist or enforced.")
+            raise NotApplied(
+                f"The API accepted {addition['cidr']}, but does not list it; nothing was removed from the IP allowlist or enforced."
+            )
         kept.update(entry_path(entry) for entry in changed)
     gone = {call.path for call in plan.calls if call.method == "DELETE"} - kept
-    lost = uncovered(options.get("protected_addresses", []), (entry["cidr"] for entry in entries if entry_path(entry) not in gone or entry["cidr"] in deferred))
+    lost = uncovered(
+        options.get("protected_addresses", []),
+        (
+            entry["cidr"]
+            for entry in entries
+            if entry_path(entry) not in gone or entry["cidr"] in deferred
+        ),
+    )
     if lost and plan.after["enabled"] and not options.get("allow_lockout"):
         raise NotApplied(
             f"The IP allowlist does not cover {', '.join(lost)} as planned, since it changed meanwhile; nothing was removed or enforced, run again."
@@ -327,7 +464,11 @@ def add_entry(client: Client, call: Call, known: set[t.Any]) -> None:
     """Add an entry; its id joins the known ones."""
 
     def find() -> list[Values]:
-        return [entry for entry in read_entries(client) if entry["id"] not in known and entry["cidr"] == call.body["cidr"]]
+        return [
+            entry
+            for entry in read_entries(client)
+            if entry["id"] not in known and entry["cidr"] == call.body["cidr"]
+        ]
 
     known.add(create_once(client, call, find).get("id"))
 
@@ -345,7 +486,9 @@ def check_replacement(plan: Plan, call: Call, options: Values, refusal: ApiError
     """
     if options.get("allow_lockout") or not (plan.before["enabled"] and plan.after["enabled"]):
         return
-    others = (entry["cidr"] for entry in plan.after["entries"] if entry["cidr"] != call.body["cidr"])
+    others = (
+        entry["cidr"] for entry in plan.after["entries"] if entry["cidr"] != call.body["cidr"]
+    )
     lost = uncovered(options.get("protected_addresses", []), others)
     if lost:
         raise RefusedPlan(
@@ -368,9 +511,13 @@ def replace_entry(client: Client, call: Call, plan: Plan, current: Allowlist) ->
             send(client, removal)
         add_entry(client, call, known)
         if not is_listed(client, cidr):
-            raise NotApplied(f"The API accepted {cidr} with its new label, but does not list it; the IP allowlist is not enforced anew.")
+            raise NotApplied(
+                f"The API accepted {cidr} with its new label, but does not list it; the IP allowlist is not enforced anew."
+            )
     except PlanasonixError as error:
-        put_back(client, next(entry for entry in current.entries if entry["cidr"] == cidr), known, error)
+        put_back(
+            client, next(entry for entry in current.entries if entry["cidr"] == cidr), known, error
+        )
         raise
 
 
@@ -387,7 +534,16 @@ def put_back(client: Client, old: Values, known: set[t.Any], reason: PlanasonixE
         listed = False  # an API that refuses second entries will say so
     if not listed:
         body = {name: old[name] for name in ("cidr", "label") if old.get(name) is not None}
-        add_entry(client, Call("POST", ENTRIES_PATH, body, f"put {old['cidr']} back in the IP allowlist after this failed: {reason.message}"), known)
+        add_entry(
+            client,
+            Call(
+                "POST",
+                ENTRIES_PATH,
+                body,
+                f"put {old['cidr']} back in the IP allowlist after this failed: {reason.message}",
+            ),
+            known,
+        )
 
 
 def switch_off(client: Client, call: Call) -> None:
@@ -396,8 +552,14 @@ def switch_off(client: Client, call: Call) -> None:
     :raises NotApplied: if it is still on.
     """
     send(client, call)
-    if require_field(client.get(STATUS_PATH, "read whether the IP allowlist is enforced"), "enabled", "the IP allowlist's status"):
-        raise NotApplied("The API accepted that enforcement of the IP allowlist be switched off, but it is still on; nothing else was changed.")
+    if require_field(
+        client.get(STATUS_PATH, "read whether the IP allowlist is enforced"),
+        "enabled",
+        "the IP allowlist's status",
+    ):
+        raise NotApplied(
+            "The API accepted that enforcement of the IP allowlist be switched off, but it is still on; nothing else was changed."
+        )
 
 
 def switch_on(client: Client, call: Call) -> None:
@@ -421,23 +583,42 @@ def switch_on(client: Client, call: Call) -> None:
             raise failure
         return
     try:
-        client.send("POST", TOGGLE_PATH, {"enabled": False}, action="switch enforcement of the IP allowlist off again", repeatable=True)
-        enabled = client.get(STATUS_PATH, "read whether the IP allowlist is enforced").get("enabled")
+        client.send(
+            "POST",
+            TOGGLE_PATH,
+            {"enabled": False},
+            action="switch enforcement of the IP allowlist off again",
+            repeatable=True,
+        )
+        enabled = client.get(STATUS_PATH, "read whether the IP allowlist is enforced").get(
+            "enabled"
+        )
     except ApiError:
         enabled = None
     if enabled is False:
         end = "enforcement is now off again; correct entries and protected_addresses before you switch it on"
     else:
         end = "enforcement is STILL ON, and only an administrator at a listed address, or Planasonix support, can switch it off"
-    what = "this key had no access" if reason.status in (None, 401, 403) else "it could not be proved that this key has access"
-    raise NotApplied(f"Once enforcement of the IP allowlist was switched on, {what} ({reason.message}): {end}.", **reason.details)
+    what = (
+        "this key had no access"
+        if reason.status in (None, 401, 403)
+        else "it could not be proved that this key has access"
+    )
+    raise NotApplied(
+        f"Once enforcement of the IP allowlist was switched on, {what} ({reason.message}): {end}.",
+        **reason.details,
+    )
 
 
 def missed_in_allowlist(current: Allowlist, plan: Plan, options: Values) -> list[str]:
     """What a plan wanted and the API did not do. A double entry, made by another run at the same time, is left to the next run."""
     additions, _relabelled, removals = plan_entries(current.entries, options)
     gone = {call.path for call in plan.calls if call.method == "DELETE"}
-    texts = [f"{entry['cidr']} is not listed" + (f" with the label {entry['label']!r}" if "label" in entry else "") for entry in additions]
+    texts = [
+        f"{entry['cidr']} is not listed"
+        + (f" with the label {entry['label']!r}" if "label" in entry else "")
+        for entry in additions
+    ]
     texts += [f"{entry['cidr']} is still listed" for entry in removals if entry_path(entry) in gone]
     if current.enabled != plan.after["enabled"]:
         texts.append(f"enforcement is still {on_off(current.enabled)}")
@@ -449,4 +630,12 @@ def show_allowlist(current: Allowlist, dummy_options: Values) -> Values:
     return current.outcome()
 
 
-ALLOWLIST = Resource("ip_whitelist", read_allowlist, plan_allowlist, show_allowlist, missed_in_allowlist, apply_allowlist, check_allowlist)
+ALLOWLIST = Resource(
+    "ip_whitelist",
+    read_allowlist,
+    plan_allowlist,
+    show_allowlist,
+    missed_in_allowlist,
+    apply_allowlist,
+    check_allowlist,
+)

@@ -20,9 +20,29 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption, NotStored, RefusedPlan, hiding
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, without
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Applied, Resource, check_filled, require_field, send
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    AnswerLost,
+    ApiError,
+    InvalidOption,
+    NotStored,
+    RefusedPlan,
+    hiding,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Call,
+    Plan,
+    Values,
+    describe,
+    differences,
+    without,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    Applied,
+    Resource,
+    check_filled,
+    require_field,
+    send,
+)
 
 PYOTP_IMPORT_ERROR: str | None = None
 try:
@@ -96,12 +116,17 @@ def code_of(secret: str, what: str) -> CodeAt:
 def read_mfa(client: Client, options: Values) -> Mfa:
     """Read ``GET /api/user/mfa``, and look at ``secret_file``."""
     path = options.get("secret_file")
-    return Mfa(without(client.get(MFA_PATH, "read the MFA status"), "updated_at"), _secret_file.obstacle(path) if path else None)
+    return Mfa(
+        without(client.get(MFA_PATH, "read the MFA status"), "updated_at"),
+        _secret_file.obstacle(path) if path else None,
+    )
 
 
 def has(status: Values, method: str) -> bool:
     """Whether MFA is on by a method."""
-    enabled, methods = (require_field(status, name, "the MFA status") for name in ("enabled", "methods"))
+    enabled, methods = (
+        require_field(status, name, "the MFA status") for name in ("enabled", "methods")
+    )
     return bool(enabled) and method in (methods or [])
 
 
@@ -121,22 +146,35 @@ def plan_mfa(current: Mfa, options: Values) -> Plan:
     :raises InvalidOption: if MFA is on and what is needed to disable it is not given.
     :raises RefusedPlan: if the secret could not be stored.
     """
-    before = {name: require_field(current.status, name, "the MFA status") for name in ("enabled", "methods")}
+    before = {
+        name: require_field(current.status, name, "the MFA status")
+        for name in ("enabled", "methods")
+    }
     before["methods"] = before["methods"] or []
     method = options["method"]
-    after = {"enabled": True, "methods": sorted({*before["methods"], method})} if options["state"] == "enabled" else {"enabled": False, "methods": []}
+    after = (
+        {"enabled": True, "methods": sorted({*before["methods"], method})}
+        if options["state"] == "enabled"
+        else {"enabled": False, "methods": []}
+    )
     if has(current.status, method) if options["state"] == "enabled" else not before["enabled"]:
         return Plan(before, before, outcome=current.status)
     if options["state"] == "enabled":
         if current.obstacle:
-            raise RefusedPlan(f"MFA is not enabled, since its secret could not be stored: {current.obstacle}; correct secret_file.")
+            raise RefusedPlan(
+                f"MFA is not enabled, since its secret could not be stored: {current.obstacle}; correct secret_file."
+            )
         calls: tuple[Call, ...] = (
-            Call("POST", ENABLE_PATH, {"method": method}, "start the MFA enrollment", changes=False),  # without effect before it is verified
+            Call(
+                "POST", ENABLE_PATH, {"method": method}, "start the MFA enrollment", changes=False
+            ),  # without effect before it is verified
             Call("POST", VERIFY_PATH, None, "verify the MFA enrollment"),
         )
     else:
         if "password" not in options or not {"totp_secret", "code"} & options.keys():
-            raise InvalidOption("MFA is enabled; password, and totp_secret or code, are needed to disable it.")
+            raise InvalidOption(
+                "MFA is enabled; password, and totp_secret or code, are needed to disable it."
+            )
         calls = (Call("POST", DISABLE_PATH, None, "disable MFA"),)
     # How many backup codes there are is for the server to say.
     outcome = {**without(current.status, "backup_codes_remaining"), **after}
@@ -153,8 +191,14 @@ def apply_mfa(client: Client, plan: Plan, dummy_current: Mfa, options: Values) -
     if options["state"] == "enabled":
         start, verify = plan.calls
         return Applied(enroll(client, start, verify, options.get("secret_file")))
-    code = code_of(options["totp_secret"], "totp_secret") if "totp_secret" in options else lambda dummy_now: str(options["code"])
-    send_with_code(client, plan.calls[0], {"password": options["password"]}, code, lambda: is_disabled(client))
+    code = (
+        code_of(options["totp_secret"], "totp_secret")
+        if "totp_secret" in options
+        else lambda dummy_now: str(options["code"])
+    )
+    send_with_code(
+        client, plan.calls[0], {"password": options["password"]}, code, lambda: is_disabled(client)
+    )
     return Applied()
 
 
@@ -166,25 +210,41 @@ def enroll(client: Client, start: Call, verify: Call, path: str | None) -> Value
     :raises NotStored: if the secret could not be written to the file; before it is verified, nothing was changed by then.
     """
     enrollment = start_enrollment(client, start)
-    secret = {"secret": enrollment["secret"], "otpauth_uri": enrollment["otpauth_uri"], "backup_codes": []}
+    secret = {
+        "secret": enrollment["secret"],
+        "otpauth_uri": enrollment["otpauth_uri"],
+        "backup_codes": [],
+    }
     code = code_of(secret["secret"], f"Could not {start.action}: the secret in the API's answer")
     if path:
         store(path, secret, "so MFA was not enabled; correct secret_file")
     else:
         client.unsaved.update(secret)
     with hiding(secret["secret"]):
-        answer = send_with_code(client, verify, {"enrollment_id": enrollment["enrollment_id"]}, code, lambda: is_enrolled(client, start.body["method"]))
+        answer = send_with_code(
+            client,
+            verify,
+            {"enrollment_id": enrollment["enrollment_id"]},
+            code,
+            lambda: is_enrolled(client, start.body["method"]),
+        )
     codes = (answer or {}).get("backup_codes")
     if not isinstance(codes, list):
         return {
             **client.unsaved,
             "backup_codes": [],
-            "warnings": ["MFA is enabled, but the answer with its backup codes was lost: make new ones in the product's account settings."],
+            "warnings": [
+                "MFA is enabled, but the answer with its backup codes was lost: make new ones in the product's account settings."
+            ],
         }
     secret["backup_codes"] = codes
     client.unsaved.update(secret)
     if path:
-        store(path, secret, "but MFA is enabled; the file holds its secret, and this result the backup codes, which are shown once: take them from here")
+        store(
+            path,
+            secret,
+            "but MFA is enabled; the file holds its secret, and this result the backup codes, which are shown once: take them from here",
+        )
         client.unsaved.clear()
     return dict(client.unsaved)
 
@@ -205,13 +265,27 @@ def start_enrollment(client: Client, call: Call) -> Values:
             if is_enrolled(client, call.body["method"]) or not again:
                 raise
     enrollment = enrollment if isinstance(enrollment, dict) else {}
-    missing = [name for name in ("secret", "otpauth_uri", "enrollment_id") if not isinstance(enrollment.get(name), str) or not enrollment[name]]
+    missing = [
+        name
+        for name in ("secret", "otpauth_uri", "enrollment_id")
+        if not isinstance(enrollment.get(name), str) or not enrollment[name]
+    ]
     if missing:
-        raise ApiError(f"Could not {call.action}: the answer lacks the documented {', '.join(missing)}.", method=call.method, path=call.path)
+        raise ApiError(
+            f"Could not {call.action}: the answer lacks the documented {', '.join(missing)}.",
+            method=call.method,
+            path=call.path,
+        )
     asked = dict(parse_qsl(urlsplit(enrollment["otpauth_uri"]).query))
-    other = [f"{name}={asked[name]}" for name, usual in USUAL_CODES.items() if asked.get(name, usual).upper() != usual]
+    other = [
+        f"{name}={asked[name]}"
+        for name, usual in USUAL_CODES.items()
+        if asked.get(name, usual).upper() != usual
+    ]
     if other:
-        raise ApiError(f"Could not {call.action}: the API asks for codes of another kind ({', '.join(other)}), which this module cannot compute; MFA is off.")
+        raise ApiError(
+            f"Could not {call.action}: the API asks for codes of another kind ({', '.join(other)}), which this module cannot compute; MFA is off."
+        )
     return enrollment
 
 
@@ -223,10 +297,14 @@ def store(path: str, secret: Values, consequence: str) -> None:
     try:
         _secret_file.write(path, json.dumps(secret, indent=2) + "\n")
     except OSError as error:
-        raise NotStored(f"The MFA secret could not be written to {path} ({error.strerror}), {consequence}.") from None
+        raise NotStored(
+            f"The MFA secret could not be written to {path} ({error.strerror}), {consequence}."
+        ) from None
 
 
-def send_with_code(client: Client, call: Call, body: Values, code: CodeAt, done: t.Callable[[], bool]) -> Values | None:
+def send_with_code(
+    client: Client, call: Call, body: Values, code: CodeAt, done: t.Callable[[], bool]
+) -> Values | None:
     """Send a call with the current code. A code that is refused is followed once by the next one: its half minute may have ended on the way.
 
     :param done: Reads whether the call took effect.
@@ -265,7 +343,9 @@ def refuses_the_code(error: ApiError) -> bool:
     """Whether a refusal may be one of the code, and not of the password, the key or something else."""
     names_code = re.search(r"code|otp|mfa", error.code or "", re.IGNORECASE) is not None
     names_password = re.search("password", error.code or "", re.IGNORECASE) is not None
-    return not names_password and (error.status in REFUSALS_OF_A_CODE or (error.status in REFUSALS_IN_DOUBT and names_code))
+    return not names_password and (
+        error.status in REFUSALS_OF_A_CODE or (error.status in REFUSALS_IN_DOUBT and names_code)
+    )
 
 
 def next_code(client: Client, code: CodeAt, used: str) -> bool:
@@ -278,7 +358,11 @@ def next_code(client: Client, code: CodeAt, used: str) -> bool:
 
 def missed_in_mfa(current: Mfa, plan: Plan, options: Values) -> list[str]:
     """What a plan wanted and the API did not do."""
-    done = has(current.status, options["method"]) if options["state"] == "enabled" else not require_field(current.status, "enabled", "the MFA status")
+    done = (
+        has(current.status, options["method"])
+        if options["state"] == "enabled"
+        else not require_field(current.status, "enabled", "the MFA status")
+    )
     return [] if done else differences(plan.before, plan.after)
 
 

@@ -64,10 +64,14 @@ class Plan:
 def same(current: t.Any, desired: t.Any) -> bool:
     """Whether two JSON values are equal: lists of scalars as sets, booleans and numbers apart, mappings key by key."""
     if isinstance(current, dict) and isinstance(desired, dict):
-        return current.keys() == desired.keys() and all(same(current[key], desired[key]) for key in desired)
+        return current.keys() == desired.keys() and all(
+            same(current[key], desired[key]) for key in desired
+        )
     if isinstance(current, list) and isinstance(desired, list):
         if any(isinstance(item, (dict, list)) for item in (*current, *desired)):
-            return len(current) == len(desired) and all(same(one, other) for one, other in zip(current, desired, strict=True))
+            return len(current) == len(desired) and all(
+                same(one, other) for one, other in zip(current, desired, strict=True)
+            )
         return {_tagged(item) for item in current} == {_tagged(item) for item in desired}
     return _tagged(current) == _tagged(desired)
 
@@ -80,7 +84,10 @@ def _tagged(value: t.Any) -> tuple[bool, t.Any]:
 def merged(current: t.Any, desired: t.Any) -> t.Any:
     """The current mapping with the desired one over it, key by key at every level; any other value is the desired one."""
     if isinstance(current, dict) and isinstance(desired, dict):
-        return {**current, **{key: merged(current.get(key), value) for key, value in desired.items()}}
+        return {
+            **current,
+            **{key: merged(current.get(key), value) for key, value in desired.items()},
+        }
     return desired
 
 
@@ -98,7 +105,11 @@ def differences(before: Values, after: Values) -> list[str]:
 
 def _shown(values: Values, name: str) -> str:
     """A value as text."""
-    return json.dumps(values[name], sort_keys=True, ensure_ascii=False) if name in values else "(unset)"
+    return (
+        json.dumps(values[name], sort_keys=True, ensure_ascii=False)
+        if name in values
+        else "(unset)"
+    )
 
 
 def describe(subject: str, changes: list[str]) -> str:

@@ -16,7 +16,11 @@ import typing as t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.planasonix.admin.plugins.module_utils._account import PREFERENCES, PROFILE, PROFILE_FIELDS
+from ansible_collections.planasonix.admin.plugins.module_utils._account import (
+    PREFERENCES,
+    PROFILE,
+    PROFILE_FIELDS,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import (
     SEVERITIES,
     Bound,
@@ -32,8 +36,16 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
     typed,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import canonical, parse_network, uncovered, wanted_entries
-from ansible_collections.planasonix.admin.plugins.module_utils._notifications import CHANNEL_OPTIONS, RULE_OPTIONS
+from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import (
+    canonical,
+    parse_network,
+    uncovered,
+    wanted_entries,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
+    CHANNEL_OPTIONS,
+    RULE_OPTIONS,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._organization import (
     LOG_RETENTION,
     LOG_RETENTION_FIELDS,
@@ -42,7 +54,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._organization imp
     SETTINGS,
     SETTINGS_FIELDS,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, merged, same, scalars
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Values,
+    merged,
+    same,
+    scalars,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
 
@@ -55,11 +72,19 @@ WRITABLE: dict[str, tuple[Resource, Mapping[str, Mapping[str, t.Any]] | None]] =
 }
 """Objects that a control can have changed, in the order of their writes, each with its fields; ``None``: any field."""
 
-CHANNEL_FIELDS = {name: CHANNEL_OPTIONS[name] for name in ("type", "config", "secret_config", "enabled", "replace")} | {"name": RULE_OPTIONS["name"]}
+CHANNEL_FIELDS = {
+    name: CHANNEL_OPTIONS[name]
+    for name in ("type", "config", "secret_config", "enabled", "replace")
+} | {"name": RULE_OPTIONS["name"]}
 """What a control may require of a channel: what the module takes, but for what is about one run."""
 
 TABLES: dict[str, dict[str, dict[str, t.Any]]] = {
-    "ip_whitelist": {"enabled": {"type": "bool"}, "entries": {"type": "list"}, "purge": {"type": "bool"}, "forbid": {"type": "list"}},
+    "ip_whitelist": {
+        "enabled": {"type": "bool"},
+        "entries": {"type": "list"},
+        "purge": {"type": "bool"},
+        "forbid": {"type": "list"},
+    },
     "notification_channels": {"present": {"type": "list"}, "purge": {"type": "bool"}},
     "notification_rules": {"present": {"type": "list", "required": True}},
     "api_keys": {
@@ -100,13 +125,18 @@ class Control:
     def requires_sso(self) -> bool:
         """Whether single sign-on must be in the organization's plan to meet it."""
         return self.resource == "settings" and any(
-            path == ("require_sso",) and not bound.unmet(True) and bound.unmet(False) for path, bound in self.bounds.items()
+            path == ("require_sso",) and not bound.unmet(True) and bound.unmet(False)
+            for path, bound in self.bounds.items()
         )
 
     @property
     def remediable(self) -> bool:
         """Whether the collection can write what it is about."""
-        return self.resource in WRITABLE or self.resource in ("ip_whitelist", "notification_channels", "notification_rules")
+        return self.resource in WRITABLE or self.resource in (
+            "ip_whitelist",
+            "notification_channels",
+            "notification_rules",
+        )
 
 
 def parse_controls(options: Values) -> tuple[Control, ...]:
@@ -118,7 +148,9 @@ def parse_controls(options: Values) -> tuple[Control, ...]:
     for given in options["controls"]:
         control = parse_control(given)
         if control.id in controls:
-            raise InvalidOption(f"Two controls have the id {control.id!r}; give each an id of its own.")
+            raise InvalidOption(
+                f"Two controls have the id {control.id!r}; give each an id of its own."
+            )
         controls[control.id] = control
     return tuple(controls.values())
 
@@ -133,11 +165,25 @@ def parse_control(given: Values) -> Control:
     if "require" not in given:
         raise InvalidOption(f"The control {control_id!r} lacks require.")
     where = f"The control {control_id!r}"
-    told = {"id": control_id, "title": control_id, "severity": SEVERITIES[1], **given, "require": without_secrets(resource, given["require"])}
+    told = {
+        "id": control_id,
+        "title": control_id,
+        "severity": SEVERITIES[1],
+        **given,
+        "require": without_secrets(resource, given["require"]),
+    }
     if resource not in TABLES:
-        return Control(control_id, resource, told, bounds=with_types(resource, parse_require(given["require"], where), where))
+        return Control(
+            control_id,
+            resource,
+            told,
+            bounds=with_types(resource, parse_require(given["require"], where), where),
+        )
     require = conform(given["require"], TABLES[resource], where)
-    for name, table in (("entries", ENTRY_FIELDS), ("present", CHANNEL_FIELDS if resource == "notification_channels" else RULE_OPTIONS)):
+    for name, table in (
+        ("entries", ENTRY_FIELDS),
+        ("present", CHANNEL_FIELDS if resource == "notification_channels" else RULE_OPTIONS),
+    ):
         if name in require:
             require[name] = [conform(item, table, f"{where}: {name}") for item in require[name]]
     wanted_entries(require)
@@ -150,7 +196,13 @@ def parse_control(given: Values) -> Control:
 
 def with_types(resource: str, bounds: Mapping[Path, Bound], where: str) -> dict[Path, Bound]:
     """The bounds with the types of the fields, since templates of Ansible give text for numbers and booleans."""
-    table = SETTINGS_FIELDS if resource == "settings" else WRITABLE[resource][1] if resource in WRITABLE else None
+    table = (
+        SETTINGS_FIELDS
+        if resource == "settings"
+        else WRITABLE[resource][1]
+        if resource in WRITABLE
+        else None
+    )
     converted = dict(bounds)
     for path, bound in bounds.items():
         kind = (table or {}).get(path[0], {}).get("type") if len(path) == 1 else None
@@ -162,7 +214,9 @@ def with_types(resource: str, bounds: Mapping[Path, Bound], where: str) -> dict[
             converted[path] = replace(
                 bound,
                 equals=tuple(typed(value, kind, place) for value in bound.equals),
-                one_of=None if bound.one_of is None else tuple(typed(value, kind, place) for value in bound.one_of),
+                one_of=None
+                if bound.one_of is None
+                else tuple(typed(value, kind, place) for value in bound.one_of),
                 not_one_of=tuple(typed(value, kind, place) for value in bound.not_one_of),
             )
     return converted
@@ -170,7 +224,11 @@ def with_types(resource: str, bounds: Mapping[Path, Bound], where: str) -> dict[
 
 def without_secrets(resource: str, require: t.Any) -> t.Any:
     """What a control requires, without the secrets of channels."""
-    if resource != "notification_channels" or not isinstance(require, Mapping) or not isinstance(require.get("present"), list):
+    if (
+        resource != "notification_channels"
+        or not isinstance(require, Mapping)
+        or not isinstance(require.get("present"), list)
+    ):
         return require
 
     def censored(item: t.Any) -> t.Any:
@@ -178,7 +236,10 @@ def without_secrets(resource: str, require: t.Any) -> t.Any:
             return item
         return {
             **item,
-            "secret_config": {key: value if isinstance(value, str) and is_placeholder(value) else CENSORED for key, value in item["secret_config"].items()},
+            "secret_config": {
+                key: value if isinstance(value, str) and is_placeholder(value) else CENSORED
+                for key, value in item["secret_config"].items()
+            },
         }
 
     return {**require, "present": [censored(item) for item in require["present"]]}
@@ -189,13 +250,17 @@ def secrets_of(arguments: t.Any) -> set[str]:
     if isinstance(arguments, Mapping):
         return set().union(
             *(
-                {text for text in scalars(value) if not is_placeholder(text)} if key == "secret_config" else secrets_of(value)
+                {text for text in scalars(value) if not is_placeholder(text)}
+                if key == "secret_config"
+                else secrets_of(value)
                 for key, value in arguments.items()
             )
         )
     if isinstance(arguments, (list, tuple)):
         return set().union(*map(secrets_of, arguments))
-    if isinstance(arguments, str) and "secret_config" in arguments:  # a list or mapping may be given as JSON
+    if (
+        isinstance(arguments, str) and "secret_config" in arguments
+    ):  # a list or mapping may be given as JSON
         with contextlib.suppress(ValueError):
             return secrets_of(json.loads(arguments))
     return set()
@@ -210,9 +275,15 @@ def is_placeholder(value: t.Any) -> bool:
     return isinstance(value, str) and value.startswith(PLACEHOLDER)
 
 
-def in_force(controls: Iterable[Control], waivers: Mapping[str, Waiver], today: datetime.date) -> list[Control]:
+def in_force(
+    controls: Iterable[Control], waivers: Mapping[str, Waiver], today: datetime.date
+) -> list[Control]:
     """The controls that nobody waived."""
-    return [control for control in controls if control.id not in waivers or not waivers[control.id].holds(today)]
+    return [
+        control
+        for control in controls
+        if control.id not in waivers or not waivers[control.id].holds(today)
+    ]
 
 
 def check_baseline(options: Values) -> None:
@@ -225,8 +296,12 @@ def check_baseline(options: Values) -> None:
     waivers = parse_waivers(options.get("waivers", []), [control.id for control in controls])
     # A control that is waived at this hour does not have to hold.
     active = in_force(controls, waivers, datetime.datetime.now(datetime.timezone.utc).date())
-    for resource in dict.fromkeys(control.resource for control in active if control.resource not in TABLES):
-        bounds = combine((control.id, control.bounds) for control in active if control.resource == resource)
+    for resource in dict.fromkeys(
+        control.resource for control in active if control.resource not in TABLES
+    ):
+        bounds = combine(
+            (control.id, control.bounds) for control in active if control.resource == resource
+        )
         if resource == "session_timeout":
             check_session(active, bounds)
     merge_allowlist([control for control in active if control.resource == "ip_whitelist"])
@@ -244,7 +319,13 @@ def check_session(controls: Iterable[Control], bounds: Mapping[Path, Bound]) -> 
     :raises InvalidOption: with the ids of the controls.
     """
     timeouts = [control for control in controls if control.resource == "session_timeout"]
-    pairs = [(one, other) for one in timeouts if IDLE in one.bounds for other in timeouts if ABSOLUTE in other.bounds]
+    pairs = [
+        (one, other)
+        for one in timeouts
+        if IDLE in one.bounds
+        for other in timeouts
+        if ABSOLUTE in other.bounds
+    ]
     # Two controls by themselves tell best what is wrong; otherwise it takes more of them.
     for one, other in pairs:
         check_idle_below(one.bounds[IDLE], other.bounds[ABSOLUTE], one.id, other.id)
@@ -257,14 +338,20 @@ def check_idle_below(idle: Bound, absolute: Bound, one: str, other: str) -> None
 
     :raises InvalidOption: with the ids of the controls.
     """
-    choices = [value for value in (*absolute.equals, *(absolute.one_of or ())) if is_number(value) and not absolute.unmet(value)]
+    choices = [
+        value
+        for value in (*absolute.equals, *(absolute.one_of or ()))
+        if is_number(value) and not absolute.unmet(value)
+    ]
     largest = max(choices, default=absolute.at_most)
     if largest is None:
         return
     try:
         idle.both(Bound(at_most=largest))
     except InvalidOption as error:
-        raise conflict(one, other, IDLE, f"idle may not exceed absolute ({error.message})") from None
+        raise conflict(
+            one, other, IDLE, f"idle may not exceed absolute ({error.message})"
+        ) from None
 
 
 def merge_allowlist(controls: Iterable[Control]) -> Values:
@@ -283,27 +370,51 @@ def merge_allowlist(controls: Iterable[Control]) -> Values:
         wanted = wanted_entries(require)
         for cidr, label in wanted.items():
             if label is not None and labels.get(cidr) not in (None, label):
-                raise conflict(labellers[cidr], control.id, ("entries",), f"{cidr} has the label {labels[cidr]!r} in one and {label!r} in the other")
+                raise conflict(
+                    labellers[cidr],
+                    control.id,
+                    ("entries",),
+                    f"{cidr} has the label {labels[cidr]!r} in one and {label!r} in the other",
+                )
             labels[cidr] = label if label is not None else labels.get(cidr)
             if label is not None:
                 labellers.setdefault(cidr, control.id)
         if "enabled" in require:
             if options.setdefault("enabled", require["enabled"]) != require["enabled"]:
-                raise conflict(owners["enabled"], control.id, ("enabled",), "one requires it on and the other off")
+                raise conflict(
+                    owners["enabled"],
+                    control.id,
+                    ("enabled",),
+                    "one requires it on and the other off",
+                )
             owners["enabled"] = control.id
         options["entries"] += require.get("entries", [])
         options["forbid"] += require.get("forbid", [])
-        forbidders |= {canonical(cidr): control.id for cidr in require.get("forbid", []) if canonical(cidr) not in forbidders}
+        forbidders |= {
+            canonical(cidr): control.id
+            for cidr in require.get("forbid", [])
+            if canonical(cidr) not in forbidders
+        }
         owners |= dict.fromkeys(wanted, control.id)
         if require.get("purge"):
             options["purge"] = True
             purging.append((control, set(wanted)))
     for cidr in labels:
         if cidr in forbidders:
-            raise conflict(owners[cidr], forbidders[cidr], ("entries",), f"one requires {cidr}, and the other forbids it")
+            raise conflict(
+                owners[cidr],
+                forbidders[cidr],
+                ("entries",),
+                f"one requires {cidr}, and the other forbids it",
+            )
         for control, allowed in purging:
             if cidr not in allowed:
-                raise conflict(control.id, owners[cidr], ("entries",), f"one requires {cidr}, and the other that nothing but its own entries is listed")
+                raise conflict(
+                    control.id,
+                    owners[cidr],
+                    ("entries",),
+                    f"one requires {cidr}, and the other that nothing but its own entries is listed",
+                )
     return options
 
 
@@ -321,7 +432,11 @@ def merge_objects(controls: Iterable[Control]) -> dict[str, tuple[Values, tuple[
             for other_id, other in seen:
                 for key in item.keys() & other.keys() if other["name"] == name else ():
                     if not same(merged(other[key], item[key]), merged(item[key], other[key])):
-                        reason = "two secrets" if key == "secret_config" else f"{shown(other[key])} and {shown(item[key])}"
+                        reason = (
+                            "two secrets"
+                            if key == "secret_config"
+                            else f"{shown(other[key])} and {shown(item[key])}"
+                        )
                         raise conflict(other_id, control.id, (name, key), reason)
             seen.append((control.id, item))
             wanted, ids = objects.get(name, ({}, ()))
@@ -331,5 +446,10 @@ def merge_objects(controls: Iterable[Control]) -> dict[str, tuple[Values, tuple[
             own = {item["name"] for item in control.require.get("present", [])}
             for name, (_item, ids) in objects.items():
                 if name not in own:
-                    raise conflict(control.id, ids[0], (name,), "one requires it, and the other that there is nothing but its own")
+                    raise conflict(
+                        control.id,
+                        ids[0],
+                        (name,),
+                        "one requires it, and the other that there is nothing but its own",
+                    )
     return objects

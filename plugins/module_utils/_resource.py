@@ -16,8 +16,17 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, InvalidOption
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, differences
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    AnswerLost,
+    ApiError,
+    InvalidOption,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Call,
+    Plan,
+    Values,
+    differences,
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,9 @@ def send_all(client: Client, plan: Plan, dummy_state: t.Any, dummy_options: Valu
     return Applied()
 
 
-def create_once(client: Client, call: Call, find: t.Callable[[], list[Values]], *, deletable: bool = True) -> Values:
+def create_once(
+    client: Client, call: Call, find: t.Callable[[], list[Values]], *, deletable: bool = True
+) -> Values:
     """Send a POST that creates an object, so that there is one in the end also where the answer is lost.
 
     :param find: Reads the objects that the call may have made.
@@ -66,12 +77,20 @@ def create_once(client: Client, call: Call, find: t.Callable[[], list[Values]], 
         try:
             created = send(client, call)
             if not isinstance(created, dict) or "id" not in created:
-                raise AnswerLost(f"Could not {call.action}: the answer to POST {call.path} lacks the documented id.", method="POST", path=call.path)
+                raise AnswerLost(
+                    f"Could not {call.action}: the answer to POST {call.path} lacks the documented id.",
+                    method="POST",
+                    path=call.path,
+                )
             if attempt > 1 and deletable:
                 # A lost attempt may have taken effect after it was looked for.
                 for double in find():
                     if double["id"] != created["id"]:
-                        client.send("DELETE", f"{call.path}/{quote(str(double['id']), safe='')}", action=f"undo a double of: {call.action}")
+                        client.send(
+                            "DELETE",
+                            f"{call.path}/{quote(str(double['id']), safe='')}",
+                            action=f"undo a double of: {call.action}",
+                        )
             return created
         except AnswerLost:
             # Waits before it looks, since the API may still be busy with the request.
@@ -123,7 +142,9 @@ def unlike(current: Values, body: Values) -> list[str]:
     return differences({name: current[name] for name in body if name in current}, body)
 
 
-def missed_by_plan(plan: t.Callable[[t.Any, Values], Plan]) -> t.Callable[[t.Any, Plan, Values], list[str]]:
+def missed_by_plan(
+    plan: t.Callable[[t.Any, Values], Plan],
+) -> t.Callable[[t.Any, Plan, Values], list[str]]:
     """A ``missed`` that plans again: what the new plan would still change is what the API did not do."""
 
     def missed(current: t.Any, dummy_plan: Plan, options: Values) -> list[str]:
@@ -136,7 +157,9 @@ def missed_by_plan(plan: t.Callable[[t.Any, Values], Plan]) -> t.Callable[[t.Any
 def parse_time(text: t.Any) -> datetime.datetime | None:
     """An ISO 8601 time of the API; UTC where it names no zone. ``None`` if it is no such time."""
     # Python before 3.11 reads neither "Z" nor a fraction of any length.
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:?\d\d)?", str(text))
+    match = re.fullmatch(
+        r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:?\d\d)?", str(text)
+    )
     if not match:
         return None
     seconds, fraction, zone = match.groups()

@@ -24,16 +24,38 @@ from ansible.module_utils.common.validation import check_type_dict
 from ansible.module_utils.errors import UnsupportedError
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection, spellings
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, NotApplied, PlanasonixError, Unexpected
+from ansible_collections.planasonix.admin.plugins.module_utils._client import (
+    Client,
+    Connection,
+    spellings,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    ApiError,
+    NotApplied,
+    PlanasonixError,
+    Unexpected,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import read_facts
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, scalars
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
 
 CONNECTION_SPEC: dict[str, dict[str, t.Any]] = {
-    "api_url": {"type": "str", "default": "https://api.planasonix.com", "fallback": (env_fallback, ["PLANASONIX_API_URL"])},
-    "api_key": {"type": "str", "required": True, "no_log": True, "fallback": (env_fallback, ["PLANASONIX_API_KEY"])},
-    "validate_certs": {"type": "bool", "default": True, "fallback": (env_fallback, ["PLANASONIX_VALIDATE_CERTS"])},
+    "api_url": {
+        "type": "str",
+        "default": "https://api.planasonix.com",
+        "fallback": (env_fallback, ["PLANASONIX_API_URL"]),
+    },
+    "api_key": {
+        "type": "str",
+        "required": True,
+        "no_log": True,
+        "fallback": (env_fallback, ["PLANASONIX_API_KEY"]),
+    },
+    "validate_certs": {
+        "type": "bool",
+        "default": True,
+        "fallback": (env_fallback, ["PLANASONIX_VALIDATE_CERTS"]),
+    },
     "ca_path": {"type": "path", "fallback": (env_fallback, ["PLANASONIX_CA_PATH"])},
     "timeout": {"type": "float", "default": 30, "fallback": (env_fallback, ["PLANASONIX_TIMEOUT"])},
     "retries": {"type": "int", "default": 5},
@@ -81,10 +103,16 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
     """
     client: Client | None = None
     try:
-        options = {name: given(parameters[name]) for name in module.options if parameters.get(name) is not None}
+        options = {
+            name: given(parameters[name])
+            for name in module.options
+            if parameters.get(name) is not None
+        }
         if isinstance(module.manages, Resource):
             module.manages.check(options)
-        with Client(connection_of(parameters), read_only=check_mode, secrets=secrets_in(module, parameters)) as client:
+        with Client(
+            connection_of(parameters), read_only=check_mode, secrets=secrets_in(module, parameters)
+        ) as client:
             if isinstance(module.manages, Resource):
                 return manage(client, module.manages, options, check_mode)
             return module.manages(client, options)
@@ -96,7 +124,11 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
 
 def secrets_in(module: Module, parameters: Mapping[str, t.Any]) -> set[str]:
     """The secrets that a task was given. Of a mapping that is given as text, Ansible itself takes the text alone for a secret, and not what it means."""
-    given_secrets = [(option, parameters.get(name)) for name, option in module.options.items() if option.get("no_log")]
+    given_secrets = [
+        (option, parameters.get(name))
+        for name, option in module.options.items()
+        if option.get("no_log")
+    ]
     found = scalars([value for _option, value in given_secrets]) | module.secrets(parameters)
     for option, value in given_secrets:
         if option.get("type") == "dict" and isinstance(value, str):
@@ -108,13 +140,24 @@ def secrets_in(module: Module, parameters: Mapping[str, t.Any]) -> set[str]:
 def failure(error: PlanasonixError, client: Client | None) -> Values:
     """The result of a task that failed; it is changed if a write was answered before, and carries what would be lost with it."""
     unsaved = client.unsaved if client else {}
-    return {"failed": True, "changed": client is not None and client.wrote, "msg": error.message, **unsaved, **error.details}
+    return {
+        "failed": True,
+        "changed": client is not None and client.wrote,
+        "msg": error.message,
+        **unsaved,
+        **error.details,
+    }
 
 
 def given(value: t.Any) -> t.Any:
     """The value without the suboptions that were left out, which Ansible fills in with ``None``."""
     if isinstance(value, list):
-        return [{name: item for name, item in entry.items() if item is not None} if isinstance(entry, dict) else entry for entry in value]
+        return [
+            {name: item for name, item in entry.items() if item is not None}
+            if isinstance(entry, dict)
+            else entry
+            for entry in value
+        ]
     return value
 
 
@@ -138,7 +181,12 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
     """
     state = resource.read(client, options)
     plan = resource.plan(state, options)
-    result = {"changed": plan.changed, "msg": plan.message, "diff": {"before": plan.before, "after": plan.after}, **plan.extras}
+    result = {
+        "changed": plan.changed,
+        "msg": plan.message,
+        "diff": {"before": plan.before, "after": plan.after},
+        **plan.extras,
+    }
     if check_mode:
         return {**result, **returned(resource, plan.outcome)}
     applied = resource.apply(client, plan, state, options)
@@ -148,11 +196,15 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
     try:
         state = resource.read(client, wanted)
     except ApiError as error:
-        error.message = f"The change was made ({plan.message}), but could not be confirmed: {error.message}"
+        error.message = (
+            f"The change was made ({plan.message}), but could not be confirmed: {error.message}"
+        )
         raise
     missed = resource.missed(state, plan, wanted)
     if missed:
-        raise NotApplied(f"The API accepted the change, but it shows no effect ({', '.join(missed)}); look at it in the product before you run again.")
+        raise NotApplied(
+            f"The API accepted the change, but it shows no effect ({', '.join(missed)}); look at it in the product before you run again."
+        )
     return {**result, **returned(resource, resource.show(state, wanted)), **applied.extras}
 
 
@@ -163,8 +215,12 @@ def returned(resource: Resource, value: Values) -> Values:
 
 def gather(client: Client, options: Values) -> Values:
     """Read the facts that ``gather_subset`` names."""
-    facts, unavailable = read_facts(client, options["gather_subset"], options["on_forbidden"] == "skip")
-    message = f"read {len(facts)} subsets" + (f", unavailable: {', '.join(unavailable)}" if unavailable else "")
+    facts, unavailable = read_facts(
+        client, options["gather_subset"], options["on_forbidden"] == "skip"
+    )
+    message = f"read {len(facts)} subsets" + (
+        f", unavailable: {', '.join(unavailable)}" if unavailable else ""
+    )
     return {"changed": False, "msg": message, "planasonix": facts, "unavailable": unavailable}
 
 
@@ -184,7 +240,9 @@ def run_as_module(module: Module) -> None:
             parent._load_params()
             self.no_log_values.update(secrets_in(module, self.params))
 
-    ansible_module: t.Any = t.cast(t.Any, PackedModule)(argument_spec=module.argument_spec(), supports_check_mode=True, **module.rules)
+    ansible_module: t.Any = t.cast(t.Any, PackedModule)(
+        argument_spec=module.argument_spec(), supports_check_mode=True, **module.rules
+    )
     for library, error in module.missing_libraries().items():
         ansible_module.fail_json(msg=missing_required_lib(library), exception=error)
     result = run(module, ansible_module.params, ansible_module.check_mode)
@@ -196,7 +254,9 @@ def run_as_module(module: Module) -> None:
     ansible_module.exit_json(**result)
 
 
-def run_in_worker(module: Module, name: str, arguments: dict[str, t.Any], check_mode: bool, invocation: bool) -> Values:
+def run_in_worker(
+    module: Module, name: str, arguments: dict[str, t.Any], check_mode: bool, invocation: bool
+) -> Values:
     """Do what AnsibleModule does around :func:`run`, in this process: validate the arguments, censor the result.
 
     :param name: Name of the module, for messages.
@@ -212,7 +272,9 @@ def run_in_worker(module: Module, name: str, arguments: dict[str, t.Any], check_
         result = run(module, validation.validated_parameters, check_mode)
     if invocation:
         result["invocation"] = {"module_args": validation.validated_parameters}
-    flags = {key: value for key, value in result.items() if value is None or isinstance(value, bool)}
+    flags = {
+        key: value for key, value in result.items() if value is None or isinstance(value, bool)
+    }
     return {**censored(result, validation._no_log_values | secrets_in(module, arguments)), **flags}
 
 
@@ -221,7 +283,11 @@ def censored(result: Values, secrets: set[str]) -> Values:
     try:
         # With Ansible's words for what JSON calls otherwise: before 2.19 it takes them for secrets, too.
         text = json.dumps(result, ensure_ascii=False, allow_nan=False) + "True False None"
-    except (TypeError, ValueError, RecursionError):  # arguments that were given as text of Python, with tuples for keys
+    except (
+        TypeError,
+        ValueError,
+        RecursionError,
+    ):  # arguments that were given as text of Python, with tuples for keys
         found = True
     else:
         found = any(spelling in text for spelling in spellings(secrets))

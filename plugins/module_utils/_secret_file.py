@@ -17,7 +17,10 @@ import tempfile
 import typing as t
 import uuid
 
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption, NotStored
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    InvalidOption,
+    NotStored,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
 
 DRAFT = ".planasonix-"
@@ -107,9 +110,17 @@ def read_note(path: str) -> Values | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        raise InvalidOption(f"{note_path(path)} cannot be read ({type(error).__name__}): look which API keys exist, then remove it.") from None
-    if not isinstance(note, dict) or not {"name", "operation", "ids"} <= note.keys() or not isinstance(note["ids"], list):
-        raise InvalidOption(f"{note_path(path)} is not a note of this collection: move it away, or choose another secret_file.")
+        raise InvalidOption(
+            f"{note_path(path)} cannot be read ({type(error).__name__}): look which API keys exist, then remove it."
+        ) from None
+    if (
+        not isinstance(note, dict)
+        or not {"name", "operation", "ids"} <= note.keys()
+        or not isinstance(note["ids"], list)
+    ):
+        raise InvalidOption(
+            f"{note_path(path)} is not a note of this collection: move it away, or choose another secret_file."
+        )
     return note
 
 

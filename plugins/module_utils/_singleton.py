@@ -13,8 +13,21 @@ import typing as t
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, Values, describe, differences, same, without
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource, require_field, show_state, unlike
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Call,
+    Plan,
+    Values,
+    describe,
+    differences,
+    same,
+    without,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    Resource,
+    require_field,
+    show_state,
+    unlike,
+)
 
 FieldTable = dict[str, dict[str, t.Any]]
 """Name of a field to its argument specification: an option and the field of the API have the same name."""
@@ -44,7 +57,10 @@ def singleton(
     def plan(current: Values, options: Values) -> Plan:
         desired = {field: options[field] for field in fields if field in options}
         before = {field: require_field(current, field, title) for field in desired}
-        after = {field: before[field] if same(before[field], value) else value for field, value in desired.items()}
+        after = {
+            field: before[field] if same(before[field], value) else value
+            for field, value in desired.items()
+        }
         changes = differences(before, after)
         if not changes:
             return Plan(before, after, outcome=current)
@@ -52,7 +68,13 @@ def singleton(
         # The documented PUT takes all fields; without one, a server that replaces the object would reset it.
         body = {field: require_field(outcome, field, title) for field in fields}
         check_result(outcome)
-        return Plan(before, after, (Call("PUT", path, body, f"update {title}"),), outcome, describe(name, changes))
+        return Plan(
+            before,
+            after,
+            (Call("PUT", path, body, f"update {title}"),),
+            outcome,
+            describe(name, changes),
+        )
 
     return Resource(name, read, plan, show_state, missed_in_body, check=check)
 

@@ -80,7 +80,9 @@ class Contexts(threading.local):
 contexts = Contexts()
 
 
-def trusting_adapter(verify: bool | str | None, proxies: t.Iterable[str] = ()) -> TrustingAdapter | None:
+def trusting_adapter(
+    verify: bool | str | None, proxies: t.Iterable[str] = ()
+) -> TrustingAdapter | None:
     """An adapter with the authorities that requests' ``verify`` stands for.
 
     :param verify: ``True`` for the usual bundle, or the path of a file or folder.

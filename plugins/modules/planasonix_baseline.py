@@ -261,7 +261,11 @@ MODULE = Module(
             "type": "list",
             "elements": "dict",
             "default": [],
-            "options": {"id": {"type": "str", "required": True}, "reason": {"type": "str", "required": True}, "expires": {"type": "str"}},
+            "options": {
+                "id": {"type": "str", "required": True},
+                "reason": {"type": "str", "required": True},
+                "expires": {"type": "str"},
+            },
         },
         "protected_addresses": {"type": "list", "elements": "str"},
         "allow_lockout": {"type": "bool", "default": False},

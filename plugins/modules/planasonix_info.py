@@ -115,7 +115,11 @@ unavailable:
 """
 
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
-from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, gather, run_as_module
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import (
+    Module,
+    gather,
+    run_as_module,
+)
 
 MODULE = Module(
     manages=gather,

@@ -143,7 +143,10 @@ delivery:
   sample: {"delivery_id": "ndl_01jq8test", "status": "queued"}
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._notifications import CHANNEL, CHANNEL_OPTIONS
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
+    CHANNEL,
+    CHANNEL_OPTIONS,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(

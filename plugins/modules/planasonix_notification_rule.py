@@ -102,7 +102,10 @@ rule:
     enabled: false
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._notifications import RULE, RULE_OPTIONS
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
+    RULE,
+    RULE_OPTIONS,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(

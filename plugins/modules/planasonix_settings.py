@@ -71,7 +71,10 @@ settings:
   sample: {"default_timezone": "Europe/Berlin", "require_sso": true, "data_residency": "eu"}
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._organization import SETTINGS, SETTINGS_FIELDS
+from ansible_collections.planasonix.admin.plugins.module_utils._organization import (
+    SETTINGS,
+    SETTINGS_FIELDS,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(

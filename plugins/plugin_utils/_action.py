@@ -22,8 +22,16 @@ from ansible import constants as C
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC, Module, holds_secret, run_in_worker
-from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import before_fork, rehearse
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import (
+    CONNECTION_SPEC,
+    Module,
+    holds_secret,
+    run_in_worker,
+)
+from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import (
+    before_fork,
+    rehearse,
+)
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
 
@@ -35,14 +43,29 @@ class PlanasonixAction(ActionBase):
     _supports_async = True
     _supports_check_mode = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None
+    ) -> dict[str, t.Any]:
         """Run the task; a result that holds a secret is hidden from display and logs, while ``register`` keeps it."""
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
         arguments = {**self._from_environment(), **plain(self._task.args)}
         if self._can_run_here():
-            result = untrusted(run_in_worker(self.MODULE, self._task.action, arguments, bool(self._task.check_mode), wants_invocation(task_vars)))
-        elif self._task.async_val and not self._task.no_log and self.MODULE.makes_secret and self.MODULE.makes_secret(arguments):
+            result = untrusted(
+                run_in_worker(
+                    self.MODULE,
+                    self._task.action,
+                    arguments,
+                    bool(self._task.check_mode),
+                    wants_invocation(task_vars),
+                )
+            )
+        elif (
+            self._task.async_val
+            and not self._task.no_log
+            and self.MODULE.makes_secret
+            and self.MODULE.makes_secret(arguments)
+        ):
             return {
                 "failed": True,
                 "msg": "With async a new secret could be displayed by the task that reads the result: set no_log: true on both tasks.",
@@ -55,11 +78,15 @@ class PlanasonixAction(ActionBase):
             # The display hides the whole result, and what a failure or a warning asks for must be seen.
             if result.get("failed"):
                 self._display.error(str(result.get("msg")))
-            for warning in list(result.get("warnings", [])):  # a copy: ansible-core may add what is displayed to the same list
+            for warning in list(
+                result.get("warnings", [])
+            ):  # a copy: ansible-core may add what is displayed to the same list
                 self._display.warning(str(warning))
         return result
 
-    def _execute_elsewhere(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _execute_elsewhere(
+        self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]
+    ) -> dict[str, t.Any]:
         """Hand the task to the packed module."""
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
         # Some connections, such as ssh, print what a module answers at -vvv, before anybody can tell that there is a secret in it.
@@ -67,20 +94,31 @@ class PlanasonixAction(ActionBase):
         no_log = context.no_log
         context.no_log = no_log or self.MODULE.makes_secret is not None
         try:
-            return t.cast(dict[str, t.Any], self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async))
+            return t.cast(
+                dict[str, t.Any],
+                self._execute_module(
+                    module_args=arguments, task_vars=task_vars, wrap_async=wrap_async
+                ),
+            )
         finally:
             context.no_log = no_log
             if not wrap_async:
                 self._remove_tmp_path(self._connection._shell.tmpdir)
 
-    def _compute_environment_string(self, raw_environment_out: dict[str, t.Any] | None = None) -> str:
+    def _compute_environment_string(
+        self, raw_environment_out: dict[str, t.Any] | None = None
+    ) -> str:
         """The environment for the command line of a packed module, which Ansible prints at -vvv: without the key, which the module gets as an argument."""
         environment: dict[str, t.Any] = {}
         super()._compute_environment_string(environment)
         if raw_environment_out is not None:
             raw_environment_out.update(environment)
         hidden = CONNECTION_SPEC["api_key"]["fallback"][1]
-        return str(self._connection._shell.env_prefix(**{name: value for name, value in environment.items() if name not in hidden}))
+        return str(
+            self._connection._shell.env_prefix(
+                **{name: value for name, value in environment.items() if name not in hidden}
+            )
+        )
 
     def _can_run_here(self) -> bool:
         """Whether nothing asks for another process. On macOS forked workers and system proxies do not mix."""
@@ -101,7 +139,11 @@ class PlanasonixAction(ActionBase):
         found = {}
         for name, specification in CONNECTION_SPEC.items():
             for variable in specification.get("fallback", (None, []))[1]:
-                values = [str(source[variable]) for source in (environment, os.environ) if source.get(variable) is not None]
+                values = [
+                    str(source[variable])
+                    for source in (environment, os.environ)
+                    if source.get(variable) is not None
+                ]
                 value = next(filter(None, values), None)
                 if value is not None:
                     found[name] = value
@@ -117,7 +159,11 @@ def wants_invocation(task_vars: dict[str, t.Any]) -> bool:
 
 def untrusted(result: dict[str, t.Any]) -> dict[str, t.Any]:
     """The result so that no text in it is taken for a template. Since 2.19 ansible-core trusts none but those that it marks, and :func:`plain` left no mark."""
-    return result if hasattr(ansible.template, "trust_as_template") else t.cast(dict[str, t.Any], wrap_var(result))
+    return (
+        result
+        if hasattr(ansible.template, "trust_as_template")
+        else t.cast(dict[str, t.Any], wrap_var(result))
+    )
 
 
 before_fork(rehearse)

@@ -40,7 +40,9 @@ MARKDOWN_LIMIT = 60_000
 """Characters of the Markdown report: a comment on GitHub may have 65,536, and who posts it may want to add a line."""
 
 HOME = "https://github.com/planasonix/ansible-collection-admin"
-SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+SARIF_SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
 SARIF_LEVELS = {"low": "note", "medium": "warning", "high": "error", "critical": "error"}
 SECURITY_SEVERITIES = {"low": "3.0", "medium": "5.5", "high": "8.0", "critical": "9.5"}
 """What GitHub's code scanning reads as low, medium, high and critical."""
@@ -56,7 +58,9 @@ def render(results: t.Any, form: str, meta: t.Any, previous: t.Any = None) -> st
     :raises ReportError: if one of them is something else.
     """
     if not isinstance(form, str) or form not in FORMATS:
-        raise ReportError(f"The format of a report must be one of {', '.join(sorted(FORMATS))}, not {form!r}.")
+        raise ReportError(
+            f"The format of a report must be one of {', '.join(sorted(FORMATS))}, not {form!r}."
+        )
     return FORMATS[form](build(results, meta, previous))
 
 
@@ -141,28 +145,45 @@ def junit(report: Report) -> str:
         }
         for name, number in numbers.items():
             totals[name] += number
-        suite = ElementTree.SubElement(root, "testsuite", {"name": organization.name, "timestamp": report.iso_time.rstrip("Z"), "time": "0"})
+        suite = ElementTree.SubElement(
+            root,
+            "testsuite",
+            {"name": organization.name, "timestamp": report.iso_time.rstrip("Z"), "time": "0"},
+        )
         suite.attrib |= {name: str(number) for name, number in numbers.items()}
         properties = ElementTree.SubElement(suite, "properties")
-        for name, value in (("profile", report.profile), ("collection_version", report.collection_version)):
+        for name, value in (
+            ("profile", report.profile),
+            ("collection_version", report.collection_version),
+        ):
             ElementTree.SubElement(properties, "property", {"name": name, "value": value})
         for finding in organization.findings:
             junit_case(suite, organization, controls[finding.control], finding)
         if not organization.findings:
-            case = ElementTree.SubElement(suite, "testcase", {"classname": organization.name, "name": "audit", "time": "0"})
-            ElementTree.SubElement(case, "error", {"message": organization.message, "type": "error"}).text = organization.message
+            case = ElementTree.SubElement(
+                suite, "testcase", {"classname": organization.name, "name": "audit", "time": "0"}
+            )
+            ElementTree.SubElement(
+                case, "error", {"message": organization.message, "type": "error"}
+            ).text = organization.message
     root.attrib |= {name: str(number) for name, number in totals.items()}
     ElementTree.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
-def junit_case(suite: ElementTree.Element, organization: Organization, control: Control, finding: Finding) -> None:
+def junit_case(
+    suite: ElementTree.Element, organization: Organization, control: Control, finding: Finding
+) -> None:
     """Add the case of one finding."""
     name = control.id if control.title == control.id else f"{control.id}: {control.title}"
-    case = ElementTree.SubElement(suite, "testcase", {"classname": organization.name, "name": name, "time": "0"})
+    case = ElementTree.SubElement(
+        suite, "testcase", {"classname": organization.name, "name": name, "time": "0"}
+    )
     if finding.fails:
         kind = "failure" if finding.status == "fail" else "error"
-        problem = ElementTree.SubElement(case, kind, {"message": finding.detail or finding.status, "type": finding.severity})
+        problem = ElementTree.SubElement(
+            case, kind, {"message": finding.detail or finding.status, "type": finding.severity}
+        )
         problem.text = "\n".join(
             f"{head}: {text}"
             for head, text in (
@@ -174,7 +195,9 @@ def junit_case(suite: ElementTree.Element, organization: Organization, control: 
             if text
         )
     elif finding.status in ("waived", "not_entitled"):
-        ElementTree.SubElement(case, "skipped", {"message": finding.detail or finding.status.replace("_", " ")})
+        ElementTree.SubElement(
+            case, "skipped", {"message": finding.detail or finding.status.replace("_", " ")}
+        )
     elif finding.status == "fixed":
         ElementTree.SubElement(case, "system-out").text = f"fixed: {finding.detail}"
 
@@ -192,28 +215,54 @@ def sarif(report: Report) -> str:
             results.append(sarif_result(organization, finding, places[finding.control]))
     silent = [organization for organization in report.organizations if not organization.findings]
     if silent:
-        nothing = Control(UNREADABLE, "The organization could be audited", "high", rationale="Of an organization that could not be read nothing is known.")
+        nothing = Control(
+            UNREADABLE,
+            "The organization could be audited",
+            "high",
+            rationale="Of an organization that could not be read nothing is known.",
+        )
         rules.append(sarif_rule(nothing))
         results += [
-            sarif_result(organization, Finding(UNREADABLE, "error", "high", detail=organization.message), len(report.controls)) for organization in silent
+            sarif_result(
+                organization,
+                Finding(UNREADABLE, "error", "high", detail=organization.message),
+                len(report.controls),
+            )
+            for organization in silent
         ]
     driver: dict[str, t.Any] = {"name": "planasonix.admin", "informationUri": HOME, "rules": rules}
     if report.collection_version:
         driver["version"] = report.collection_version
     run = {
         "tool": {"driver": driver},
-        "invocations": [{"executionSuccessful": not report.unreadable, "endTimeUtc": report.iso_time}],
+        "invocations": [
+            {"executionSuccessful": not report.unreadable, "endTimeUtc": report.iso_time}
+        ],
         "automationDetails": {"id": f"planasonix-audit/{report.profile or 'controls'}/"},
         "results": results,
-        "properties": {"profile": report.profile, "title": report.title, "verdict": report.verdict.msg},
+        "properties": {
+            "profile": report.profile,
+            "title": report.title,
+            "verdict": report.verdict.msg,
+        },
     }
-    return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(
+            {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]},
+            indent=1,
+            sort_keys=True,
+            ensure_ascii=False,
+        )
+        + "\n"
+    )
 
 
 def sarif_rule(control: Control) -> dict[str, t.Any]:
     """The rule of a control."""
     references = references_in_words(control)
-    aid = " ".join(filter(None, (control.remediation, references and f"Supports evidence for {references}.")))
+    aid = " ".join(
+        filter(None, (control.remediation, references and f"Supports evidence for {references}."))
+    )
     return {
         "id": control.id,
         "shortDescription": {"text": control.title},
@@ -239,13 +288,25 @@ def sarif_result(organization: Organization, finding: Finding, rule: int) -> dic
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": f"organizations/{urllib.parse.quote(organization.name, safe='')}"},
+                    "artifactLocation": {
+                        "uri": f"organizations/{urllib.parse.quote(organization.name, safe='')}"
+                    },
                     "region": {"startLine": 1},
                 },
-                "logicalLocations": [{"name": organization.name, "fullyQualifiedName": organization.name, "kind": "organization"}],
+                "logicalLocations": [
+                    {
+                        "name": organization.name,
+                        "fullyQualifiedName": organization.name,
+                        "kind": "organization",
+                    }
+                ],
             }
         ],
-        "partialFingerprints": {"organizationControl/v1": hashlib.sha256(f"{organization.name}\0{finding.control}".encode()).hexdigest()},
+        "partialFingerprints": {
+            "organizationControl/v1": hashlib.sha256(
+                f"{organization.name}\0{finding.control}".encode()
+            ).hexdigest()
+        },
         "properties": {
             "organization": organization.name,
             "status": finding.status,
@@ -256,7 +317,11 @@ def sarif_result(organization: Organization, finding: Finding, rule: int) -> dic
     }
     if finding.status == "waived":
         waiver = finding.waiver
-        suppression: dict[str, t.Any] = {"kind": "external", "status": "accepted", "justification": waiver.reason if waiver else finding.detail}
+        suppression: dict[str, t.Any] = {
+            "kind": "external",
+            "status": "accepted",
+            "justification": waiver.reason if waiver else finding.detail,
+        }
         if waiver and waiver.expires:
             suppression["properties"] = {"expires": waiver.expires}
         result["suppressions"] = [suppression]
@@ -269,7 +334,9 @@ def sarif_result(organization: Organization, finding: Finding, rule: int) -> dic
 def markdown(report: Report) -> str:
     """The report as a comment on a pull request. What would make it too long is counted instead."""
     verdict = report.verdict
-    meets = all(organization.status == "pass" for organization in report.organizations) and bool(report.organizations)
+    meets = all(organization.status == "pass" for organization in report.organizations) and bool(
+        report.organizations
+    )
     head = [
         f"## {'✅' if meets and not verdict.failed else '❌' if verdict.failed else '⚠️'} {escaped(report.title, 200)}",
         "",
@@ -281,7 +348,8 @@ def markdown(report: Report) -> str:
                 (
                     report.time.strftime("%Y-%m-%d %H:%M UTC"),
                     report.profile and f"profile {escaped(report.profile, 100)}",
-                    report.collection_version and f"planasonix.admin {escaped(report.collection_version, 50)}",
+                    report.collection_version
+                    and f"planasonix.admin {escaped(report.collection_version, 50)}",
                 ),
             )
         ),
@@ -290,15 +358,41 @@ def markdown(report: Report) -> str:
         "|---|--:|--:|--:|--:|--:|",
     ]
     for severity, counts in report.by_severity().items():
-        numbers = (counts["fail"], counts["error"], counts["waived"], counts["not_entitled"], counts["pass"] + counts["fixed"])
+        numbers = (
+            counts["fail"],
+            counts["error"],
+            counts["waived"],
+            counts["not_entitled"],
+            counts["pass"] + counts["fixed"],
+        )
         if any(numbers):
             head.append(f"| {severity} | {' | '.join(map(str, numbers))} |")
     left = MARKDOWN_LIMIT - len("\n".join(head)) - 500  # the rest is for what is said of each table
     tables = [
-        ("What could not be read", "| Organization | Why |\n|---|---|", unreadable_rows(report), "organization"),
-        ("What fails", "| Organization | Control | Severity | Status | Why |\n|---|---|---|---|---|", failure_rows(report), "finding"),
-        ("What changed", "| Change | Control | Status | Organizations |\n|---|---|---|---|", change_rows(report), "change"),
-        ("What is waived", "| Organization | Control | Expires | Reason |\n|---|---|---|---|", waiver_rows(report), "waiver"),
+        (
+            "What could not be read",
+            "| Organization | Why |\n|---|---|",
+            unreadable_rows(report),
+            "organization",
+        ),
+        (
+            "What fails",
+            "| Organization | Control | Severity | Status | Why |\n|---|---|---|---|---|",
+            failure_rows(report),
+            "finding",
+        ),
+        (
+            "What changed",
+            "| Change | Control | Status | Organizations |\n|---|---|---|---|",
+            change_rows(report),
+            "change",
+        ),
+        (
+            "What is waived",
+            "| Organization | Control | Expires | Reason |\n|---|---|---|---|",
+            waiver_rows(report),
+            "waiver",
+        ),
     ]
     # Half of what is left for each table, so that a long one leaves room for those after it.
     for title, columns, rows, noun in tables:
@@ -321,13 +415,19 @@ def table(title: str, columns: str, rows: list[str], noun: str, left: int) -> tu
         kept += 1
         lines.append(row)
     if kept < len(rows):
-        lines += ["", f"… and {plural(len(rows) - kept, noun)} more, left out here; the other formats hold all."]
+        lines += [
+            "",
+            f"… and {plural(len(rows) - kept, noun)} more, left out here; the other formats hold all.",
+        ]
     return lines, left - sum(len(line) + 1 for line in lines)
 
 
 def unreadable_rows(report: Report) -> list[str]:
     """The organizations that could not be read."""
-    return [row(cell(organization.name), cell(organization.message)) for organization in report.unreadable]
+    return [
+        row(cell(organization.name), cell(organization.message))
+        for organization in report.unreadable
+    ]
 
 
 def failure_rows(report: Report) -> list[str]:
@@ -336,7 +436,11 @@ def failure_rows(report: Report) -> list[str]:
     return [
         row(
             cell(organization.name),
-            cell(finding.control if titles[finding.control] == finding.control else f"{finding.control} {titles[finding.control]}"),
+            cell(
+                finding.control
+                if titles[finding.control] == finding.control
+                else f"{finding.control} {titles[finding.control]}"
+            ),
             finding.severity,
             finding.status + (f" ({finding.change})" if finding.change in ("worse", "new") else ""),
             cell(finding.detail),
@@ -355,7 +459,9 @@ def change_rows(report: Report) -> list[str]:
         for change in CHANGES
         for one, names in report.trend.grouped(change)
     ]
-    counts = ", ".join(f"{report.trend.count(change)} {change}" for change in CHANGES if report.trend.count(change))
+    counts = ", ".join(
+        f"{report.trend.count(change)} {change}" for change in CHANGES if report.trend.count(change)
+    )
     return [row(f"**{counts or 'nothing'}**", cell(since), "", ""), *rows]
 
 
@@ -367,7 +473,12 @@ def states(change: Change) -> str:
 def waiver_rows(report: Report) -> list[str]:
     """The waivers, the first to expire first."""
     return [
-        row(cell(organization.name), cell(finding.control), f"{waiver.expires or 'never'}{' (expired)' if waiver.expired else ''}", cell(waiver.reason))
+        row(
+            cell(organization.name),
+            cell(finding.control),
+            f"{waiver.expires or 'never'}{' (expired)' if waiver.expired else ''}",
+            cell(waiver.reason),
+        )
         for organization, finding, waiver in report.waivers
     ]
 

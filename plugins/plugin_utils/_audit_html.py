@@ -40,13 +40,23 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report imp
     shortened,
 )
 
-WORDS = {"pass": "pass", "fixed": "fixed", "waived": "waived", "not_entitled": "n/a", "fail": "fail", "error": "error"}
+WORDS = {
+    "pass": "pass",
+    "fixed": "fixed",
+    "waived": "waived",
+    "not_entitled": "n/a",
+    "fail": "fail",
+    "error": "error",
+}
 """What a cell says; ``n/a`` is explained in the legend."""
 
 LEGEND = (
     ("pass", "The control is met."),
     ("fixed", "It was not met, and was remediated in this run."),
-    ("waived", "It was evaluated, and may fail: somebody decided so, for the reason and until the day that are given."),
+    (
+        "waived",
+        "It was evaluated, and may fail: somebody decided so, for the reason and until the day that are given.",
+    ),
     ("not_entitled", "Not entitled: the organization's plan lacks the feature."),
     ("fail", "It is not met."),
     ("error", "It could not be read, so nothing is known. An error never counts as a pass."),
@@ -436,11 +446,17 @@ CLASSES = {"pass": "p", "fixed": "x", "waived": "w", "not_entitled": "n", "fail"
 
 def html(report: Report) -> str:
     """The report as a page."""
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    environment = Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
     places = {control.id: place for place, control in enumerate(report.controls, 1)}
     names = {organization.name: place for place, organization in enumerate(report.organizations, 1)}
     mood, mark = mood_of(report)
-    severities = [(severity, counts) for severity, counts in report.by_severity().items() if any(counts.values())]
+    severities = [
+        (severity, counts)
+        for severity, counts in report.by_severity().items()
+        if any(counts.values())
+    ]
     text: str = environment.from_string(TEMPLATE).render(
         report=report,
         style=Markup(STYLE),
@@ -462,7 +478,10 @@ def html(report: Report) -> str:
         trend_tables=trend_tables(report),
         matrix=matrix(report),
         controls=controls(report, places, names),
-        organizations=[organization_view(report, organization, place, places) for place, organization in enumerate(report.organizations, 1)],
+        organizations=[
+            organization_view(report, organization, place, places)
+            for place, organization in enumerate(report.organizations, 1)
+        ],
         many=MANY,
     )
     return text
@@ -470,7 +489,9 @@ def html(report: Report) -> str:
 
 def mood_of(report: Report) -> tuple[str, str]:
     """The colour of the verdict, and a word for it."""
-    meets = bool(report.organizations) and all(complies(organization, "low") for organization in report.organizations)
+    meets = bool(report.organizations) and all(
+        complies(organization, "low") for organization in report.organizations
+    )
     if report.verdict.failed:
         return "bad", "✗ Does not comply"
     return ("good", "✓ Complies") if meets else ("mild", "! Tolerated")
@@ -501,10 +522,14 @@ def matrix(report: Report) -> list[Markup]:
     rows = []
     for place, organization in enumerate(report.organizations, 1):
         row = 'tr class="bad-row"' if organization.status != "pass" else "tr"
-        parts = [f'<{row} data-o="o{place}"><th scope="row"><a href="#o{place}">{escape(organization.name)}</a>']
+        parts = [
+            f'<{row} data-o="o{place}"><th scope="row"><a href="#o{place}">{escape(organization.name)}</a>'
+        ]
         found = organization.by_control
         if not found:
-            parts.append(f'<td class="e" colspan="{max(1, len(report.controls))}">error: {escape(organization.message)}')
+            parts.append(
+                f'<td class="e" colspan="{max(1, len(report.controls))}">error: {escape(organization.message)}'
+            )
         for number, control in enumerate(report.controls if found else (), 1):
             finding = found.get(control.id)
             if finding is None:
@@ -513,14 +538,20 @@ def matrix(report: Report) -> list[Markup]:
             word = WORDS[finding.status]
             mark = marks.get(finding.change or "", "")
             of_class = f'"{CLASSES[finding.status]}{mark}"' if mark else CLASSES[finding.status]
-            parts.append(f"<td class={of_class}>{word if finding.status == 'pass' else f'<a href=#o{place}c{number}>{word}</a>'}")
+            parts.append(
+                f"<td class={of_class}>{word if finding.status == 'pass' else f'<a href=#o{place}c{number}>{word}</a>'}"
+            )
         rows.append(Markup("".join(parts)))
     return rows
 
 
-def controls(report: Report, places: Mapping[str, int], names: Mapping[str, int]) -> list[dict[str, t.Any]]:
+def controls(
+    report: Report, places: Mapping[str, int], names: Mapping[str, int]
+) -> list[dict[str, t.Any]]:
     """What is told of each control: what it says, and where it is not met."""
-    of: dict[str, list[tuple[Organization, Finding]]] = {control.id: [] for control in report.controls}
+    of: dict[str, list[tuple[Organization, Finding]]] = {
+        control.id: [] for control in report.controls
+    }
     for organization, finding in report.findings:
         of[finding.control].append((organization, finding))
     total = sum(len(told_of(found)) for found in of.values())
@@ -548,28 +579,53 @@ def controls(report: Report, places: Mapping[str, int], names: Mapping[str, int]
                 ],
             }
         )
-    return sorted(views, key=lambda view: (not view["failing"], MOST_SEVERE_FIRST.index(view["control"].severity), view["place"]))
+    return sorted(
+        views,
+        key=lambda view: (
+            not view["failing"],
+            MOST_SEVERE_FIRST.index(view["control"].severity),
+            view["place"],
+        ),
+    )
 
 
 def told_of(found: Iterable[tuple[Organization, Finding]]) -> list[tuple[Organization, Finding]]:
     """The findings that are told one by one, the worst first: what passes, and what could not be read at all, is counted."""
-    told = [(organization, finding) for organization, finding in found if organization.readable and finding.status != "pass"]
-    return sorted(told, key=lambda one: WORST_FIRST.index(one[1].status) if not one[1].fails else -1)
+    told = [
+        (organization, finding)
+        for organization, finding in found
+        if organization.readable and finding.status != "pass"
+    ]
+    return sorted(
+        told, key=lambda one: WORST_FIRST.index(one[1].status) if not one[1].fails else -1
+    )
 
 
 def differs(control: Control, finding: Finding) -> str:
     """What else is required of one organization than of the first."""
-    return f" (here required: {'; '.join(lines_of(finding.expected))})" if finding.expected != control.require else ""
+    return (
+        f" (here required: {'; '.join(lines_of(finding.expected))})"
+        if finding.expected != control.require
+        else ""
+    )
 
 
-def organization_view(report: Report, organization: Organization, place: int, places: Mapping[str, int]) -> dict[str, t.Any]:
+def organization_view(
+    report: Report, organization: Organization, place: int, places: Mapping[str, int]
+) -> dict[str, t.Any]:
     """What is told of one organization: each control, the worst first."""
     titles = {control.id: control.title for control in report.controls}
-    findings = sorted(organization.findings, key=lambda one: WORST_FIRST.index(one.status) if not one.fails else -1)
+    findings = sorted(
+        organization.findings,
+        key=lambda one: WORST_FIRST.index(one.status) if not one.fails else -1,
+    )
     return {
         "name": organization.name,
         "message": organization.message,
-        "change": organization.change and {"new": "new", "better": "can be read again", "worse": "could be read last time"}[organization.change],
+        "change": organization.change
+        and {"new": "new", "better": "can be read again", "worse": "could be read last time"}[
+            organization.change
+        ],
         "counts": tallied(organization.findings) or [("error", 1)],
         "open": len(report.organizations) <= MANY and organization.status != "pass",
         "rows": [
@@ -577,11 +633,15 @@ def organization_view(report: Report, organization: Organization, place: int, pl
                 "id": f"o{place}c{places[finding.control]}",
                 "place": places[finding.control],
                 "control": finding.control,
-                "title": "" if titles[finding.control] == finding.control else titles[finding.control],
+                "title": ""
+                if titles[finding.control] == finding.control
+                else titles[finding.control],
                 "status": tag(finding.status),
                 "current": cell(finding.current, 6 if finding.status == "pass" else 20),
                 "expected": cell(finding.expected),
-                "detail": "" if not organization.readable and finding.detail == organization.message else shortened(finding.detail, 2000),
+                "detail": ""
+                if not organization.readable and finding.detail == organization.message
+                else shortened(finding.detail, 2000),
             }
             for finding in findings
         ],
@@ -603,7 +663,11 @@ def waiver_state(waiver: Waiver, today: datetime.date) -> Markup:
 
 def trend_words(trend: Trend | None) -> str:
     """How many changes there are, in a sentence."""
-    counts = [f"{trend.count(change)} {change}" for change in CHANGES if trend.count(change)] if trend else []
+    counts = (
+        [f"{trend.count(change)} {change}" for change in CHANGES if trend.count(change)]
+        if trend
+        else []
+    )
     return f"Changes: {', '.join(counts)}." if counts else "Nothing changed."
 
 
@@ -619,22 +683,38 @@ def trend_tables(report: Report) -> list[tuple[str, str, list[dict[str, t.Any]],
             title = "The organization as a whole" if one.control is None else one.control
             rows.append(
                 {
-                    "control": title if control is None or control.title == control.id else f"{control.id}: {control.title}",
+                    "control": title
+                    if control is None or control.title == control.id
+                    else f"{control.id}: {control.title}",
                     "severity": control.severity if control else None,
                     "status": statuses(one),
                     "count": len(names),
                     "names": ", ".join(names),
                 }
             )
-        rows.sort(key=lambda row: (row["severity"] is not None, MOST_SEVERE_FIRST.index(row["severity"] or "critical")))
+        rows.sort(
+            key=lambda row: (
+                row["severity"] is not None,
+                MOST_SEVERE_FIRST.index(row["severity"] or "critical"),
+            )
+        )
         if rows:
-            tables.append((change, words[change], rows, sum(row["count"] for row in rows) <= MANY * 5))
+            tables.append(
+                (change, words[change], rows, sum(row["count"] for row in rows) <= MANY * 5)
+            )
     return tables
 
 
 def statuses(change: Change) -> str:
     """The statuses of a change."""
     if change.control is None:
-        known = {"pass": "was read", "fail": "was read", "error": "could not be read", None: "absent"}
-        return f"{known[change.before]} → {known[change.after]}".replace("→ was read", "→ could be read")
+        known = {
+            "pass": "was read",
+            "fail": "was read",
+            "error": "could not be read",
+            None: "absent",
+        }
+        return f"{known[change.before]} → {known[change.after]}".replace(
+            "→ was read", "→ could be read"
+        )
     return f"{WORDS.get(change.before or '', 'absent')} → {WORDS.get(change.after or '', 'absent')}"

@@ -14,7 +14,12 @@ import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import ReportError, checked, text_of, time_of
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import (
+    ReportError,
+    checked,
+    text_of,
+    time_of,
+)
 
 
 @dataclass(frozen=True)
@@ -47,16 +52,27 @@ def merged(reports: Mapping[str, str | bytes]) -> Merged:
         report = report_of(name, content)
         try:
             controls = {control["id"]: control for control in report["controls"]}
-            own = [(text_of(organization["name"]), result_of(organization, controls)) for organization in report["organizations"]]
+            own = [
+                (text_of(organization["name"]), result_of(organization, controls))
+                for organization in report["organizations"]
+            ]
             times.append(time_of(report["time"]))
             # One that was merged itself may name several.
             profiles.update(filter(None, text_of(report["profile"]).split(", ")))
         except (AttributeError, KeyError, TypeError, ReportError):
-            raise ReportError(f"{name} is an incomplete report: it lacks a part that a planasonix-audit.json has.") from None
+            raise ReportError(
+                f"{name} is an incomplete report: it lacks a part that a planasonix-audit.json has."
+            ) from None
         for organization, result in own:
             if organization in places:
-                where = f"twice in {name}" if places[organization] == name else f"in {places[organization]} and in {name}"
-                raise ReportError(f"The organization {organization} is {where}, but may be in one report only.")
+                where = (
+                    f"twice in {name}"
+                    if places[organization] == name
+                    else f"in {places[organization]} and in {name}"
+                )
+                raise ReportError(
+                    f"The organization {organization} is {where}, but may be in one report only."
+                )
             places[organization] = name
             results[organization] = result
     return Merged(results, ", ".join(sorted(profiles)), max(times).strftime("%Y-%m-%dT%H:%M:%SZ"))
@@ -74,11 +90,17 @@ def report_of(name: str, content: str | bytes) -> Mapping[str, t.Any]:
     return checked(found, name, "a planasonix-audit.json", "merge reports that it wrote itself")
 
 
-def result_of(organization: Mapping[str, t.Any], controls: Mapping[str, Mapping[str, t.Any]]) -> dict[str, t.Any]:
+def result_of(
+    organization: Mapping[str, t.Any], controls: Mapping[str, Mapping[str, t.Any]]
+) -> dict[str, t.Any]:
     """The result of ``planasonix_baseline`` that an organization of a report was made of.
 
     Where organizations have different versions of a control, a report shows that of its first one, by name, and so does one that is made of these results.
     """
     message = organization["message"]
     findings = [{**controls[finding["id"]], **finding} for finding in organization["controls"]]
-    return {"controls": findings, "failed": bool(message), "msg": message} if findings else {"failed": True, "msg": message}
+    return (
+        {"controls": findings, "failed": bool(message), "msg": message}
+        if findings
+        else {"failed": True, "msg": message}
+    )

@@ -15,7 +15,11 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ansible_collections.planasonix.admin.plugins.module_utils._controls import OPERATORS, SEVERITIES, STATUSES
+from ansible_collections.planasonix.admin.plugins.module_utils._controls import (
+    OPERATORS,
+    SEVERITIES,
+    STATUSES,
+)
 
 FORMAT = "planasonix.admin.audit"
 FORMAT_VERSION = 1
@@ -36,7 +40,9 @@ STANDARDS = {
 """How the standards are called that the profiles refer to; any other name is shown as it is given."""
 
 # What XML cannot hold, halves of characters, and marks that make text read in another order than it is written.
-UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+UNWANTED = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 
 WAIVED = re.compile(r"waived (?:until (\d{4}-\d{2}-\d{2})|without an end): (.*)", re.DOTALL)
 WAIVER_EXPIRED = re.compile(r"; its waiver expired on (\d{4}-\d{2}-\d{2}) (\(.*)", re.DOTALL)
@@ -127,7 +133,15 @@ class Organization:
     def status(self) -> str:
         """``pass``, ``fail`` or ``error``, which is never folded into the others."""
         found = {finding.status for finding in self.findings}
-        return "error" if not self.readable else "fail" if "fail" in found else "error" if "error" in found else "pass"
+        return (
+            "error"
+            if not self.readable
+            else "fail"
+            if "fail" in found
+            else "error"
+            if "error" in found
+            else "pass"
+        )
 
     @property
     def by_control(self) -> dict[str, Finding]:
@@ -178,7 +192,9 @@ class Trend:
         for one in self.changes:
             if one.change == change:
                 groups.setdefault((one.control, one.before, one.after), []).append(one)
-        return [(members[0], tuple(one.organization for one in members)) for members in groups.values()]
+        return [
+            (members[0], tuple(one.organization for one in members)) for members in groups.values()
+        ]
 
 
 @dataclass(frozen=True)
@@ -226,14 +242,24 @@ class Report:
     @property
     def findings(self) -> list[tuple[Organization, Finding]]:
         """All findings, each with its organization."""
-        return [(organization, finding) for organization in self.organizations for finding in organization.findings]
+        return [
+            (organization, finding)
+            for organization in self.organizations
+            for finding in organization.findings
+        ]
 
     @property
     def failures(self) -> list[tuple[Organization, Finding]]:
         """The findings that count against readable organizations, the most severe first."""
-        found = [(organization, finding) for organization, finding in self.findings if finding.fails and organization.readable]
+        found = [
+            (organization, finding)
+            for organization, finding in self.findings
+            if finding.fails and organization.readable
+        ]
         order = {control.id: place for place, control in enumerate(self.controls)}
-        return sorted(found, key=lambda one: (MOST_SEVERE_FIRST.index(one[1].severity), order[one[1].control]))
+        return sorted(
+            found, key=lambda one: (MOST_SEVERE_FIRST.index(one[1].severity), order[one[1].control])
+        )
 
     @property
     def unreadable(self) -> list[Organization]:
@@ -243,12 +269,23 @@ class Report:
     @property
     def waivers(self) -> list[tuple[Organization, Finding, Waiver]]:
         """The waivers that the findings name, the first to expire first."""
-        found = [(organization, finding, finding.waiver) for organization, finding in self.findings if finding.waiver]
-        return sorted(found, key=lambda one: (one[2].expires or "9999", one[0].name, one[1].control))
+        found = [
+            (organization, finding, finding.waiver)
+            for organization, finding in self.findings
+            if finding.waiver
+        ]
+        return sorted(
+            found, key=lambda one: (one[2].expires or "9999", one[0].name, one[1].control)
+        )
 
     def by_severity(self) -> dict[str, dict[str, int]]:
         """How many findings of each severity have which status, the most severe first."""
-        return {severity: counted(finding for _host, finding in self.findings if finding.severity == severity) for severity in MOST_SEVERE_FIRST}
+        return {
+            severity: counted(
+                finding for _host, finding in self.findings if finding.severity == severity
+            )
+            for severity in MOST_SEVERE_FIRST
+        }
 
 
 def counted(findings: Iterable[Finding]) -> dict[str, int]:
@@ -293,12 +330,18 @@ def time_of(value: t.Any) -> datetime.datetime:
     :raises ReportError: if it is none.
     """
     try:
-        found = value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(re.sub("[Zz]$", "+00:00", str(value)))
+        found = (
+            value
+            if isinstance(value, datetime.datetime)
+            else datetime.datetime.fromisoformat(re.sub("[Zz]$", "+00:00", str(value)))
+        )
         if found.tzinfo is None:
             found = found.replace(tzinfo=datetime.timezone.utc)
         return found.astimezone(datetime.timezone.utc)
     except (ValueError, OverflowError):
-        raise ReportError(f"meta.time must be a time such as 2027-03-31T12:00:00Z, not {value!r}.") from None
+        raise ReportError(
+            f"meta.time must be a time such as 2027-03-31T12:00:00Z, not {value!r}."
+        ) from None
 
 
 def clean(value: t.Any) -> t.Any:
@@ -306,7 +349,12 @@ def clean(value: t.Any) -> t.Any:
     if isinstance(value, str):
         return UNWANTED.sub("\ufffd", value)
     if isinstance(value, Mapping):
-        return dict(sorted(((clean(str(key)), clean(item)) for key, item in value.items()), key=lambda pair: (pair[0] != "name", pair[0])))
+        return dict(
+            sorted(
+                ((clean(str(key)), clean(item)) for key, item in value.items()),
+                key=lambda pair: (pair[0] != "name", pair[0]),
+            )
+        )
     if isinstance(value, (list, tuple)):
         return [clean(item) for item in value]
     return value if value is None or isinstance(value, (bool, int, float)) else clean(str(value))
@@ -323,7 +371,9 @@ def organizations_of(results: t.Any) -> tuple[Organization, ...]:
     :raises ReportError: if the results are no mapping.
     """
     if not isinstance(results, Mapping):
-        raise ReportError("The results must be a mapping of host names to results of planasonix_baseline.")
+        raise ReportError(
+            "The results must be a mapping of host names to results of planasonix_baseline."
+        )
     names = sorted(results, key=lambda name: (str(name).casefold(), str(name)))
     return tuple(organization_of(text_of(name), results[name]) for name in names)
 
@@ -338,17 +388,26 @@ def organization_of(name: str, result: t.Any) -> Organization:
     for given in result["controls"]:
         finding = finding_of(given)
         findings.setdefault(finding.control, finding)
-    organization = Organization(name, tuple(findings.values()), text_of(result.get("msg")) if result.get("failed") else "")
+    organization = Organization(
+        name, tuple(findings.values()), text_of(result.get("msg")) if result.get("failed") else ""
+    )
     if not findings:
         return replace(organization, message=organization.message or "no control was evaluated")
     if not organization.readable and not organization.message:
-        return replace(organization, message="; ".join(dict.fromkeys(finding.detail for finding in findings.values())))
+        return replace(
+            organization,
+            message="; ".join(dict.fromkeys(finding.detail for finding in findings.values())),
+        )
     return organization
 
 
 def identified(given: t.Any) -> str:
     """The id of a control."""
-    return (text_of(given.get("id")) or text_of(given.get("resource")) if isinstance(given, Mapping) else "") or "unknown"
+    return (
+        text_of(given.get("id")) or text_of(given.get("resource"))
+        if isinstance(given, Mapping)
+        else ""
+    ) or "unknown"
 
 
 def severity_of(given: Mapping[str, t.Any]) -> str:
@@ -378,7 +437,9 @@ def finding_of(given: t.Any) -> Finding:
 def waiver_of(given: t.Any, status: str, detail: str) -> Waiver | None:
     """The waiver of a control: as the result gives it, else as its detail tells it."""
     if isinstance(given, Mapping) and given.get("reason"):
-        return Waiver(text_of(given["reason"]), text_of(given.get("expires")) or None, status != "waived")
+        return Waiver(
+            text_of(given["reason"]), text_of(given.get("expires")) or None, status != "waived"
+        )
     told = WAIVED.fullmatch(detail) if status == "waived" else None
     if told:
         return Waiver(before_parenthesis(told[2]), told[1])
@@ -408,7 +469,9 @@ def in_parenthesis(text: str) -> str:
     return text[1:]
 
 
-def controls_of(results: Mapping[str, t.Any], organizations: Sequence[Organization]) -> tuple[Control, ...]:
+def controls_of(
+    results: Mapping[str, t.Any], organizations: Sequence[Organization]
+) -> tuple[Control, ...]:
     """The controls, each as the first organization has it."""
     given: dict[str, Control] = {}
     by_name = {text_of(name): result for name, result in results.items()}
@@ -431,7 +494,9 @@ def control_of(given: t.Any) -> Control:
         rationale=text_of(given.get("rationale")),
         remediation=text_of(given.get("remediation")),
         require=clean(given.get("require", given.get("expected"))),
-        references=tuple((name, parts_of(parts)) for name, parts in sorted(references.items())) if isinstance(references, dict) else (),
+        references=tuple((name, parts_of(parts)) for name, parts in sorted(references.items()))
+        if isinstance(references, dict)
+        else (),
     )
 
 
@@ -465,15 +530,27 @@ def compared(report: Report, previous: t.Any) -> Report:
 
     :raises ReportError: if that is none.
     """
-    checked(previous, "previous", "the parsed content of a planasonix-audit.json", "compare with a report that it wrote itself")
+    checked(
+        previous,
+        "previous",
+        "the parsed content of a planasonix-audit.json",
+        "compare with a report that it wrote itself",
+    )
     try:
         earlier = {
-            str(organization["name"]): (bool(organization["readable"]), {str(one["id"]): str(one["status"]) for one in organization["controls"]})
+            str(organization["name"]): (
+                bool(organization["readable"]),
+                {str(one["id"]): str(one["status"]) for one in organization["controls"]},
+            )
             for organization in previous["organizations"]
         }
-        compliant = sum(bool(organization["compliant"]) for organization in previous["organizations"])
+        compliant = sum(
+            bool(organization["compliant"]) for organization in previous["organizations"]
+        )
     except (KeyError, TypeError):
-        raise ReportError("previous is an incomplete report: its organizations lack name, readable, compliant or controls.") from None
+        raise ReportError(
+            "previous is an incomplete report: its organizations lack name, readable, compliant or controls."
+        ) from None
     organizations = []
     changes: list[Change] = []
     for organization in report.organizations:
@@ -482,30 +559,56 @@ def compared(report: Report, previous: t.Any) -> Report:
         changes += own
     names = {organization.name for organization in organizations}
     changes += [
-        Change(name, None, "gone", "pass" if readable else "error", None) for name, (readable, _statuses) in sorted(earlier.items()) if name not in names
+        Change(name, None, "gone", "pass" if readable else "error", None)
+        for name, (readable, _statuses) in sorted(earlier.items())
+        if name not in names
     ]
-    trend = Trend(text_of(previous.get("time")), text_of(previous.get("profile")), compliant, len(earlier), tuple(changes))
+    trend = Trend(
+        text_of(previous.get("time")),
+        text_of(previous.get("profile")),
+        compliant,
+        len(earlier),
+        tuple(changes),
+    )
     return replace(report, organizations=tuple(organizations), trend=trend)
 
 
-def compared_organization(organization: Organization, earlier: tuple[bool, dict[str, str]] | None) -> tuple[Organization, list[Change]]:
+def compared_organization(
+    organization: Organization, earlier: tuple[bool, dict[str, str]] | None
+) -> tuple[Organization, list[Change]]:
     """An organization beside its earlier state: whether it could be read, and its statuses by the id of the control."""
     if earlier is None:
-        return replace(organization, change="new"), [Change(organization.name, None, "new", None, organization.status)]
+        return replace(organization, change="new"), [
+            Change(organization.name, None, "new", None, organization.status)
+        ]
     readable, statuses = earlier
     if readable != organization.readable:
         change = "better" if organization.readable else "worse"
         before, after = ("error", "pass") if organization.readable else ("pass", "error")
-        return replace(organization, change=change), [Change(organization.name, None, change, before, after)]
+        return replace(organization, change=change), [
+            Change(organization.name, None, change, before, after)
+        ]
     if not readable:
         return organization, []
     findings = tuple(
-        replace(finding, previous=statuses.get(finding.control), change=change_of(statuses.get(finding.control), finding.status))
+        replace(
+            finding,
+            previous=statuses.get(finding.control),
+            change=change_of(statuses.get(finding.control), finding.status),
+        )
         for finding in organization.findings
     )
-    changes = [Change(organization.name, one.control, one.change, one.previous, one.status) for one in findings if one.change]
+    changes = [
+        Change(organization.name, one.control, one.change, one.previous, one.status)
+        for one in findings
+        if one.change
+    ]
     present = organization.by_control
-    changes += [Change(organization.name, control, "gone", status, None) for control, status in statuses.items() if control not in present]
+    changes += [
+        Change(organization.name, control, "gone", status, None)
+        for control, status in statuses.items()
+        if control not in present
+    ]
     return replace(organization, findings=findings), changes
 
 
@@ -546,12 +649,17 @@ def check_fail_on(fail_on: t.Any) -> None:
 
 def counts_against(finding: Finding, threshold: str) -> bool:
     """Whether a finding counts at a threshold."""
-    return finding.status == "error" or (finding.status == "fail" and SEVERITIES.index(finding.severity) >= SEVERITIES.index(threshold))
+    return finding.status == "error" or (
+        finding.status == "fail"
+        and SEVERITIES.index(finding.severity) >= SEVERITIES.index(threshold)
+    )
 
 
 def complies(organization: Organization, threshold: str) -> bool:
     """Whether an organization complies at a threshold."""
-    return organization.readable and not any(counts_against(finding, threshold) for finding in organization.findings)
+    return organization.readable and not any(
+        counts_against(finding, threshold) for finding in organization.findings
+    )
 
 
 def plural(count: int, noun: str) -> str:
@@ -562,7 +670,9 @@ def plural(count: int, noun: str) -> str:
 def severities_in_words(findings: Iterable[Finding]) -> str:
     """How many findings have which severity, in a sentence, the most severe first."""
     found = [finding.severity for finding in findings]
-    return ", ".join(f"{found.count(severity)} {severity}" for severity in MOST_SEVERE_FIRST if severity in found)
+    return ", ".join(
+        f"{found.count(severity)} {severity}" for severity in MOST_SEVERE_FIRST if severity in found
+    )
 
 
 def judge(organizations: Sequence[Organization], fail_on: str) -> Verdict:
@@ -572,30 +682,56 @@ def judge(organizations: Sequence[Organization], fail_on: str) -> Verdict:
         return Verdict(fail_on != "never", "No organization was audited.")
     bad = [organization for organization in organizations if not complies(organization, threshold)]
     unreadable = [organization for organization in organizations if not organization.readable]
-    findings = [finding for organization in organizations if organization.readable for finding in organization.findings]
+    findings = [
+        finding
+        for organization in organizations
+        if organization.readable
+        for finding in organization.findings
+    ]
     failing = [finding for finding in findings if finding.status == "fail"]
     counting = [finding for finding in failing if counts_against(finding, threshold)]
     below = [finding for finding in failing if not counts_against(finding, threshold)]
     counts = counted(findings)
     parts = []
     if counting:
-        parts.append(f"{plural(len(counting), 'control')} {'fails' if len(counting) == 1 else 'fail'} ({severities_in_words(counting)})")
+        parts.append(
+            f"{plural(len(counting), 'control')} {'fails' if len(counting) == 1 else 'fail'} ({severities_in_words(counting)})"
+        )
     if counts["error"]:
-        parts.append(f"{counts['error'] if counting else plural(counts['error'], 'control')} could not be read")
+        parts.append(
+            f"{counts['error'] if counting else plural(counts['error'], 'control')} could not be read"
+        )
     if unreadable:
-        parts.append(f"{plural(len(unreadable), 'organization')} could not be read{'' if counts['error'] == 0 else ' at all'}")
+        parts.append(
+            f"{plural(len(unreadable), 'organization')} could not be read{'' if counts['error'] == 0 else ' at all'}"
+        )
     if not bad:
-        parts.append(f"{plural(counts['pass'] + counts['fixed'], 'control')} {'passes' if counts['pass'] + counts['fixed'] == 1 else 'pass'}")
+        parts.append(
+            f"{plural(counts['pass'] + counts['fixed'], 'control')} {'passes' if counts['pass'] + counts['fixed'] == 1 else 'pass'}"
+        )
     if below:
-        parts.append(f"{len(below)} {'fails' if len(below) == 1 else 'fail'} below {threshold} ({severities_in_words(below)})")
-    rest = [f"{counts[status]} {words}" for status, words in (("waived", "waived"), ("not_entitled", "not entitled")) if counts[status]]
+        parts.append(
+            f"{len(below)} {'fails' if len(below) == 1 else 'fail'} below {threshold} ({severities_in_words(below)})"
+        )
+    rest = [
+        f"{counts[status]} {words}"
+        for status, words in (("waived", "waived"), ("not_entitled", "not entitled"))
+        if counts[status]
+    ]
     at = f" at {threshold}{'' if threshold == SEVERITIES[-1] else ' and above'}" if below else ""
     total = plural(len(organizations), "organization")
     if bad:
         head = f"{len(bad)} of {total} {'does' if len(bad) == 1 else 'do'} not comply{at}"
     else:
-        head = f"The organization complies{at}" if len(organizations) == 1 else f"All {total} comply{at}"
-    return Verdict(bool(bad) and fail_on != "never", f"{head}: {', '.join(parts)}{'; ' if rest else ''}{', '.join(rest)}.")
+        head = (
+            f"The organization complies{at}"
+            if len(organizations) == 1
+            else f"All {total} comply{at}"
+        )
+    return Verdict(
+        bool(bad) and fail_on != "never",
+        f"{head}: {', '.join(parts)}{'; ' if rest else ''}{', '.join(rest)}.",
+    )
 
 
 # Values as a reader likes them.
@@ -606,8 +742,18 @@ def lines_of(value: t.Any, name: str = "") -> list[str]:
     head = f"{name}: " if name else ""
     if isinstance(value, Mapping) and value:
         if set(value) <= set(OPERATORS):
-            return [head + ", ".join(f"{operator.replace('_', ' ')} {compact(operand)}" for operator, operand in value.items())]
-        return [line for key, item in value.items() for line in lines_of(item, f"{name}.{key}" if name else str(key))]
+            return [
+                head
+                + ", ".join(
+                    f"{operator.replace('_', ' ')} {compact(operand)}"
+                    for operator, operand in value.items()
+                )
+            ]
+        return [
+            line
+            for key, item in value.items()
+            for line in lines_of(item, f"{name}.{key}" if name else str(key))
+        ]
     if isinstance(value, list) and any(isinstance(item, (Mapping, list)) for item in value):
         return [head + compact(item) for item in value]
     return [] if value is None and not name else [head + compact(value)]
@@ -616,7 +762,10 @@ def lines_of(value: t.Any, name: str = "") -> list[str]:
 def compact(value: t.Any) -> str:
     """A value in one line."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {compact(item)}" for key, item in value.items() if item is not None) or "nothing"
+        return (
+            ", ".join(f"{key}: {compact(item)}" for key, item in value.items() if item is not None)
+            or "nothing"
+        )
     if isinstance(value, list):
         return ", ".join(map(compact, value)) or "none"
     if value is None:
@@ -626,7 +775,9 @@ def compact(value: t.Any) -> str:
 
 def references_in_words(control: Control) -> str:
     """The references of a control in one line."""
-    return "; ".join(f"{STANDARDS.get(name, name)}: {', '.join(parts)}" for name, parts in control.references)
+    return "; ".join(
+        f"{STANDARDS.get(name, name)}: {', '.join(parts)}" for name, parts in control.references
+    )
 
 
 def shortened(text: str, length: int) -> str:
@@ -643,17 +794,29 @@ def as_json(report: Report) -> dict[str, t.Any]:
         "time": report.iso_time,
         "collection_version": report.collection_version,
         "profile": report.profile,
-        "verdict": {"failed": report.verdict.failed, "msg": report.verdict.msg, "fail_on": report.fail_on},
+        "verdict": {
+            "failed": report.verdict.failed,
+            "msg": report.verdict.msg,
+            "fail_on": report.fail_on,
+        },
         "summary": {
             "organizations": {
                 "total": len(report.organizations),
-                "compliant": sum(organization.status == "pass" for organization in report.organizations),
+                "compliant": sum(
+                    organization.status == "pass" for organization in report.organizations
+                ),
                 "unreadable": len(report.unreadable),
             },
             "controls": counted(finding for _organization, finding in report.findings),
             "by_severity": report.by_severity(),
         },
-        "controls": [{**vars(control), "references": {name: list(parts) for name, parts in control.references}} for control in report.controls],
+        "controls": [
+            {
+                **vars(control),
+                "references": {name: list(parts) for name, parts in control.references},
+            }
+            for control in report.controls
+        ],
         "organizations": [
             {
                 "name": organization.name,
@@ -675,13 +838,21 @@ def finding_as_json(finding: Finding) -> dict[str, t.Any]:
     """One finding as JSON values; what is not there is left out."""
     told = {**vars(finding), "waiver": None if finding.waiver is None else vars(finding.waiver)}
     told["id"] = told.pop("control")
-    return {name: value for name, value in told.items() if value is not None or name in ("current", "expected")}
+    return {
+        name: value
+        for name, value in told.items()
+        if value is not None or name in ("current", "expected")
+    }
 
 
 def trend_as_json(trend: Trend) -> dict[str, t.Any]:
     """The trend as JSON values."""
     return {
-        "previous": {"time": trend.time, "profile": trend.profile, "organizations": {"total": trend.total, "compliant": trend.compliant}},
+        "previous": {
+            "time": trend.time,
+            "profile": trend.profile,
+            "organizations": {"total": trend.total, "compliant": trend.compliant},
+        },
         "counts": {change: trend.count(change) for change in CHANGES},
         "changes": [vars(change) for change in trend.changes],
     }

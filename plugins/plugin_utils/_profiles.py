@@ -20,7 +20,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._requirements imp
 
 
 def tailored(
-    profile: Iterable[Values], overrides: Mapping[str, Values], extra: Iterable[Values], skip: Sequence[str], run_tags: Sequence[str], skip_tags: Sequence[str]
+    profile: Iterable[Values],
+    overrides: Mapping[str, Values],
+    extra: Iterable[Values],
+    skip: Sequence[str],
+    run_tags: Sequence[str],
+    skip_tags: Sequence[str],
 ) -> list[Values]:
     """The controls of a profile as one organization is to meet them.
 
@@ -35,34 +40,67 @@ def tailored(
     for option, ids in (("overrides", overrides), ("skip", skip)):
         unknown = sorted(set(ids) - set(controls))
         if unknown:
-            raise InvalidOption(f"{option}: the profile has no control {', '.join(unknown)}; it has {', '.join(controls)}.")
-    kept = [tailor(control, overrides.get(control_id, {})) for control_id, control in controls.items() if control_id not in skip]
+            raise InvalidOption(
+                f"{option}: the profile has no control {', '.join(unknown)}; it has {', '.join(controls)}."
+            )
+    kept = [
+        tailor(control, overrides.get(control_id, {}))
+        for control_id, control in controls.items()
+        if control_id not in skip
+    ]
     asked = set(run_tags) & set(SUBSETS)
-    return [control for control in (*kept, *extra) if (not asked or control.get("resource") in asked) and control.get("resource") not in skip_tags]
+    return [
+        control
+        for control in (*kept, *extra)
+        if (not asked or control.get("resource") in asked)
+        and control.get("resource") not in skip_tags
+    ]
 
 
 def tailor(control: Values, override: Values) -> Values:
     """A control with other fields. Of what it requires, each value that is named is replaced: merged, two bounds of one value could contradict each other."""
-    return {**control, **override, "require": {**control["require"], **(override.get("require") or {})}}
+    return {
+        **control,
+        **override,
+        "require": {**control["require"], **(override.get("require") or {})},
+    }
 
 
-def onboarding(settings: Values, ip_whitelist: Values, channels: Sequence[Values], rules: Sequence[Values]) -> list[Values]:
+def onboarding(
+    settings: Values, ip_whitelist: Values, channels: Sequence[Values], rules: Sequence[Values]
+) -> list[Values]:
     """What an organization is to begin with, given as the modules take it, as controls: so that rules may name channels that are yet to be made."""
-    allowlist = {name: value for name, value in required(ip_whitelist).items() if name not in ("protected_addresses", "allow_lockout")}
-    present = [{name: value for name, value in required(channel).items() if name != "test"} for channel in channels]
+    allowlist = {
+        name: value
+        for name, value in required(ip_whitelist).items()
+        if name not in ("protected_addresses", "allow_lockout")
+    }
+    present = [
+        {name: value for name, value in required(channel).items() if name != "test"}
+        for channel in channels
+    ]
     requires: dict[str, Values] = {
-        "settings": {**{name: value for name, value in settings.items() if name != "extra"}, **(settings.get("extra") or {})},
+        "settings": {
+            **{name: value for name, value in settings.items() if name != "extra"},
+            **(settings.get("extra") or {}),
+        },
         "ip_whitelist": allowlist,
         "notification_channels": {"present": present} if present else {},
         "notification_rules": {"present": list(rules)} if rules else {},
     }
-    return [{"id": f"onboarding-{name}", "resource": name, "require": require} for name, require in requires.items() if require]
+    return [
+        {"id": f"onboarding-{name}", "resource": name, "require": require}
+        for name, require in requires.items()
+        if require
+    ]
 
 
 def required(options: Values) -> Values:
     """The options of a module but for those that say no more than their default, and that a control does not know."""
     usual = {"state": "present", "update_secrets": "on_create"}
-    return {name: value for name, value in options.items() if name not in usual or value != usual[name]}
+    return {
+        name: value for name, value in options.items() if name not in usual or value != usual[name]
+    }
 
 
 def exported(facts: Values, unavailable: Collection[str] = ()) -> list[Values]:
@@ -71,9 +109,16 @@ def exported(facts: Values, unavailable: Collection[str] = ()) -> list[Values]:
     :param facts: What ``planasonix_info`` returns of it.
     :param unavailable: Subsets that it could not read, and that are left out.
     """
-    requires = {name: require(facts[name]) for name, require in EXPORTED.items() if name not in unavailable}
-    titles = {name: name.replace("_", " ").capitalize() for name in requires} | {"ip_whitelist": "IP allowlist"}
-    return [{"id": name, "title": f"{titles[name]} as exported", "resource": name, "require": require} for name, require in requires.items()]
+    requires = {
+        name: require(facts[name]) for name, require in EXPORTED.items() if name not in unavailable
+    }
+    titles = {name: name.replace("_", " ").capitalize() for name in requires} | {
+        "ip_whitelist": "IP allowlist"
+    }
+    return [
+        {"id": name, "title": f"{titles[name]} as exported", "resource": name, "require": require}
+        for name, require in requires.items()
+    ]
 
 
 def exported_object(values: Values) -> Values:
@@ -83,7 +128,10 @@ def exported_object(values: Values) -> Values:
 
 def exported_allowlist(allowlist: Values) -> Values:
     """The allowlist, whole."""
-    entries = [{name: entry[name] for name in ("cidr", "label") if entry.get(name)} for entry in allowlist["entries"]]
+    entries = [
+        {name: entry[name] for name in ("cidr", "label") if entry.get(name)}
+        for entry in allowlist["entries"]
+    ]
     return {"enabled": allowlist["enabled"], "entries": entries, "purge": True}
 
 
@@ -91,7 +139,9 @@ def exported_channel(channel: Values) -> Values:
     """One channel, with a placeholder for each value that the API hides."""
     config = channel.get("config") or {}
     hidden = sorted(key for key, value in config.items() if is_masked(value))
-    result: Values = {name: channel[name] for name in ("name", "type", "enabled") if name in channel}
+    result: Values = {
+        name: channel[name] for name in ("name", "type", "enabled") if name in channel
+    }
     result["config"] = {key: value for key, value in config.items() if key not in hidden}
     if hidden:
         result["secret_config"] = {key: f"{PLACEHOLDER}{channel['name']}.{key}" for key in hidden}
@@ -100,13 +150,20 @@ def exported_channel(channel: Values) -> Values:
 
 def exported_rule(rule: Values) -> Values:
     """One rule, with the names of its channels."""
-    return {name: rule[name] for name in ("name", "event", "channels", "filters", "enabled") if name in rule}
+    return {
+        name: rule[name]
+        for name in ("name", "event", "channels", "filters", "enabled")
+        if name in rule
+    }
 
 
 EXPORTED: dict[str, t.Callable[[t.Any], Values]] = {
     **dict.fromkeys(("settings", "session_timeout", "log_retention"), exported_object),
     "ip_whitelist": exported_allowlist,
-    "notification_channels": lambda channels: {"present": [exported_channel(channel) for channel in channels], "purge": True},
+    "notification_channels": lambda channels: {
+        "present": [exported_channel(channel) for channel in channels],
+        "purge": True,
+    },
     "notification_rules": lambda rules: {"present": [exported_rule(rule) for rule in rules]},
 }
 """What is exported, each with how its facts become what a control requires."""

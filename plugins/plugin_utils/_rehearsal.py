@@ -56,10 +56,22 @@ def rehearse() -> Values:
     """
     if _client.REQUESTS_IMPORT_ERROR:
         return {"failed": True, "msg": "requests is missing"}
-    with contextlib.suppress(Exception):  # private to ansible-core since 2.21: how it reads results, which each worker would find out anew
-        importlib.import_module("ansible._internal._task").UnifiedTaskResult.from_action_result_dict({})
+    with contextlib.suppress(
+        Exception
+    ):  # private to ansible-core since 2.21: how it reads results, which each worker would find out anew
+        importlib.import_module(
+            "ansible._internal._task"
+        ).UnifiedTaskResult.from_action_result_dict({})
     key = rendered("{{ key }}", key="none")
-    return rehearse_module(Module(lambda client, dummy_options: {"rehearsal": client.get("/api/organization", "rehearse")}, {}), {"api_key": key})
+    return rehearse_module(
+        Module(
+            lambda client, dummy_options: {
+                "rehearsal": client.get("/api/organization", "rehearse")
+            },
+            {},
+        ),
+        {"api_key": key},
+    )
 
 
 def rehearse_baseline(module: Module) -> Values:
@@ -69,8 +81,18 @@ def rehearse_baseline(module: Module) -> Values:
 
     :returns: The result, which nobody needs but a test.
     """
-    profiles = sorted(map(str, (Path(__file__).resolve().parents[2] / "roles" / "org_baseline" / "files").glob("*.yml")))
-    *dummy_others, controls = rendered("{{ profiles | map('planasonix.admin.baseline_controls', as_text=true) | list }}", profiles=profiles)
+    profiles = sorted(
+        map(
+            str,
+            (Path(__file__).resolve().parents[2] / "roles" / "org_baseline" / "files").glob(
+                "*.yml"
+            ),
+        )
+    )
+    *dummy_others, controls = rendered(
+        "{{ profiles | map('planasonix.admin.baseline_controls', as_text=true) | list }}",
+        profiles=profiles,
+    )
     return rehearse_module(module, {"api_key": "none", "controls": controls})
 
 
@@ -79,11 +101,27 @@ def rehearse_module(module: Module, arguments: Values) -> Values:
     manages = module.manages
     if isinstance(manages, Resource):
         resource = manages
-        offline_module = replace(module, manages=replace(resource, read=lambda client, options: resource.read(offline(client), options)))
+        offline_module = replace(
+            module,
+            manages=replace(
+                resource, read=lambda client, options: resource.read(offline(client), options)
+            ),
+        )
     else:
         function = manages
-        offline_module = replace(module, manages=lambda client, options: function(offline(client), options))
-    results = [run_in_worker(offline_module, "rehearsal", {**arguments, "api_url": "http://localhost", "retries": 0}, True, True) for _time in range(TIMES)]
+        offline_module = replace(
+            module, manages=lambda client, options: function(offline(client), options)
+        )
+    results = [
+        run_in_worker(
+            offline_module,
+            "rehearsal",
+            {**arguments, "api_url": "http://localhost", "retries": 0},
+            True,
+            True,
+        )
+        for _time in range(TIMES)
+    ]
     return results[-1]
 
 

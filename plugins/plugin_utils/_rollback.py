@@ -56,7 +56,9 @@ def rolled_back(snapshot: t.Any, facts: Values) -> Rollback:
     controls = parse_snapshot(snapshot)
     check_organization(snapshot.get("organization"), facts.get("organization"))
     # Channels before the rules that name them, as in a snapshot that nobody edited.
-    for control in sorted(controls, key=lambda control: control["resource"] == "notification_rules"):
+    for control in sorted(
+        controls, key=lambda control: control["resource"] == "notification_rules"
+    ):
         resource, require = control["resource"], control["require"]
         if resource in SINGLETONS and resource in facts:
             require = singleton_back(resource, require, facts[resource], back)
@@ -66,18 +68,30 @@ def rolled_back(snapshot: t.Any, facts: Values) -> Rollback:
         if resource not in facts:
             back.controls.append(control)
         elif resource == "ip_whitelist" and "entries" in require:
-            back.controls.append({**control, "require": {**require, "entries": entries_back(require["entries"], back)}})
+            back.controls.append(
+                {
+                    **control,
+                    "require": {**require, "entries": entries_back(require["entries"], back)},
+                }
+            )
         elif resource == "notification_channels" and "present" in require:
             channels = channels_back(require["present"], facts["notification_channels"], back)
-            gone |= {item["name"] for item in require["present"]} - {channel["name"] for channel in channels}
+            gone |= {item["name"] for item in require["present"]} - {
+                channel["name"] for channel in channels
+            }
             back.controls += one_by_one(control, channels)
             if require.get("purge"):
                 # Of a channel that is there the name is enough, so that what becomes of it counts once.
                 there = {channel["name"] for channel in facts["notification_channels"]}
-                names = [{"name": channel["name"]} if channel["name"] in there else channel for channel in channels]
+                names = [
+                    {"name": channel["name"]} if channel["name"] in there else channel
+                    for channel in channels
+                ]
                 back.controls.append({**control, "require": {"present": names, "purge": True}})
         elif resource == "notification_rules" and "present" in require:
-            back.controls += one_by_one(control, rules_back(require["present"], facts["notification_rules"], gone, back))
+            back.controls += one_by_one(
+                control, rules_back(require["present"], facts["notification_rules"], gone, back)
+            )
         elif resource == "settings":
             back.controls += settings_back(control, facts["settings"])
         else:
@@ -94,7 +108,10 @@ def check_organization(taken: t.Any, found: t.Any) -> None:
     """
     ids = [one.get("id") if isinstance(one, Mapping) else None for one in (taken, found)]
     if None not in ids and ids[0] != ids[1]:
-        names = [f"{one.get('name') or one.get('slug') or 'an organization'} ({one['id']})" for one in (taken, found)]
+        names = [
+            f"{one.get('name') or one.get('slug') or 'an organization'} ({one['id']})"
+            for one in (taken, found)
+        ]
         raise InvalidOption(
             f"it was taken of {names[0]}, and this is {names[1]}. Put the right file in its place, or remove organization from it to use it all the same."
         )
@@ -103,13 +120,20 @@ def check_organization(taken: t.Any, found: t.Any) -> None:
 def singleton_back(resource: str, require: Values, current: Values, back: Rollback) -> Values:
     """What to require of one object. Writes merge, so what was an empty mapping cannot be one again."""
     title = resource.replace("_", " ").capitalize()
-    back.notes += [f"{title}: {path} is not in the snapshot and stays." for path in added(require, current)]
+    back.notes += [
+        f"{title}: {path} is not in the snapshot and stays." for path in added(require, current)
+    ]
     kept, filled = without_filled(require, current)
-    back.left += [f"{title}: {path} was empty in the snapshot and is not by now; no write takes out what it holds." for path in filled]
+    back.left += [
+        f"{title}: {path} was empty in the snapshot and is not by now; no write takes out what it holds."
+        for path in filled
+    ]
     return kept
 
 
-def without_filled(held: Mapping[str, t.Any], current: t.Any, path: tuple[str, ...] = ()) -> tuple[Values, list[str]]:
+def without_filled(
+    held: Mapping[str, t.Any], current: t.Any, path: tuple[str, ...] = ()
+) -> tuple[Values, list[str]]:
     """The values without mappings that were empty and are not any more, and the paths of these."""
     kept: Values = {}
     filled: list[str] = []
@@ -129,7 +153,14 @@ def without_filled(held: Mapping[str, t.Any], current: t.Any, path: tuple[str, .
 
 def one_by_one(control: Values, items: Iterable[Values]) -> list[Values]:
     """A control for each channel or rule, so that each has a verdict of its own."""
-    return [{**control, "id": f"{control.get('id') or control['resource']}: {item['name']}", "require": {"present": [item]}} for item in items]
+    return [
+        {
+            **control,
+            "id": f"{control.get('id') or control['resource']}: {item['name']}",
+            "require": {"present": [item]},
+        }
+        for item in items
+    ]
 
 
 def parse_snapshot(snapshot: t.Any) -> list[Values]:
@@ -139,15 +170,25 @@ def parse_snapshot(snapshot: t.Any) -> list[Values]:
     """
     controls = snapshot.get("controls") if isinstance(snapshot, Mapping) else None
     if not isinstance(controls, list) or not controls:
-        raise InvalidOption("it is no mapping with a list of controls, as planasonix.admin.harden and planasonix.admin.export write it.")
+        raise InvalidOption(
+            "it is no mapping with a list of controls, as planasonix.admin.harden and planasonix.admin.export write it."
+        )
     for control in controls:
-        if not isinstance(control, Mapping) or not isinstance(control.get("require"), Mapping) or "resource" not in control:
+        if (
+            not isinstance(control, Mapping)
+            or not isinstance(control.get("require"), Mapping)
+            or "resource" not in control
+        ):
             raise InvalidOption("each of its controls must have resource and require.")
         for name in ("entries", "present"):
             key = "cidr" if name == "entries" else "name"
             items = control["require"].get(name, [])
-            if not isinstance(items, list) or not all(isinstance(item, Mapping) and key in item for item in items):
-                raise InvalidOption(f"{name} of {control['resource']} must be a list of mappings that have {key}.")
+            if not isinstance(items, list) or not all(
+                isinstance(item, Mapping) and key in item for item in items
+            ):
+                raise InvalidOption(
+                    f"{name} of {control['resource']} must be a list of mappings that have {key}."
+                )
     return controls
 
 
@@ -157,7 +198,13 @@ def settings_back(control: Values, current: Values) -> list[Values]:
     require = control["require"]
     if require.get(name) is not True:
         return [control]
-    single = [] if current.get(name) is True else [{**control, "id": f"{control.get('id') or 'settings'}-{name}", "require": {name: True}}]
+    single = (
+        []
+        if current.get(name) is True
+        else [
+            {**control, "id": f"{control.get('id') or 'settings'}-{name}", "require": {name: True}}
+        ]
+    )
     others = without(require, name)
     return ([{**control, "require": others}] if others else []) + single
 
@@ -171,7 +218,10 @@ def entries_back(items: Iterable[Values], back: Rollback) -> list[Values]:
         doubled |= {cidr: None} if cidr in entries else {}
         if cidr not in entries or item.get("label"):
             entries[cidr] = {"label": "", **item}
-    back.notes += [f"IP allowlist: {cidr} is listed more than once in the snapshot, and once is enough." for cidr in doubled]
+    back.notes += [
+        f"IP allowlist: {cidr} is listed more than once in the snapshot, and once is enough."
+        for cidr in doubled
+    ]
     return list(entries.values())
 
 
@@ -183,7 +233,9 @@ def once_each(items: Iterable[Values]) -> list[Values]:
     return list(by_name.values())
 
 
-def channels_back(items: Iterable[Values], current: Iterable[Values], back: Rollback) -> list[Values]:
+def channels_back(
+    items: Iterable[Values], current: Iterable[Values], back: Rollback
+) -> list[Values]:
     """What to require of the channels of the snapshot, those that cannot be made again left out."""
     current = tuple(current)
     channels = [channel_back(item, current, back) for item in once_each(items)]
@@ -196,19 +248,26 @@ def channel_back(item: Values, current: Iterable[Values], back: Rollback) -> Val
     A hidden secret is kept where the channel is there. Where it has to be made, only the user has it.
     """
     name = item["name"]
-    hidden = sorted(key for key, value in item.get("secret_config", {}).items() if is_placeholder(value))
+    hidden = sorted(
+        key for key, value in item.get("secret_config", {}).items() if is_placeholder(value)
+    )
     found = [channel for channel in current if channel["name"] == name]
     if not found and not hidden:
         return item
     if not found:
-        back.left.append(f"The notification channel {name!r} is gone and cannot be made again, since the snapshot does not hold {told(name, hidden)}.")
+        back.left.append(
+            f"The notification channel {name!r} is gone and cannot be made again, since the snapshot does not hold {told(name, hidden)}."
+        )
         return None
     kind = found[0].get("type")
     if item.get("type", kind) == kind or len(found) > 1:
         back.secrets += [f"{name}.{key}" for key in sorted(item.get("secret_config", {}))]
         held = {**item.get("config", {}), **item.get("secret_config", {})}
         paths = added(held, found[0].get("config")) if "config" in item else []
-        back.notes += [f"Notification channel {name!r}: {path} of its config is not in the snapshot and stays." for path in paths]
+        back.notes += [
+            f"Notification channel {name!r}: {path} of its config is not in the snapshot and stays."
+            for path in paths
+        ]
         return item
     if not hidden:
         return {**item, "replace": True}
@@ -225,7 +284,9 @@ def told(name: str, hidden: Sequence[str]) -> str:
     return f"{', '.join(hidden)}: put the real value in the place of {placeholders} there"
 
 
-def rules_back(items: Sequence[Values], current: Sequence[Values], gone: set[str], back: Rollback) -> list[Values]:
+def rules_back(
+    items: Sequence[Values], current: Sequence[Values], gone: set[str], back: Rollback
+) -> list[Values]:
     """What to require of the rules: those of the snapshot as they were, and those that came later disabled, since the API cannot delete them.
 
     :param gone: Channels of the snapshot that cannot be made again.
@@ -237,9 +298,18 @@ def rules_back(items: Sequence[Values], current: Sequence[Values], gone: set[str
         if len(namesakes) == 1:
             required += rule_back(namesakes[0], gone, back)
         elif not same(namesakes, [exported_rule(rule) for rule in current if rule["name"] == name]):
-            back.left.append(f"Several notification rules are named {name!r} in the snapshot, so they stay as they are.")
-    later = [rule["name"] for rule in current if rule["name"] not in names and rule.get("enabled") is not False]
-    back.notes += [f"The notification rule {name!r} is newer than the snapshot and is disabled, since the API cannot delete it." for name in later]
+            back.left.append(
+                f"Several notification rules are named {name!r} in the snapshot, so they stay as they are."
+            )
+    later = [
+        rule["name"]
+        for rule in current
+        if rule["name"] not in names and rule.get("enabled") is not False
+    ]
+    back.notes += [
+        f"The notification rule {name!r} is newer than the snapshot and is disabled, since the API cannot delete it."
+        for name in later
+    ]
     return required + [{"name": name, "enabled": False} for name in dict.fromkeys(later)]
 
 
@@ -251,7 +321,9 @@ def rule_back(item: Values, gone: set[str], back: Rollback) -> list[Values]:
     rest = [name for name in item["channels"] if name not in gone]
     which = f"the notification channel {', '.join(map(repr, lost))}"
     if not rest:
-        back.left.append(f"The notification rule {item['name']!r} stays as it is, since it sends through {which} alone.")
+        back.left.append(
+            f"The notification rule {item['name']!r} stays as it is, since it sends through {which} alone."
+        )
         return []
     back.left.append(f"The notification rule {item['name']!r} is put back without {which}.")
     return [{**item, "channels": rest}]
@@ -274,8 +346,16 @@ def rollback_outcome(back: Rollback, result: Values, check_mode: bool) -> dict[s
     :param result: What ``planasonix_baseline`` returned for the controls.
     :param check_mode: Whether it did so in check mode, where what it would put back is not back yet.
     """
-    secrets = [f"Nobody can compare these secrets with the snapshot, so they stay as they are now: {', '.join(back.secrets)}."] if back.secrets else []
-    left = back.left + [text for control in result["controls"] for text in unmet(control, check_mode)]
+    secrets = (
+        [
+            f"Nobody can compare these secrets with the snapshot, so they stay as they are now: {', '.join(back.secrets)}."
+        ]
+        if back.secrets
+        else []
+    )
+    left = back.left + [
+        text for control in result["controls"] for text in unmet(control, check_mode)
+    ]
     return {"notes": secrets + back.notes, "left": list(dict.fromkeys(left))}
 
 

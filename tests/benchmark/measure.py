@@ -43,7 +43,12 @@ def prepare_core(version: str, folder: Path) -> Path:
     venv = folder / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
     python = venv / "bin" / "python"
-    requirements = ["-r", str(TESTS.parent / "meta" / "ee-requirements.txt"), "-r", str(TESTS / "simulator" / "requirements.txt")]
+    requirements = [
+        "-r",
+        str(TESTS.parent / "meta" / "ee-requirements.txt"),
+        "-r",
+        str(TESTS / "simulator" / "requirements.txt"),
+    ]
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, f"ansible-core~={version}.0", *requirements], check=True)
     return python
@@ -57,7 +62,11 @@ def make_environment(folder: Path, python: Path) -> dict[str, str]:
         tree.mkdir(parents=True)
         (tree / "admin").symlink_to(TESTS.parent)
         collections = str(folder / "collections")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_STRAYS) and not name.lower().endswith("_proxy")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(ENVIRONMENT_STRAYS) and not name.lower().endswith("_proxy")
+    }
     config = folder / "ansible.cfg"
     config.write_text("[defaults]\n", encoding="utf-8")
     return {
@@ -77,7 +86,9 @@ def describe(python: Path, environment: dict[str, str]) -> str:
         "import ansible.release, platform, requests; "
         "print(f'ansible-core {ansible.release.__version__} on Python {platform.python_version()} with requests {requests.__version__}')"
     )
-    return subprocess.run([str(python), "-c", code], env=environment, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [str(python), "-c", code], env=environment, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def measure(command: list[str], environment: dict[str, str]) -> tuple[Run, str]:
@@ -89,7 +100,13 @@ def measure(command: list[str], environment: dict[str, str]) -> tuple[Run, str]:
     with output.open("wb") as file:
         begin = time.perf_counter()
         # pylint: disable-next=consider-using-with
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
         _pid, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - begin
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -101,7 +118,13 @@ def measure(command: list[str], environment: dict[str, str]) -> tuple[Run, str]:
     return Run(wall, usage.ru_utime + usage.ru_stime, memory), text
 
 
-def play(command: list[str], environment: dict[str, str], hosts: int, tasks: int, changed: int | None = None) -> Run:
+def play(
+    command: list[str],
+    environment: dict[str, str],
+    hosts: int,
+    tasks: int,
+    changed: int | None = None,
+) -> Run:
     """Run a playbook.
 
     :param hosts: How many hosts it has.
@@ -110,8 +133,12 @@ def play(command: list[str], environment: dict[str, str], hosts: int, tasks: int
     :raises SystemExit: if it does not end like that, since it would measure something else.
     """
     run, output = measure(command, environment)
-    recap = re.findall(r"^\S+ +: ok=(\d+) +changed=(\d+) +unreachable=0 +failed=0 ", output, re.MULTILINE)
-    if len(recap) != hosts or not all(int(ok) == tasks and changed in (None, int(number)) for ok, number in recap):
+    recap = re.findall(
+        r"^\S+ +: ok=(\d+) +changed=(\d+) +unreachable=0 +failed=0 ", output, re.MULTILINE
+    )
+    if len(recap) != hosts or not all(
+        int(ok) == tasks and changed in (None, int(number)) for ok, number in recap
+    ):
         refuse(output)
     return run
 

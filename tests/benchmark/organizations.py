@@ -39,7 +39,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.measure import TESTS, Run, describe, make_environment, measure, play, prepare_core, refuse
+from benchmark.measure import (
+    TESTS,
+    Run,
+    describe,
+    make_environment,
+    measure,
+    play,
+    prepare_core,
+    refuse,
+)
 from benchmark.report import Measurements, print_report, write_guide
 from simulator.process import Simulator
 
@@ -69,25 +78,45 @@ def main() -> int:
     """Measure and print; returns the exit status."""
     arguments = parse_arguments()
     sizes = sorted(set(arguments.sizes))
-    settings = [Setting(size, latency, arguments.rounds or usual_rounds(size, latency)) for latency in arguments.latencies for size in sizes]
+    settings = [
+        Setting(size, latency, arguments.rounds or usual_rounds(size, latency))
+        for latency in arguments.latencies
+        for size in sizes
+    ]
     with tempfile.TemporaryDirectory(prefix="planasonix-benchmark-") as name, ExitStack() as stack:
         folder = Path(name).resolve()
         python = prepare_core(arguments.core, folder) if arguments.core else Path(sys.executable)
         bench = Bench(folder, python, arguments.forks)
         compare(bench)
         servers = {
-            latency: stack.enter_context(Simulator(sizes[-1], latency_ms=latency, workers=arguments.workers, python=str(python), idle_exit=3600))
+            latency: stack.enter_context(
+                Simulator(
+                    sizes[-1],
+                    latency_ms=latency,
+                    workers=arguments.workers,
+                    python=str(python),
+                    idle_exit=3600,
+                )
+            )
             for latency in arguments.latencies
         }
         title = f"{describe(python, bench.environment)}; {os.cpu_count()} CPUs, {arguments.forks} forks, {arguments.workers} workers of the simulator"
         print(title, flush=True)
         found = Measurements(title, command_line(), {})
-        bench.run("debug", 1, servers[arguments.latencies[0]])  # the first start of all reads files that are cached from then on
-        found.start = [bench.run("debug", 1, servers[arguments.latencies[0]]) for _number in range(3)]
+        bench.run(
+            "debug", 1, servers[arguments.latencies[0]]
+        )  # the first start of all reads files that are cached from then on
+        found.start = [
+            bench.run("debug", 1, servers[arguments.latencies[0]]) for _number in range(3)
+        ]
         for number in range(max(setting.rounds for setting in settings)):
             for setting in settings:
                 if number < setting.rounds:
-                    measured = bench.round(setting, servers[setting.latency], with_slow=setting.size == sizes[0] <= MOST_FOR_SLOW)
+                    measured = bench.round(
+                        setting,
+                        servers[setting.latency],
+                        with_slow=setting.size == sizes[0] <= MOST_FOR_SLOW,
+                    )
                     found.rounds.setdefault((setting.size, setting.latency), []).append(measured)
     print_report(found)
     if arguments.write:
@@ -102,15 +131,60 @@ def parse_arguments() -> argparse.Namespace:
             raise argparse.ArgumentTypeError(f"{text} is not a positive number")
         return number
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=positive, nargs="+", default=[20, 200, 1000], metavar="N", help="numbers of organizations (default: 20 200 1000)")
-    parser.add_argument("--latencies", type=int, nargs="+", default=[0, 50], metavar="MS", help="milliseconds before each answer (default: 0 50)")
-    parser.add_argument("--rounds", type=positive, metavar="N", help="rounds, of which the median counts (default: 3, or 1 where that takes long)")
-    parser.add_argument("--forks", type=positive, default=5, metavar="N", help="forks of Ansible and threads of the script (default: 5, as Ansible's)")
-    parser.add_argument("--workers", type=positive, default=4, metavar="N", help="processes of the simulator (default: %(default)s)")
-    parser.add_argument("--core", metavar="X.Y", help="release series of ansible-core to install and measure (default: the one of this Python)")
-    parser.add_argument("--quick", action="store_true", help=f"one round with {', '.join(map(str, QUICK_SIZES))} organizations, to see that it works")
-    parser.add_argument("--write", action="store_true", help=f"write table and plot into {GUIDE.relative_to(TESTS.parent)}")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--sizes",
+        type=positive,
+        nargs="+",
+        default=[20, 200, 1000],
+        metavar="N",
+        help="numbers of organizations (default: 20 200 1000)",
+    )
+    parser.add_argument(
+        "--latencies",
+        type=int,
+        nargs="+",
+        default=[0, 50],
+        metavar="MS",
+        help="milliseconds before each answer (default: 0 50)",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=positive,
+        metavar="N",
+        help="rounds, of which the median counts (default: 3, or 1 where that takes long)",
+    )
+    parser.add_argument(
+        "--forks",
+        type=positive,
+        default=5,
+        metavar="N",
+        help="forks of Ansible and threads of the script (default: 5, as Ansible's)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        default=4,
+        metavar="N",
+        help="processes of the simulator (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--core",
+        metavar="X.Y",
+        help="release series of ansible-core to install and measure (default: the one of this Python)",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"one round with {', '.join(map(str, QUICK_SIZES))} organizations, to see that it works",
+    )
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help=f"write table and plot into {GUIDE.relative_to(TESTS.parent)}",
+    )
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.sizes, arguments.rounds = list(QUICK_SIZES), 1
@@ -141,7 +215,13 @@ class Bench:
         self.python = python
         self.forks = forks
         self.environment = {**make_environment(folder, python), "ANSIBLE_FORKS": str(forks)}
-        self.profile = str(Path(self.environment["ANSIBLE_COLLECTIONS_PATH"]) / "ansible_collections" / "planasonix" / "admin" / PROFILE)
+        self.profile = str(
+            Path(self.environment["ANSIBLE_COLLECTIONS_PATH"])
+            / "ansible_collections"
+            / "planasonix"
+            / "admin"
+            / PROFILE
+        )
 
     def command(self, way: str, size: int, simulator: Simulator) -> list[str]:
         """The command that audits the first organizations of a simulator, with the inventory that it needs written."""
@@ -149,7 +229,13 @@ class Bench:
         if way == "script":
             listed = self.folder / f"organizations-{size}.json"
             listed.write_text(json.dumps(keys), encoding="utf-8")
-            return [str(self.python), str(AUDIT / "script.py"), str(listed), simulator.url, str(self.forks)]
+            return [
+                str(self.python),
+                str(AUDIT / "script.py"),
+                str(listed),
+                simulator.url,
+                str(self.forks),
+            ]
         variables = {
             "ansible_connection": "local",
             "ansible_python_interpreter": "{{ ansible_playbook_python }}",
@@ -157,9 +243,20 @@ class Bench:
         }
         inventory = self.folder / f"inventory-{size}-{simulator.port}.json"
         hosts = {slug: {"planasonix_api_key": key} for slug, key in keys.items()}
-        inventory.write_text(json.dumps({"organizations": {"hosts": hosts, "vars": variables}}), encoding="utf-8")
+        inventory.write_text(
+            json.dumps({"organizations": {"hosts": hosts, "vars": variables}}), encoding="utf-8"
+        )
         extra = ["-e", json.dumps({"profile": self.profile})] if way == "baseline" else []
-        return [str(self.python), "-m", "ansible", "playbook", "-i", str(inventory), *extra, str(AUDIT / f"{way}.yml")]
+        return [
+            str(self.python),
+            "-m",
+            "ansible",
+            "playbook",
+            "-i",
+            str(inventory),
+            *extra,
+            str(AUDIT / f"{way}.yml"),
+        ]
 
     def run(self, way: str, size: int, simulator: Simulator) -> Run:
         """Audit so many organizations in one way."""
@@ -175,7 +272,9 @@ class Bench:
         """Run each way once."""
         ways = [*(SLOW if with_slow else ()), "baseline", "script", "debug"]
         runs = {way: self.run(way, setting.size, simulator) for way in ways}
-        shown = ", ".join(f"{way} {run.wall:.2f} s wall {run.cpu:.2f} s CPU" for way, run in runs.items())
+        shown = ", ".join(
+            f"{way} {run.wall:.2f} s wall {run.cpu:.2f} s CPU" for way, run in runs.items()
+        )
         print(f"   {setting.size} organizations, {setting.latency} ms: {shown}", flush=True)
         return runs
 
@@ -191,10 +290,19 @@ def compare(bench: Bench) -> None:
         for way in (*SLOW, "baseline", "script"):
             simulator.clear_log()
             command = bench.command(way, COMPARED, simulator)
-            dummy_run, output = measure(command if way == "script" else [*command, "-v"], bench.environment)
+            dummy_run, output = measure(
+                command if way == "script" else [*command, "-v"], bench.environment
+            )
             found[way] = {slug: failed_controls(way, slug, output) for slug in simulator.slugs}
             log = simulator.log()
-            sent[way] = {slug: [(row["method"], row["path"], row["query"]) for row in log if row["organization"] == slug] for slug in simulator.slugs}
+            sent[way] = {
+                slug: [
+                    (row["method"], row["path"], row["query"])
+                    for row in log
+                    if row["organization"] == slug
+                ]
+                for slug in simulator.slugs
+            }
     for what, by_way in (("requests", sent), ("failed controls", found)):
         for way, value in by_way.items():
             if value != by_way["script"]:
@@ -212,8 +320,14 @@ def failed_controls(way: str, slug: str, output: str) -> list[str]:
         refuse(output)
     result = json.loads(results[-1])
     if way == "baseline":
-        return sorted(control["id"] for control in result["controls"] if control["status"] in ("fail", "error"))
-    return sorted(name for name, met in result["ansible_facts"]["audit"].items() if str(met) != "True")
+        return sorted(
+            control["id"]
+            for control in result["controls"]
+            if control["status"] in ("fail", "error")
+        )
+    return sorted(
+        name for name, met in result["ansible_facts"]["audit"].items() if str(met) != "True"
+    )
 
 
 if __name__ == "__main__":

@@ -25,7 +25,13 @@ NAMES = {
     "debug": "debug, nothing else",
 }
 """The ways, in the order in which they are shown."""
-COLOURS = {"uri": "#c0504d", "modules": "#d99a2b", "baseline": "#2f6db5", "script": "#4d9a6a", "debug": "#8a8a8a"}
+COLOURS = {
+    "uri": "#c0504d",
+    "modules": "#d99a2b",
+    "baseline": "#2f6db5",
+    "script": "#4d9a6a",
+    "debug": "#8a8a8a",
+}
 BEGIN, END = ".. begin of what the benchmark wrote", ".. end of what the benchmark wrote"
 LEAST_LESS_CPU = 40
 """How many times less CPU than uri tasks planasonix_baseline shall take."""
@@ -68,14 +74,22 @@ class Measurements:
         """The median of a value of one way."""
         return statistics.median(value(runs[way]) for runs in self.rounds[size, latency])
 
-    def ratio(self, size: int, latency: int, way: str, other: str, value: Callable[[Run], float]) -> float:
+    def ratio(
+        self, size: int, latency: int, way: str, other: str, value: Callable[[Run], float]
+    ) -> float:
         """The median of how many times as much one way takes as another in the same round."""
-        return statistics.median(value(runs[way]) / value(runs[other]) for runs in self.rounds[size, latency])
+        return statistics.median(
+            value(runs[way]) / value(runs[other]) for runs in self.rounds[size, latency]
+        )
 
-    def growth(self, smaller: int, larger: int, latency: int, way: str, value: Callable[[Run], float]) -> float:
+    def growth(
+        self, smaller: int, larger: int, latency: int, way: str, value: Callable[[Run], float]
+    ) -> float:
         """The median of how many times as much an organization among more takes as one among fewer in the same round."""
         pairs = zip(self.rounds[smaller, latency], self.rounds[larger, latency], strict=False)
-        return statistics.median(value(more[way]) / larger / (value(fewer[way]) / smaller) for fewer, more in pairs)
+        return statistics.median(
+            value(more[way]) / larger / (value(fewer[way]) / smaller) for fewer, more in pairs
+        )
 
 
 def wall(run: Run) -> float:
@@ -94,13 +108,38 @@ def memory(run: Run) -> float:
 
 
 COLUMNS: tuple[tuple[str, Callable[[Measurements, int, int, str], str]], ...] = (
-    ("CPU ms", lambda found, size, latency, way: number(1000 * found.median(size, latency, way, cpu) / size)),
-    ("wall ms", lambda found, size, latency, way: number(1000 * found.median(size, latency, way, wall) / size)),
-    ("memory MB", lambda found, size, latency, way: f"{found.median(size, latency, way, memory) / 1e6:.0f}"),
-    ("CPU / baseline", lambda found, size, latency, way: number(found.ratio(size, latency, way, "baseline", cpu))),
-    ("wall / script", lambda found, size, latency, way: number(found.ratio(size, latency, way, "script", wall))),
-    ("CPU / debug", lambda found, size, latency, way: number(found.ratio(size, latency, way, "debug", cpu))),
-    ("wall / debug", lambda found, size, latency, way: number(found.ratio(size, latency, way, "debug", wall))),
+    (
+        "CPU ms",
+        lambda found, size, latency, way: number(
+            1000 * found.median(size, latency, way, cpu) / size
+        ),
+    ),
+    (
+        "wall ms",
+        lambda found, size, latency, way: number(
+            1000 * found.median(size, latency, way, wall) / size
+        ),
+    ),
+    (
+        "memory MB",
+        lambda found, size, latency, way: f"{found.median(size, latency, way, memory) / 1e6:.0f}",
+    ),
+    (
+        "CPU / baseline",
+        lambda found, size, latency, way: number(found.ratio(size, latency, way, "baseline", cpu)),
+    ),
+    (
+        "wall / script",
+        lambda found, size, latency, way: number(found.ratio(size, latency, way, "script", wall)),
+    ),
+    (
+        "CPU / debug",
+        lambda found, size, latency, way: number(found.ratio(size, latency, way, "debug", cpu)),
+    ),
+    (
+        "wall / debug",
+        lambda found, size, latency, way: number(found.ratio(size, latency, way, "debug", wall)),
+    ),
 )
 """What is told of a way, and how it is made from the measurements."""
 
@@ -115,13 +154,18 @@ def number(value: float) -> str:
 
 def print_report(found: Measurements) -> None:
     """Print the table, and how far what was to be reached was."""
-    print("\nPer organization, with the start of the command; ratios are of the same round, of several rounds the median counts.")
+    print(
+        "\nPer organization, with the start of the command; ratios are of the same round, of several rounds the median counts."
+    )
     for latency in found.latencies:
         print(f"\n{latency} ms latency {'':15}" + "".join(f"{name:>15}" for name, _show in COLUMNS))
         for size in found.sizes:
             print(f"  {size} organizations, {count_of(len(found.rounds[size, latency]), 'round')}")
             for way in found.ways(size, latency):
-                print(f"    {NAMES[way]:26}" + "".join(f"{show(found, size, latency, way):>15}" for _name, show in COLUMNS))
+                print(
+                    f"    {NAMES[way]:26}"
+                    + "".join(f"{show(found, size, latency, way):>15}" for _name, show in COLUMNS)
+                )
     print(f"\nOf that a command takes {start_of(found)} before it comes to the organizations.\n")
     for text, is_met in goals(found):
         print(f"{'reached' if is_met else 'MISSED '}  {text}")
@@ -143,17 +187,28 @@ def goals(found: Measurements) -> list[tuple[str, bool]]:
     texts = []
     if "uri" in found.ways(sizes[0], latency):
         less = found.ratio(sizes[0], latency, "uri", "baseline", cpu)
-        texts.append((f"{less:.0f} times less CPU than uri, at least {LEAST_LESS_CPU} wanted ({sizes[0]} organizations)", less >= LEAST_LESS_CPU))
+        texts.append(
+            (
+                f"{less:.0f} times less CPU than uri, at least {LEAST_LESS_CPU} wanted ({sizes[0]} organizations)",
+                less >= LEAST_LESS_CPU,
+            )
+        )
     for size in sizes:
         of_script = found.ratio(size, latency, "baseline", "script", wall)
-        of_debug = {value.__name__: found.ratio(size, latency, "baseline", "debug", value) for value in (cpu, wall)}
+        of_debug = {
+            value.__name__: found.ratio(size, latency, "baseline", "debug", value)
+            for value in (cpu, wall)
+        }
         text = (
             f"{of_script:.2f} times the wall time of the script, at most {MOST_OF_SCRIPT} wanted, or {of_debug['wall']:.2f} times the wall time "
             f"and {of_debug['cpu']:.2f} times the CPU of debug, at most {MOST_OF_DEBUG} wanted ({size} organizations)"
         )
         texts.append((text, of_script <= MOST_OF_SCRIPT or max(of_debug.values()) <= MOST_OF_DEBUG))
     if len(sizes) > 1:
-        growth = {value.__name__: found.growth(sizes[-2], sizes[-1], latency, "baseline", value) for value in (cpu, wall)}
+        growth = {
+            value.__name__: found.growth(sizes[-2], sizes[-1], latency, "baseline", value)
+            for value in (cpu, wall)
+        }
         text = (
             f"{growth['cpu']:.2f} times the CPU and {growth['wall']:.2f} times the wall time per organization at {sizes[-1]} as at {sizes[-2]}, "
             f"at most {MOST_GROWTH} wanted"
@@ -174,7 +229,9 @@ def write_guide(found: Measurements, guide: Path) -> None:
     head, begin, rest = text.partition(f"{BEGIN}\n")
     _old, end, tail = rest.partition(f"{END}\n")
     if not begin or not end:
-        sys.exit(f"{guide} lacks the lines {BEGIN!r} and {END!r}, between which the measurements go")
+        sys.exit(
+            f"{guide} lacks the lines {BEGIN!r} and {END!r}, between which the measurements go"
+        )
     guide.write_text(f"{head}{begin}\n{guide_section(found)}\n{end}{tail}", encoding="utf-8")
 
 
@@ -184,7 +241,10 @@ def guide_section(found: Measurements) -> str:
         paragraph(f"{found.title}. The bars are on a logarithmic scale."),
         ".. code-block:: bash\n\n" + textwrap.indent(found.command, "    "),
         ".. raw:: html\n\n" + textwrap.indent(plot(found), "    "),
-        "\n".join(f"* {wrapped}" for wrapped in (paragraph(line, indent="  ") for line in sentences(found))),
+        "\n".join(
+            f"* {wrapped}"
+            for wrapped in (paragraph(line, indent="  ") for line in sentences(found))
+        ),
         *(guide_table(found, latency) for latency in found.latencies),
     ]
     return "\n\n".join(parts) + "\n"
@@ -192,7 +252,11 @@ def guide_section(found: Measurements) -> str:
 
 def paragraph(text: str, indent: str = "") -> str:
     """A text in lines of the usual length; all but the first begin with the indent."""
-    return "\n".join(textwrap.wrap(text, 158, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False))
+    return "\n".join(
+        textwrap.wrap(
+            text, 158, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+    )
 
 
 def sentences(found: Measurements) -> list[str]:
@@ -200,9 +264,14 @@ def sentences(found: Measurements) -> list[str]:
     latency, sizes = found.latencies[0], found.sizes
 
     def each(way: str, other: str, value: Callable[[Run], float]) -> str:
-        return ", ".join(f"{number(found.ratio(size, latency, way, other, value))} ({size})" for size in sizes)
+        return ", ".join(
+            f"{number(found.ratio(size, latency, way, other, value))} ({size})" for size in sizes
+        )
 
-    floor = ", ".join(f"{number(1 + found.ratio(size, latency, 'script', 'debug', cpu))} ({size})" for size in sizes)
+    floor = ", ".join(
+        f"{number(1 + found.ratio(size, latency, 'script', 'debug', cpu))} ({size})"
+        for size in sizes
+    )
     texts = []
     if "uri" in found.ways(sizes[0], latency):
         texts.append(
@@ -218,11 +287,17 @@ def sentences(found: Measurements) -> list[str]:
         f"``debug`` and the script together, which is the least that any task with these requests could take, would be so many times its CPU: {floor}.",
     ]
     if len(sizes) > 1:
-        change = {value.__name__: 100 * (found.growth(sizes[-2], sizes[-1], latency, "baseline", value) - 1) for value in (cpu, wall)}
+        change = {
+            value.__name__: 100
+            * (found.growth(sizes[-2], sizes[-1], latency, "baseline", value) - 1)
+            for value in (cpu, wall)
+        }
         texts.append(
             f"From {sizes[-2]} to {sizes[-1]} organizations the cost of one changes by {change['cpu']:+.0f} % CPU and {change['wall']:+.0f} % wall time."
         )
-    texts.append(f"Before it comes to the organizations, ``ansible-playbook`` takes {start_of(found)}. That is part of what each organization costs.")
+    texts.append(
+        f"Before it comes to the organizations, ``ansible-playbook`` takes {start_of(found)}. That is part of what each organization costs."
+    )
     return texts
 
 
@@ -230,10 +305,19 @@ def guide_table(found: Measurements, latency: int) -> str:
     """One table with all numbers of a latency."""
     rows = [["Organizations", "Way", *(name for name, _show in COLUMNS)]]
     for size in found.sizes:
-        rows += [[str(size), NAMES[way], *(show(found, size, latency, way) for _name, show in COLUMNS)] for way in found.ways(size, latency)]
-    lines = [f".. list-table:: Per organization, where the API answers after {latency} ms", "   :header-rows: 1", ""]
+        rows += [
+            [str(size), NAMES[way], *(show(found, size, latency, way) for _name, show in COLUMNS)]
+            for way in found.ways(size, latency)
+        ]
+    lines = [
+        f".. list-table:: Per organization, where the API answers after {latency} ms",
+        "   :header-rows: 1",
+        "",
+    ]
     for row in rows:
-        lines += [f"   {'*' if position == 0 else ' '} - {cell}" for position, cell in enumerate(row)]
+        lines += [
+            f"   {'*' if position == 0 else ' '} - {cell}" for position, cell in enumerate(row)
+        ]
     return "\n".join(lines)
 
 
@@ -251,10 +335,18 @@ def plot(found: Measurements) -> str:
             if value is cpu and latency != found.latencies[0]:
                 continue  # waiting takes none
             groups = [
-                (f"{size} organizations", [(way, 1000 * found.median(size, latency, way, value) / size) for way in found.ways(size, latency)])
+                (
+                    f"{size} organizations",
+                    [
+                        (way, 1000 * found.median(size, latency, way, value) / size)
+                        for way in found.ways(size, latency)
+                    ],
+                )
                 for size in found.sizes
             ]
-            panels.append((f"{what} per organization, ms, where the API answers after {latency} ms", groups))
+            panels.append(
+                (f"{what} per organization, ms, where the API answers after {latency} ms", groups)
+            )
     values = [took for _title, groups in panels for _name, bars in groups for _way, took in bars]
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
 
@@ -280,8 +372,18 @@ def plot(found: Measurements) -> str:
     width, height = LABEL_WIDTH + PLOT_WIDTH + VALUE_WIDTH, y + 6
     size = f"viewBox='0 0 {width} {height}' width='{width}' height='{height}'"
     style = "font-family='sans-serif' font-size='12' fill='currentColor' style='max-width: 100%; height: auto'"
-    title = "<title>What an organization costs, by way; the tables below have the same numbers</title>"
-    return "\n".join([f"<svg xmlns='http://www.w3.org/2000/svg' role='img' {size}", f"  {style}>", title, *lines, "</svg>"])
+    title = (
+        "<title>What an organization costs, by way; the tables below have the same numbers</title>"
+    )
+    return "\n".join(
+        [
+            f"<svg xmlns='http://www.w3.org/2000/svg' role='img' {size}",
+            f"  {style}>",
+            title,
+            *lines,
+            "</svg>",
+        ]
+    )
 
 
 def text_at(x: float, y: float, text: str, style: str = "") -> str:
@@ -289,11 +391,17 @@ def text_at(x: float, y: float, text: str, style: str = "") -> str:
     return f"<text x='{x:.0f}' y='{y:.0f}'{' ' + style if style else ''}>{escape(text)}</text>"
 
 
-def grid(x: Callable[[float], float], powers: Iterable[int], top: float, bottom: float) -> list[str]:
+def grid(
+    x: Callable[[float], float], powers: Iterable[int], top: float, bottom: float
+) -> list[str]:
     """A line for each power of ten, with its value below."""
     lines = []
     for power in powers:
         place = f"{x(10**power):.0f}"
-        lines.append(f"<path d='M{place} {top:.0f}V{bottom:.0f}' stroke='currentColor' stroke-opacity='0.25'/>")
-        lines.append(f"<text x='{place}' y='{bottom + 12:.0f}' text-anchor='middle' fill-opacity='0.7'>{10.0**power:g}</text>")
+        lines.append(
+            f"<path d='M{place} {top:.0f}V{bottom:.0f}' stroke='currentColor' stroke-opacity='0.25'/>"
+        )
+        lines.append(
+            f"<text x='{place}' y='{bottom + 12:.0f}' text-anchor='middle' fill-opacity='0.7'>{10.0**power:g}</text>"
+        )
     return lines

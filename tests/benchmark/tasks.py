@@ -40,14 +40,29 @@ def main() -> int:
         simulator = Simulator(HOSTS, python=str(python), idle_exit=600)
         with simulator:
             playbooks = write_playbooks(folder, simulator)
-            ansible = [str(python), "-m", "ansible", "playbook", "-i", str(folder / "inventory.json")]
-            print(f"{describe(python, environment)}; {HOSTS} hosts, {TASKS} tasks each; collection of {environment['ANSIBLE_COLLECTIONS_PATH']}", flush=True)
+            ansible = [
+                str(python),
+                "-m",
+                "ansible",
+                "playbook",
+                "-i",
+                str(folder / "inventory.json"),
+            ]
+            print(
+                f"{describe(python, environment)}; {HOSTS} hosts, {TASKS} tasks each; collection of {environment['ANSIBLE_COLLECTIONS_PATH']}",
+                flush=True,
+            )
             play([*ansible, str(playbooks[WORKER])], environment, HOSTS, TASKS)
-            rounds = [measure_round(ansible, playbooks, environment, number < arguments.packed) for number in range(arguments.repetitions)]
+            rounds = [
+                measure_round(ansible, playbooks, environment, number < arguments.packed)
+                for number in range(arguments.repetitions)
+            ]
             before = children_cpu()
         # The simulator was waited for just now, so its time is what was added.
         print_table(rounds)
-        print(f"\nThe simulator took {children_cpu() - before:.1f} s of CPU in all, which is not counted above.")
+        print(
+            f"\nThe simulator took {children_cpu() - before:.1f} s of CPU in all, which is not counted above."
+        )
     return 0
 
 
@@ -58,10 +73,28 @@ def parse_arguments() -> argparse.Namespace:
             raise argparse.ArgumentTypeError(f"{text} is negative")
         return number
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repetitions", type=count, default=5, metavar="N", help="rounds, of which the median counts (default: %(default)s)")
-    parser.add_argument("--packed", type=count, default=1, metavar="N", help="rounds that run the tasks as modules too, which is slow (default: %(default)s)")
-    parser.add_argument("--core", metavar="X.Y", help="release series of ansible-core to install and measure (default: the one of this Python)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--repetitions",
+        type=count,
+        default=5,
+        metavar="N",
+        help="rounds, of which the median counts (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--packed",
+        type=count,
+        default=1,
+        metavar="N",
+        help="rounds that run the tasks as modules too, which is slow (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--core",
+        metavar="X.Y",
+        help="release series of ansible-core to install and measure (default: the one of this Python)",
+    )
     arguments = parser.parse_args()
     if arguments.repetitions < 1:
         parser.error("--repetitions must be at least 1")
@@ -70,28 +103,69 @@ def parse_arguments() -> argparse.Namespace:
 
 def write_playbooks(folder: Path, simulator: Simulator) -> dict[str, Path]:
     """Write the inventory, one host for each organization, and a playbook for each kind; returns the playbooks."""
-    variables = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-    hosts = {slug: {"planasonix_api_key": key} for slug, key in zip(simulator.slugs, simulator.keys, strict=True)}
-    (folder / "inventory.json").write_text(json.dumps({"organizations": {"hosts": hosts, "vars": variables}}), encoding="utf-8")
-    defaults = {"group/planasonix.admin.planasonix": {"api_url": simulator.url, "api_key": "{{ planasonix_api_key }}"}}
-    tasks: list[dict[str, Any]] = [{"ansible.builtin.import_tasks": str(TESTS / "benchmark" / "tasks.yml")}]
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+    }
+    hosts = {
+        slug: {"planasonix_api_key": key}
+        for slug, key in zip(simulator.slugs, simulator.keys, strict=True)
+    }
+    (folder / "inventory.json").write_text(
+        json.dumps({"organizations": {"hosts": hosts, "vars": variables}}), encoding="utf-8"
+    )
+    defaults = {
+        "group/planasonix.admin.planasonix": {
+            "api_url": simulator.url,
+            "api_key": "{{ planasonix_api_key }}",
+        }
+    }
+    tasks: list[dict[str, Any]] = [
+        {"ansible.builtin.import_tasks": str(TESTS / "benchmark" / "tasks.yml")}
+    ]
     plays: dict[str, dict[str, Any]] = {
-        DEBUG: {"tasks": [{"name": f"Task {number}", "ansible.builtin.debug": {"msg": "{{ inventory_hostname }}"}} for number in range(TASKS)]},
+        DEBUG: {
+            "tasks": [
+                {
+                    "name": f"Task {number}",
+                    "ansible.builtin.debug": {"msg": "{{ inventory_hostname }}"},
+                }
+                for number in range(TASKS)
+            ]
+        },
         WORKER: {"module_defaults": defaults, "tasks": tasks},
-        MODULES: {"module_defaults": defaults, "tasks": tasks, "environment": {"PLANASONIX_BENCHMARK": "1"}},
+        MODULES: {
+            "module_defaults": defaults,
+            "tasks": tasks,
+            "environment": {"PLANASONIX_BENCHMARK": "1"},
+        },
     }
     playbooks = {}
     for kind, play_ in plays.items():
         playbooks[kind] = folder / f"{kind.replace(' ', '-')}.json"
-        playbooks[kind].write_text(json.dumps([{"name": kind, "hosts": "organizations", "gather_facts": False, **play_}]), encoding="utf-8")
+        playbooks[kind].write_text(
+            json.dumps([{"name": kind, "hosts": "organizations", "gather_facts": False, **play_}]),
+            encoding="utf-8",
+        )
     return playbooks
 
 
-def measure_round(ansible: list[str], playbooks: dict[str, Path], environment: dict[str, str], packed: bool) -> dict[str, Run]:
+def measure_round(
+    ansible: list[str], playbooks: dict[str, Path], environment: dict[str, str], packed: bool
+) -> dict[str, Run]:
     """Run each kind once."""
     kinds = [DEBUG, WORKER, *([MODULES] if packed else [])]
-    runs = {kind: play([*ansible, str(playbooks[kind])], environment, HOSTS, TASKS, changed=0) for kind in kinds}
-    print("   " + ",  ".join(f"{kind}: {run.wall:.2f} s wall, {run.cpu:.2f} s CPU" for kind, run in runs.items()), flush=True)
+    runs = {
+        kind: play([*ansible, str(playbooks[kind])], environment, HOSTS, TASKS, changed=0)
+        for kind in kinds
+    }
+    print(
+        "   "
+        + ",  ".join(
+            f"{kind}: {run.wall:.2f} s wall, {run.cpu:.2f} s CPU" for kind, run in runs.items()
+        ),
+        flush=True,
+    )
     return runs
 
 
@@ -103,14 +177,24 @@ def children_cpu() -> float:
 
 def print_table(rounds: list[dict[str, Run]]) -> None:
     """Print medians, and the median of each round's ratio to debug."""
-    print(f"\n{'median of':14} {'rounds':>6} {'wall s':>8} {'CPU s':>8} {'CPU ms per task':>16} {'wall / debug':>13} {'CPU / debug':>12}")
+    print(
+        f"\n{'median of':14} {'rounds':>6} {'wall s':>8} {'CPU s':>8} {'CPU ms per task':>16} {'wall / debug':>13} {'CPU / debug':>12}"
+    )
     for kind in (DEBUG, WORKER, MODULES):
         pairs = [(one[kind], one[DEBUG]) for one in rounds if kind in one]
         if not pairs:
             continue
-        wall, cpu = statistics.median(run.wall for run, _debug in pairs), statistics.median(run.cpu for run, _debug in pairs)
-        walls, cpus = statistics.median(run.wall / debug.wall for run, debug in pairs), statistics.median(run.cpu / debug.cpu for run, debug in pairs)
-        print(f"{kind:14} {len(pairs):6} {wall:8.2f} {cpu:8.2f} {1000 * cpu / HOSTS / TASKS:16.1f} {walls:13.2f} {cpus:12.2f}")
+        wall, cpu = (
+            statistics.median(run.wall for run, _debug in pairs),
+            statistics.median(run.cpu for run, _debug in pairs),
+        )
+        walls, cpus = (
+            statistics.median(run.wall / debug.wall for run, debug in pairs),
+            statistics.median(run.cpu / debug.cpu for run, debug in pairs),
+        )
+        print(
+            f"{kind:14} {len(pairs):6} {wall:8.2f} {cpu:8.2f} {1000 * cpu / HOSTS / TASKS:16.1f} {walls:13.2f} {cpus:12.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -23,7 +23,13 @@ WAYS = ("worker", "module")
 
 MAKES: dict[str, dict[str, Any]] = {
     "documented": {},
-    "other make": {"page_size": 1, "mask_config": "mask", "error_format": "flat", "rule_replacement": "change_id", "shared_key_prefix": True},
+    "other make": {
+        "page_size": 1,
+        "mask_config": "mask",
+        "error_format": "flat",
+        "rule_replacement": "change_id",
+        "shared_key_prefix": True,
+    },
 }
 """Options of both makes of server. The other one pages its lists one by one, masks secrets, changes the ids of rules, and has flat error bodies."""
 
@@ -39,7 +45,11 @@ def begin(simulator: Simulator, make: str) -> None:
     simulator.options(**MAKES[make])
 
 
-def in_beats(simulator: Simulator, beats: Iterable[tuple[str, bool, dict[str, Any]]], begin_with: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+def in_beats(
+    simulator: Simulator,
+    beats: Iterable[tuple[str, bool, dict[str, Any]]],
+    begin_with: Sequence[dict[str, Any]] = (),
+) -> list[dict[str, Any]]:
     """Tasks, each with an empty log before it and with its log kept; it is registered by its name, and the log by that with ``_log`` added.
 
     :param beats: Name of a task, whether it may write, and the task. No write is let through where none may be.
@@ -49,15 +59,25 @@ def in_beats(simulator: Simulator, beats: Iterable[tuple[str, bool, dict[str, An
     tasks: list[dict[str, Any]] = []
     calls, register = list(begin_with), dict[str, str]()
     for name, may_write, task in beats:
-        calls += [{"url": f"{control}/options", "body": {"read_only": not may_write}}, {"url": f"{control}/log/clear", "body": {}}]
-        tasks += [{"control": {**calls[0], "then": calls[1:]}, **register}, {**task, "register": name}]
+        calls += [
+            {"url": f"{control}/options", "body": {"read_only": not may_write}},
+            {"url": f"{control}/log/clear", "body": {}},
+        ]
+        tasks += [
+            {"control": {**calls[0], "then": calls[1:]}, **register},
+            {**task, "register": name},
+        ]
         calls, register = [{"url": f"{control}/log"}], {"register": f"{name}_log"}
     return [*tasks, {"control": calls[0], **register}]
 
 
 def environment_in(folder: Path, more: dict[str, str] | None = None) -> dict[str, str]:
     """The environment of Ansible's commands in a folder, with nothing of the settings of whoever runs the tests."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PLANASONIX_")) or name == "ANSIBLE_COLLECTIONS_PATH"}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ANSIBLE_", "PLANASONIX_")) or name == "ANSIBLE_COLLECTIONS_PATH"
+    }
     settings = {
         "ANSIBLE_ACTION_PLUGINS": str(HERE / "action_plugins"),
         "ANSIBLE_HOME": str(folder / "home"),
@@ -75,7 +95,9 @@ def told(text: str) -> str:
     return " ".join(text.split())
 
 
-def run_playbook(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run_playbook(
+    folder: Path, *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run ``ansible-playbook`` in a folder."""
     return subprocess.run(
         [str(Path(sys.executable).parent / "ansible-playbook"), *arguments],
@@ -122,9 +144,18 @@ class Ansible:
 
     def keep(self, name: str, expression: str) -> dict[str, Any]:
         """A task that keeps the value of a Jinja expression among the results."""
-        return {"record": {"file": str(self.record), "name": name, "value": "{{ " + expression + " }}"}, "check_mode": False}
+        return {
+            "record": {"file": str(self.record), "name": name, "value": "{{ " + expression + " }}"},
+            "check_mode": False,
+        }
 
-    def run(self, way: str, *tasks: dict[str, Any], arguments: tuple[str, ...] = (), defaults: dict[str, Any] | None = None) -> Outcome:
+    def run(
+        self,
+        way: str,
+        *tasks: dict[str, Any],
+        arguments: tuple[str, ...] = (),
+        defaults: dict[str, Any] | None = None,
+    ) -> Outcome:
         """Run tasks; each that has ``register`` is recorded, and a failed one does not end the play.
 
         :param way: One of :data:`WAYS`.
@@ -134,18 +165,36 @@ class Ansible:
         self.record.unlink(missing_ok=True)
         steps: list[dict[str, Any]] = [{"ignore_errors": True, **task} for task in tasks]
         # All at once: each task costs a fork.
-        values = {task["register"]: f"{{{{ {task['register']} }}}}" for task in tasks if "register" in task}
-        steps += [{"record": {"file": str(self.record), "values": values}, "check_mode": False}] if values else []
+        values = {
+            task["register"]: f"{{{{ {task['register']} }}}}"
+            for task in tasks
+            if "register" in task
+        }
+        steps += (
+            [{"record": {"file": str(self.record), "values": values}, "check_mode": False}]
+            if values
+            else []
+        )
         play = {
             "hosts": "localhost",
             "connection": "local",
             "gather_facts": False,
-            "module_defaults": {"group/planasonix.admin.planasonix": {"api_url": self.url, "api_key": self.key} if defaults is None else defaults},
+            "module_defaults": {
+                "group/planasonix.admin.planasonix": {"api_url": self.url, "api_key": self.key}
+                if defaults is None
+                else defaults
+            },
             "environment": {"PLANASONIX_CONTRACT": "module"} if way == "module" else {},
             "tasks": steps,
         }
         playbook = self.folder / "playbook.yml"
         playbook.write_text(json.dumps([play]), encoding="utf-8")
-        done = run_playbook(self.folder, str(playbook), *arguments, environment=self.extra_environment)
-        results = dict(json.loads(line) for line in self.record.read_text(encoding="utf-8").splitlines()) if self.record.exists() else {}
+        done = run_playbook(
+            self.folder, str(playbook), *arguments, environment=self.extra_environment
+        )
+        results = (
+            dict(json.loads(line) for line in self.record.read_text(encoding="utf-8").splitlines())
+            if self.record.exists()
+            else {}
+        )
         return Outcome(results, done.stdout, done.returncode)

@@ -34,7 +34,14 @@ class Case:
 
 
 CHANNELS: list[dict[str, Any]] = [
-    {"id": f"nch_{name}", "type": "email", "name": name, "enabled": True, "config": {}, "created_at": "2026-01-01T00:00:00Z"}
+    {
+        "id": f"nch_{name}",
+        "type": "email",
+        "name": name,
+        "enabled": True,
+        "config": {},
+        "created_at": "2026-01-01T00:00:00Z",
+    }
     for name in ("On-call", "Chat", "Pager")
 ]
 
@@ -66,7 +73,14 @@ CASES = [
     Case(
         "planasonix_preferences",
         "preferences",
-        {"preferences": {"canvas.snap_to_grid": False, "lists": ["a", "b"], "with/slash and ü?": {"deep": [1, None]}, "nothing": None}},
+        {
+            "preferences": {
+                "canvas.snap_to_grid": False,
+                "lists": ["a", "b"],
+                "with/slash and ü?": {"deep": [1, None]},
+                "nothing": None,
+            }
+        },
         {"preferences": {"lists": ["a"]}},
         {"preferences": {"..": 1}},
         "'..' cannot be the key of a preference",
@@ -74,7 +88,12 @@ CASES = [
     Case(
         "planasonix_notification_rule",
         "rule",
-        {"name": "Failures", "event": "pipeline.run.failed", "channels": ["On-call", "nch_Chat"], "filters": {"pipeline_ids": ["a", "b"], "threshold": 5}},
+        {
+            "name": "Failures",
+            "event": "pipeline.run.failed",
+            "channels": ["On-call", "nch_Chat"],
+            "filters": {"pipeline_ids": ["a", "b"], "threshold": 5},
+        },
         {"name": "Failures", "channels": ["Chat"], "filters": {"pipeline_ids": ["a"]}},
         {"name": "Failures", "channels": ["Nobody"]},
         "no notification channel has the name or id 'Nobody'; there are: 'Chat', 'On-call', 'Pager'",
@@ -83,7 +102,11 @@ CASES = [
     Case(
         "planasonix_settings",
         "settings",
-        {"default_timezone": "Europe/Berlin", "require_sso": True, "extra": {"feature_flags": {"lineage_v2": False}}},
+        {
+            "default_timezone": "Europe/Berlin",
+            "require_sso": True,
+            "extra": {"feature_flags": {"lineage_v2": False}},
+        },
         {"require_sso": False, "extra": {}},
         {"extra": {"require_sso": True}},
         "extra must not hold require_sso",
@@ -92,11 +115,19 @@ CASES = [
         "planasonix_ip_whitelist",
         "ip_whitelist",
         {
-            "entries": [{"cidr": "127.0.0.1", "label": "Automation"}, {"cidr": "2001:DB8:0::/48", "label": "VPN"}, {"cidr": "203.0.113.0/24"}],
+            "entries": [
+                {"cidr": "127.0.0.1", "label": "Automation"},
+                {"cidr": "2001:DB8:0::/48", "label": "VPN"},
+                {"cidr": "203.0.113.0/24"},
+            ],
             "enabled": True,
             "protected_addresses": ["127.0.0.1"],
         },
-        {"entries": [{"cidr": "127.0.0.1/32", "label": "Automation"}], "purge": True, "protected_addresses": ["127.0.0.1"]},
+        {
+            "entries": [{"cidr": "127.0.0.1/32", "label": "Automation"}],
+            "purge": True,
+            "protected_addresses": ["127.0.0.1"],
+        },
         {"entries": [{"cidr": "203.0.113.7/24"}]},
         "'203.0.113.7/24' has host bits set; the network is 203.0.113.0/24",
     ),
@@ -106,19 +137,30 @@ CASES = [
         {
             "name": "On-call",
             "type": "email",
-            "config": {"recipients": ["a@example.com", "b@example.com"], "severity_filter": ["high"]},
+            "config": {
+                "recipients": ["a@example.com", "b@example.com"],
+                "severity_filter": ["high"],
+            },
             "secret_config": {"token": "the-canary-of-a-secret"},
             "enabled": False,
             "test": "on_change",
         },
-        {"name": "On-call", "config": {"recipients": ["a@example.com"]}, "secret_config": {"token": "the-canary-of-a-secret"}},
+        {
+            "name": "On-call",
+            "config": {"recipients": ["a@example.com"]},
+            "secret_config": {"token": "the-canary-of-a-secret"},
+        },
         {"name": "Elsewhere", "config": {}},
         "type is needed to create it",
     ),
     Case(
         "planasonix_api_key",
         "api_key",
-        {"name": "Deployment", "scopes": ["pipelines:read", "pipelines:run"], "expires_in_days": 90},
+        {
+            "name": "Deployment",
+            "scopes": ["pipelines:read", "pipelines:run"],
+            "expires_in_days": 90,
+        },
         {"name": "Deployment", "scopes": ["pipelines:read"], "on_mismatch": "recreate"},
         {"name": "Elsewhere"},
         "scopes is needed to create it",

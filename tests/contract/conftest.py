@@ -31,9 +31,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     brief = bool(os.environ.get("CONTRACT_BRIEF"))
 
     def wanted(item: pytest.Item) -> bool:
-        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        other_make, packed = parameters.get("make") == "other make", parameters.get("way") == "module"
-        if brief and (other_make or item.path.name in LONG or (packed and item.path.name == "test_fault_matrix.py")):
+        parameters = (
+            item.callspec.params
+            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+            else {}
+        )
+        other_make, packed = (
+            parameters.get("make") == "other make",
+            parameters.get("way") == "module",
+        )
+        if brief and (
+            other_make
+            or item.path.name in LONG
+            or (packed and item.path.name == "test_fault_matrix.py")
+        ):
             return False
         return not (other_make and packed)
 

@@ -70,11 +70,26 @@ class Fault:
 def key(name: str, **more: Any) -> dict[str, Any]:
     """A key as the simulator keeps it."""
     secret = f"plnx_live_{name}_of_long_ago"
-    return {"id": f"key_{name}", "name": name, "secret": secret, "prefix": secret[:14], "scopes": ["a:read"], "created_at": LONG_AGO, **more}
+    return {
+        "id": f"key_{name}",
+        "name": name,
+        "secret": secret,
+        "prefix": secret[:14],
+        "scopes": ["a:read"],
+        "created_at": LONG_AGO,
+        **more,
+    }
 
 
 def channel(name: str) -> dict[str, Any]:
-    return {"id": f"nch_{name}", "type": "email", "name": name, "enabled": True, "config": {"recipients": ["a@example.com"]}, "created_at": LONG_AGO}
+    return {
+        "id": f"nch_{name}",
+        "type": "email",
+        "name": name,
+        "enabled": True,
+        "config": {"recipients": ["a@example.com"]},
+        "created_at": LONG_AGO,
+    }
 
 
 def entry(number: int, cidr: str, label: str) -> dict[str, Any]:
@@ -85,14 +100,30 @@ ENFORCED = {
     "enabled": True,
     "applies_to": ["api", "ui"],
     "last_evaluated_at": LONG_AGO,
-    "entries": [entry(1, "127.0.0.1/32", "Automation"), entry(2, "203.0.113.0/24", "Office"), entry(3, "198.51.100.0/24", "Old office")],
+    "entries": [
+        entry(1, "127.0.0.1/32", "Automation"),
+        entry(2, "203.0.113.0/24", "Office"),
+        entry(3, "198.51.100.0/24", "Old office"),
+    ],
 }
-RULE = {"id": "nrl_1", "name": "Failures", "event": "pipeline.run.failed", "channel_ids": ["nch_Chat"], "filters": {}, "enabled": True, "created_at": LONG_AGO}
+RULE = {
+    "id": "nrl_1",
+    "name": "Failures",
+    "event": "pipeline.run.failed",
+    "channel_ids": ["nch_Chat"],
+    "filters": {},
+    "enabled": True,
+    "created_at": LONG_AGO,
+}
 SECRET_FILE = {"secret_file": f"{FOLDER}/secret"}
 
 CASES = [
     Case("settings", {"default_timezone": "Europe/Berlin", "require_sso": True}, "require_sso"),
-    Case("session_timeout", {"idle_timeout_minutes": 30, "extend_on_activity": False}, "idle_timeout_minutes"),
+    Case(
+        "session_timeout",
+        {"idle_timeout_minutes": 30, "extend_on_activity": False},
+        "idle_timeout_minutes",
+    ),
     Case("log_retention", {"run_logs_days": 14, "audit_logs_days": 730}, "audit_logs_days"),
     Case("profile", {"display_name": "Automation"}, "display_name"),
     Case("preferences", {"preferences": {"canvas.snap_to_grid": False}}, ""),
@@ -102,17 +133,33 @@ CASES = [
         "mfa: disable",
         {"state": "disabled", "password": PASSWORD, "totp_secret": TOTP_SECRET},
         "enabled",
-        {"mfa": {"enabled": True, "secret": TOTP_SECRET, "backup_codes": ["1111-2222-33"], "enrollments": {}}},
+        {
+            "mfa": {
+                "enabled": True,
+                "secret": TOTP_SECRET,
+                "backup_codes": ["1111-2222-33"],
+                "enrollments": {},
+            }
+        },
     ),
     Case(
         "ip_whitelist: add",
-        {"entries": [{"cidr": "192.0.2.0/24", "label": "VPN"}, {"cidr": "2001:db8::/48", "label": "VPN"}]},
+        {
+            "entries": [
+                {"cidr": "192.0.2.0/24", "label": "VPN"},
+                {"cidr": "2001:db8::/48", "label": "VPN"},
+            ]
+        },
         "cidr",
         {"ip_whitelist": ENFORCED},
     ),
     Case(
         "ip_whitelist: remove",
-        {"entries": [{"cidr": "127.0.0.1", "label": "Automation"}], "purge": True, "protected_addresses": ["127.0.0.1"]},
+        {
+            "entries": [{"cidr": "127.0.0.1", "label": "Automation"}],
+            "purge": True,
+            "protected_addresses": ["127.0.0.1"],
+        },
         "cidr",
         {"ip_whitelist": ENFORCED},
     ),
@@ -128,30 +175,78 @@ CASES = [
         "name",
         {"channels": [channel("Chat")]},
     ),
-    Case("notification_channel: update", {"name": "Chat", "enabled": False}, "enabled", {"channels": [channel("Chat")]}),
-    Case("notification_channel: delete", {"name": "Chat", "state": "absent"}, "name", {"channels": [channel("Chat")]}),
+    Case(
+        "notification_channel: update",
+        {"name": "Chat", "enabled": False},
+        "enabled",
+        {"channels": [channel("Chat")]},
+    ),
+    Case(
+        "notification_channel: delete",
+        {"name": "Chat", "state": "absent"},
+        "name",
+        {"channels": [channel("Chat")]},
+    ),
     Case(
         "notification_rule: create",
-        {"name": "Failures", "event": "pipeline.run.failed", "channels": ["Chat"], "filters": {"threshold": 5}},
+        {
+            "name": "Failures",
+            "event": "pipeline.run.failed",
+            "channels": ["Chat"],
+            "filters": {"threshold": 5},
+        },
         "id",
         {"channels": [channel("Chat")]},
     ),
-    Case("notification_rule: update", {"name": "Failures", "enabled": False}, "enabled", {"channels": [channel("Chat")], "rules": [RULE]}),
-    Case("api_key: create", {"name": "Deployment", "scopes": ["a:read"], "expires_in_days": 90, **SECRET_FILE}, "name", {"api_keys": [key("Other")]}),
+    Case(
+        "notification_rule: update",
+        {"name": "Failures", "enabled": False},
+        "enabled",
+        {"channels": [channel("Chat")], "rules": [RULE]},
+    ),
+    Case(
+        "api_key: create",
+        {"name": "Deployment", "scopes": ["a:read"], "expires_in_days": 90, **SECRET_FILE},
+        "name",
+        {"api_keys": [key("Other")]},
+    ),
     Case(
         "api_key: recreate",
-        {"name": "Deployment", "scopes": ["a:read", "a:run"], "on_mismatch": "recreate", **SECRET_FILE},
+        {
+            "name": "Deployment",
+            "scopes": ["a:read", "a:run"],
+            "on_mismatch": "recreate",
+            **SECRET_FILE,
+        },
         "scopes",
         {"api_keys": [key("Deployment")]},
     ),
-    Case("api_key: rotate", {"name": "Deployment", "rotate": True, **SECRET_FILE}, "name", {"api_keys": [key("Deployment")]}),
-    Case("api_key: delete", {"name": "Deployment", "state": "absent"}, "id", {"api_keys": [key("Deployment")]}),
+    Case(
+        "api_key: rotate",
+        {"name": "Deployment", "rotate": True, **SECRET_FILE},
+        "name",
+        {"api_keys": [key("Deployment")]},
+    ),
+    Case(
+        "api_key: delete",
+        {"name": "Deployment", "state": "absent"},
+        "id",
+        {"api_keys": [key("Deployment")]},
+    ),
     Case(
         "baseline",
         {
             "controls": [
-                {"id": "idle", "resource": "session_timeout", "require": {"idle_timeout_minutes": {"at_most": 30}}},
-                {"id": "audit", "resource": "log_retention", "require": {"audit_logs_days": {"at_least": 730}}},
+                {
+                    "id": "idle",
+                    "resource": "session_timeout",
+                    "require": {"idle_timeout_minutes": {"at_most": 30}},
+                },
+                {
+                    "id": "audit",
+                    "resource": "log_retention",
+                    "require": {"audit_logs_days": {"at_least": 730}},
+                },
             ]
         },
         "idle_timeout_minutes",
@@ -159,29 +254,47 @@ CASES = [
 ]
 
 
-def on_write(kind: str, times: int | None = 1, **more: Any) -> Callable[[Case, Write], list[dict[str, Any]]]:
+def on_write(
+    kind: str, times: int | None = 1, **more: Any
+) -> Callable[[Case, Write], list[dict[str, Any]]]:
     """A fault of the first write, or of more of its kind."""
-    return lambda dummy_case, write: [{"kind": kind, "method": write.method, "times": times, **more}]
+    return lambda dummy_case, write: [
+        {"kind": kind, "method": write.method, "times": times, **more}
+    ]
 
 
 def on_each_write(kind: str, **more: Any) -> Callable[[Case, Write], list[dict[str, Any]]]:
     """A fault of all writes."""
-    return lambda dummy_case, dummy_write: [{"kind": kind, "method": method, "times": None, **more} for method in ("POST", "PUT", "DELETE")]
+    return lambda dummy_case, dummy_write: [
+        {"kind": kind, "method": method, "times": None, **more}
+        for method in ("POST", "PUT", "DELETE")
+    ]
 
 
-def on_read(kind: str, times: int | None = 1, **more: Any) -> Callable[[Case, Write], list[dict[str, Any]]]:
+def on_read(
+    kind: str, times: int | None = 1, **more: Any
+) -> Callable[[Case, Write], list[dict[str, Any]]]:
     """A fault of the first GET, or of more of them."""
     return lambda dummy_case, dummy_write: [{"kind": kind, "method": "GET", "times": times, **more}]
 
 
 def after_the_write(kind: str, **more: Any) -> Callable[[Case, Write], list[dict[str, Any]]]:
     """A fault of all GETs after the first write."""
-    return lambda dummy_case, write: [{"kind": kind, "method": "GET", "times": None, "skip": write.reads, **more}]
+    return lambda dummy_case, write: [
+        {"kind": kind, "method": "GET", "times": None, "skip": write.reads, **more}
+    ]
 
 
 def missing(case: Case, dummy_write: Write) -> list[dict[str, Any]]:
     """Each answer to a GET lacks a field; where the API documents none that the module needs, it lacks ``data``."""
-    return [{"kind": "omit", "method": "GET", "times": None, **({"field": case.omit} if case.omit else {})}]
+    return [
+        {
+            "kind": "omit",
+            "method": "GET",
+            "times": None,
+            **({"field": case.omit} if case.omit else {}),
+        }
+    ]
 
 
 IMPATIENT = {"retry_budget": 0.2}
@@ -190,12 +303,29 @@ STALL = 2
 """Seconds that an answer comes late, twice what such a task waits for it."""
 
 FAULTS = [
-    Fault("429, ``Retry-After`` in seconds", on_write("status", status=429, retry_after="seconds", seconds=1), waits=1),
+    Fault(
+        "429, ``Retry-After`` in seconds",
+        on_write("status", status=429, retry_after="seconds", seconds=1),
+        waits=1,
+    ),
     # Dates and reset times are whole seconds.
-    Fault("429, ``Retry-After`` as a date", on_write("status", status=429, retry_after="date", seconds=1.5), waits=1),
+    Fault(
+        "429, ``Retry-After`` as a date",
+        on_write("status", status=429, retry_after="date", seconds=1.5),
+        waits=1,
+    ),
     Fault("429 without ``Retry-After``", on_write("status", status=429), waits=0.5),
-    Fault("429, ``X-RateLimit-Remaining: 0`` and a reset time", on_write("status", status=429, retry_after="reset", seconds=1.5), waits=1),
-    Fault("429 without end, ``Retry-After`` of a year", on_each_write("status", status=429, headers={"Retry-After": "31536000"}), IMPATIENT, 429),
+    Fault(
+        "429, ``X-RateLimit-Remaining: 0`` and a reset time",
+        on_write("status", status=429, retry_after="reset", seconds=1.5),
+        waits=1,
+    ),
+    Fault(
+        "429 without end, ``Retry-After`` of a year",
+        on_each_write("status", status=429, headers={"Retry-After": "31536000"}),
+        IMPATIENT,
+        429,
+    ),
     Fault("500 of a read", on_read("status", status=500), status=500),
     Fault("500 of a write", on_write("status", status=500), status=500),
     Fault("500 after the write took effect", on_write("status_after", status=500), status=500),
@@ -218,13 +348,19 @@ FAULTS = [
     Fault("reset before each write", on_each_write("drop_before"), IMPATIENT),
     Fault("answer that breaks off", on_write("truncate")),
     Fault("answer that comes too late (``timeout``)", on_write("stall", seconds=STALL), HASTY),
-    Fault("no answer, and no effect (``timeout``)", on_write("stall", seconds=STALL, act=False), HASTY),
+    Fault(
+        "no answer, and no effect (``timeout``)", on_write("stall", seconds=STALL, act=False), HASTY
+    ),
     Fault("HTML page of a proxy, 502", on_write("html")),
     Fault("HTML page of a proxy, 200, to a read", on_read("html", status=200), status=200),
     Fault("HTML page of a proxy, 200, to a write", on_write("html", status=200)),
-    Fault("200 without JSON to a read", on_read("status", status=200, body="all is well"), status=200),
+    Fault(
+        "200 without JSON to a read", on_read("status", status=200, body="all is well"), status=200
+    ),
     Fault("JSON of another shape to a read", on_read("status", status=200, body={"result": "ok"})),
-    Fault("JSON of another shape to a write", on_write("status", status=200, body={"result": "ok"})),
+    Fault(
+        "JSON of another shape to a write", on_write("status", status=200, body={"result": "ok"})
+    ),
     Fault("a field missing in what is read", missing),
     Fault("a field missing in the answer to a write", on_write("omit", field="id")),
     Fault("a write that is accepted and not applied", on_write("ignore_write")),

@@ -26,7 +26,11 @@ from typing import Any
 
 from ansible.module_utils import basic
 
-sys.path += [path for path in os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(os.pathsep) if path and path not in sys.path]
+sys.path += [
+    path
+    for path in os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(os.pathsep)
+    if path and path not in sys.path
+]
 
 COLLECTION = "ansible_collections.planasonix.admin.plugins"
 PARALLEL = 20
@@ -104,7 +108,9 @@ def run_modules(jobs: Iterable[Job], parallel: int = PARALLEL) -> list[Ended]:
         while waiting or running:
             while waiting and len(running) < parallel:
                 job, output = waiting.pop()
-                process = context.Process(target=run_here, args=(job, str(output)), name=str(output))
+                process = context.Process(
+                    target=run_here, args=(job, str(output)), name=str(output)
+                )
                 process.start()
                 running[process.sentinel] = process
             ready = multiprocessing.connection.wait(running)
@@ -131,13 +137,23 @@ def run_here(job: Job, output: str) -> None:
     handle = os.open(output, os.O_WRONLY | os.O_CREAT)
     for stream in (1, 2):
         os.dup2(handle, stream)
-    sys.stdout = sys.stderr = os.fdopen(handle, "w", encoding="utf-8")  # where pytest captures, these are none of the two
-    parameters = {"_ansible_check_mode": job.check_mode, "_ansible_remote_tmp": os.environ.get("TMPDIR", "/tmp"), "_ansible_keep_remote_files": False}
-    basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": {**job.arguments, **parameters}}).encode()
+    sys.stdout = sys.stderr = os.fdopen(
+        handle, "w", encoding="utf-8"
+    )  # where pytest captures, these are none of the two
+    parameters = {
+        "_ansible_check_mode": job.check_mode,
+        "_ansible_remote_tmp": os.environ.get("TMPDIR", "/tmp"),
+        "_ansible_keep_remote_files": False,
+    }
+    basic._ANSIBLE_ARGS = json.dumps(
+        {"ANSIBLE_MODULE_ARGS": {**job.arguments, **parameters}}
+    ).encode()
     if hasattr(basic, "_ANSIBLE_PROFILE"):
         basic._ANSIBLE_PROFILE = "legacy"
     module = importlib.import_module(f"{COLLECTION}.modules.planasonix_{job.module}")
-    counter = os.open(f"{output}.lines", os.O_WRONLY | os.O_CREAT)  # before the process may lose the right to
+    counter = os.open(
+        f"{output}.lines", os.O_WRONLY | os.O_CREAT
+    )  # before the process may lose the right to
     if job.begin:
         job.begin()
     watch = Watch(job) if job.watched else None
@@ -170,7 +186,11 @@ class Watch:
         if code.co_name == "run":
             self.running = frame
             return self.end
-        return self.step if code.co_name in self.job.watched or ("*" in self.job.watched and self.running) else None
+        return (
+            self.step
+            if code.co_name in self.job.watched or ("*" in self.job.watched and self.running)
+            else None
+        )
 
     def end(self, dummy_frame: FrameType, event: str, dummy_argument: Any) -> Any:
         """Note the end of ``run``."""

@@ -22,21 +22,63 @@ from simulator.process import Simulator
 def scalars(value: Any) -> list[str]:
     """All texts and numbers in a value."""
     if isinstance(value, (dict, list)):
-        return [text for item in (value.values() if isinstance(value, dict) else value) for text in scalars(item)]
+        return [
+            text
+            for item in (value.values() if isinstance(value, dict) else value)
+            for text in scalars(item)
+        ]
     return [str(value)]
 
 
 # shape: status, type, and the body made of the words of the request, of its JSON, and of what that means
 SHAPES: dict[str, tuple[int, str, Callable[[str, str, Any], Any]]] = {
-    "nested": (422, "application/json", lambda words, text, body: {"error": {"code": "refused", "message": f"{words} {text}"}}),
-    "flat": (400, "application/json", lambda words, text, body: {"code": "refused", "message": f"{words} {text}"}),
-    "html": (403, "text/html", lambda words, text, body: f"<html><title>{html.escape(words)} {html.escape(text)}</title></html>"),
+    "nested": (
+        422,
+        "application/json",
+        lambda words, text, body: {"error": {"code": "refused", "message": f"{words} {text}"}},
+    ),
+    "flat": (
+        400,
+        "application/json",
+        lambda words, text, body: {"code": "refused", "message": f"{words} {text}"},
+    ),
+    "html": (
+        403,
+        "text/html",
+        lambda words, text, body: (
+            f"<html><title>{html.escape(words)} {html.escape(text)}</title></html>"
+        ),
+    ),
     "text": (409, "text/plain", lambda words, text, body: f"{words} {text}"),
-    "detail": (422, "application/json", lambda words, text, body: {"detail": [{"loc": ["body"], "msg": f"Value error, {words} {text}", "input": body}]}),
-    "details": (422, "application/json", lambda words, text, body: {"detail": [{"type": "value_error", "input": body, "ctx": {"error": words}}]}),
-    "object": (422, "application/json", lambda words, text, body: {"message": {"said": words, "input": body}}),
-    "python": (422, "application/json", lambda words, text, body: {"detail": f"input_value={body!r} {words.split()!r}"}),
-    "accepted": (200, "application/json", lambda words, text, body: {"data": {"said": words, "input": body}}),
+    "detail": (
+        422,
+        "application/json",
+        lambda words, text, body: {
+            "detail": [{"loc": ["body"], "msg": f"Value error, {words} {text}", "input": body}]
+        },
+    ),
+    "details": (
+        422,
+        "application/json",
+        lambda words, text, body: {
+            "detail": [{"type": "value_error", "input": body, "ctx": {"error": words}}]
+        },
+    ),
+    "object": (
+        422,
+        "application/json",
+        lambda words, text, body: {"message": {"said": words, "input": body}},
+    ),
+    "python": (
+        422,
+        "application/json",
+        lambda words, text, body: {"detail": f"input_value={body!r} {words.split()!r}"},
+    ),
+    "accepted": (
+        200,
+        "application/json",
+        lambda words, text, body: {"data": {"said": words, "input": body}},
+    ),
     "accepted_text": (200, "text/plain", lambda words, text, body: f"{words} {text}"),
 }
 """Answers to writes that quote what was sent."""
@@ -58,11 +100,19 @@ class Quoting(BaseHTTPRequestHandler):
         sent = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         reads = self.command == "GET"
         if reads and shape == "reads":
-            self.reply(401, "application/json", {"code": "refused", "message": self.headers["Authorization"]})
+            self.reply(
+                401,
+                "application/json",
+                {"code": "refused", "message": self.headers["Authorization"]},
+            )
         elif not reads and shape in SHAPES and not path.endswith("/mfa/enable"):
             status, kind, make = SHAPES[shape]
             body = json.loads(sent) if sent else {}
-            words = [self.headers["Authorization"], *scalars(body), *(self.server.enrollment if path.endswith("/mfa/verify") else ())]
+            words = [
+                self.headers["Authorization"],
+                *scalars(body),
+                *(self.server.enrollment if path.endswith("/mfa/verify") else ()),
+            ]
             self.reply(status, kind, make(" ".join(words), sent, body))
         else:
             status, content = self.let_through(f"/{path}", sent)
@@ -80,7 +130,10 @@ class Quoting(BaseHTTPRequestHandler):
 
     def let_through(self, path: str, sent: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
-        headers = {"Authorization": self.headers["Authorization"], **({"Content-Type": "application/json"} if sent else {})}
+        headers = {
+            "Authorization": self.headers["Authorization"],
+            **({"Content-Type": "application/json"} if sent else {}),
+        }
         connection.request(self.command, path, sent or None, headers)
         response = connection.getresponse()
         content = response.read().decode()
@@ -117,7 +170,9 @@ class QuotingApi(ThreadingHTTPServer):
         self.enrollment: list[str] = []
 
     def __enter__(self) -> QuotingApi:
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
         return self
 
     def __exit__(self, *dummy: object) -> None:

@@ -25,7 +25,18 @@ from simulator.identities import identity
 from simulator.process import Simulator
 
 WRITING = (
-    *("apply_key", "create", "create_without_doubles", "delete_stray", "delete_again", "regenerate", "note", "note_revocations", "withdraw_note", "store"),
+    *(
+        "apply_key",
+        "create",
+        "create_without_doubles",
+        "delete_stray",
+        "delete_again",
+        "regenerate",
+        "note",
+        "note_revocations",
+        "withdraw_note",
+        "store",
+    ),
     *("write", "write_note", "remove_note", "remove_drafts", "discard", "is_ours"),
 )
 """The functions that make a key and store its secret. Between two lines of others nothing happens that lasts."""
@@ -66,13 +77,22 @@ class Place:
 
     def keys(self) -> dict[str, str]:
         """The secrets of the keys of that name, by id."""
-        return {key["id"]: key["secret"] for key in self.simulator.state(self.slug)["api_keys"] if key["name"] == OLD["name"]}
+        return {
+            key["id"]: key["secret"]
+            for key in self.simulator.state(self.slug)["api_keys"]
+            if key["name"] == OLD["name"]
+        }
 
     def left(self) -> str:
         """Keys and files, with names for what is made up: of two places for which it is equal, a run finds the same."""
         keys = self.simulator.state(self.slug)["api_keys"]
-        found = [(key["id"], key["secret"], key["scopes"]) for key in keys if key["name"] == OLD["name"]]
-        files = {path.name: (path.stat().st_mode, path.read_text()) for path in sorted(self.folder.iterdir())}
+        found = [
+            (key["id"], key["secret"], key["scopes"]) for key in keys if key["name"] == OLD["name"]
+        ]
+        files = {
+            path.name: (path.stat().st_mode, path.read_text())
+            for path in sorted(self.folder.iterdir())
+        }
         text = json.dumps([found, files]).replace(f"{OLD['secret']}_{self.number}", "old secret")
         for number, key in enumerate(keys):
             text = text.replace(key["secret"], f"new secret {number}")
@@ -80,7 +100,13 @@ class Place:
         return re.sub(r"\b[0-9a-f]{32}\b", "a run", text)
 
     def arguments(self, **options: Any) -> dict[str, Any]:
-        return {"api_url": self.simulator.url, "api_key": identity(self.number).admin_key, "name": OLD["name"], "secret_file": str(self.file), **options}
+        return {
+            "api_url": self.simulator.url,
+            "api_key": identity(self.number).admin_key,
+            "name": OLD["name"],
+            "secret_file": str(self.file),
+            **options,
+        }
 
 
 @pytest.fixture(scope="module")
@@ -128,20 +154,34 @@ SPOILS: dict[str, Callable[[Path], Callable[[], None]]] = {
 
 @pytest.mark.parametrize("spoil", SPOILS)
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_no_key_is_lost_at_any_line(crowd: Simulator, operation: str, spoil: str, folder: Path) -> None:
+def test_no_key_is_lost_at_any_line(
+    crowd: Simulator, operation: str, spoil: str, folder: Path
+) -> None:
     crowd.reset()
     options = OPERATIONS[operation]
     first = prepare(crowd, 1, operation, folder / "first")
     (clean,) = run_modules([Job("api_key", first.arguments(**options), watched=WRITING)])
     assert clean.result and clean.result["changed"] and clean.lines > 30, clean
-    places = [prepare(crowd, line + 1, operation, folder / f"line{line}") for line in range(1, clean.lines + 1)]
+    places = [
+        prepare(crowd, line + 1, operation, folder / f"line{line}")
+        for line in range(1, clean.lines + 1)
+    ]
     jobs = [
-        Job("api_key", place.arguments(**options), begin=become_nobody, spoil=SPOILS[spoil](place.folder), line=line, watched=WRITING)
+        Job(
+            "api_key",
+            place.arguments(**options),
+            begin=become_nobody,
+            spoil=SPOILS[spoil](place.folder),
+            line=line,
+            watched=WRITING,
+        )
         for line, place in enumerate(places, 1)
     ]
     ends = run_modules(jobs)
     problems = [
-        f"line {line}, {end.place}: {problem}" for line, (place, end) in enumerate(zip(places, ends, strict=True), 1) for problem in left_by(place, end, spoil)
+        f"line {line}, {end.place}: {problem}"
+        for line, (place, end) in enumerate(zip(places, ends, strict=True), 1)
+        for problem in left_by(place, end, spoil)
     ]
 
     # The second run asks for the same, but not for one more rotation. Where the same is left, it would do the same.
@@ -150,12 +190,21 @@ def test_no_key_is_lost_at_any_line(crowd: Simulator, operation: str, spoil: str
         place.folder.chmod(0o700)
         again.setdefault(place.left(), (line, place))
     assert len(again) > 1
-    ends = run_modules(Job("api_key", place.arguments(**{**options, "rotate": False})) for _line, place in again.values())
+    ends = run_modules(
+        Job("api_key", place.arguments(**{**options, "rotate": False}))
+        for _line, place in again.values()
+    )
     for (line, place), end in zip(again.values(), ends, strict=True):
-        if end.result is None or end.result.get("failed") or list(place.keys().values()) != [place.file.read_text()]:
+        if (
+            end.result is None
+            or end.result.get("failed")
+            or list(place.keys().values()) != [place.file.read_text()]
+        ):
             problems.append(f"line {line}, run again: {end}, {place.keys()}")
         # What is left of a note that was never finished holds no secret, and goes with the next one that is written.
-        if [path.name for path in place.folder.iterdir() if ".pending-" not in path.name] != ["key"] or place.file.stat().st_mode & 0o777 != 0o600:
+        if [path.name for path in place.folder.iterdir() if ".pending-" not in path.name] != [
+            "key"
+        ] or place.file.stat().st_mode & 0o777 != 0o600:
             problems.append(f"line {line}, run again: there are {list(place.folder.iterdir())}")
     assert not problems, "\n".join(problems)
 
@@ -169,22 +218,35 @@ def left_by(place: Place, end: Ended, spoil: str) -> Iterator[str]:
     if spoil == "killed":
         if end.status != -9:
             yield f"it was not killed: {end}"
-        if set(keys.values()) - {place.file.read_text() if place.file.exists() else None} and not note.exists():
+        if (
+            set(keys.values()) - {place.file.read_text() if place.file.exists() else None}
+            and not note.exists()
+        ):
             yield f"there is no note of {keys}"
         return
     if end.result is None:
         yield f"it has no result: {end}"
         return
     message = end.result["msg"]
-    if end.result.get("failed") and ("Unexpected" in message or "\n" in message or not message.endswith(".")):
+    if end.result.get("failed") and (
+        "Unexpected" in message or "\n" in message or not message.endswith(".")
+    ):
         yield f"its message is no clear sentence: {message}"
     # Without a note for the next run, the secret of each key is in the file, in the result, or the one that its owner had before.
-    known = {place.file.read_text() if place.file.exists() else None, end.result.get("secret"), f"{OLD['secret']}_{place.number}"}
+    known = {
+        place.file.read_text() if place.file.exists() else None,
+        end.result.get("secret"),
+        f"{OLD['secret']}_{place.number}",
+    }
     if set(keys.values()) - known:
         yield f"nobody knows the secret of one of {keys}: {message}"
     if not end.result.get("failed") and list(keys.values()) != [place.file.read_text()]:
         yield f"it succeeds with {keys}"
-    drafts = [path.name for path in place.folder.iterdir() if path.name not in ("key", "key.pending") and path.stat().st_size]
+    drafts = [
+        path.name
+        for path in place.folder.iterdir()
+        if path.name not in ("key", "key.pending") and path.stat().st_size
+    ]
     if drafts:
         yield f"it leaves {drafts}"
 
@@ -200,12 +262,26 @@ TASKS: list[tuple[str, dict[str, Any]]] = [
     ("api_key", {"name": "Administration", "on_mismatch": "recreate", "scopes": ["a:read"]}),
     ("mfa", {"state": "enabled"}),
     ("password", {"current_password": SECRETS["password"], "new_password": SECRETS["new"]}),
-    ("notification_channel", {"name": "Hook", "type": "webhook", "secret_config": {"url": SECRETS["url"]}}),
+    (
+        "notification_channel",
+        {"name": "Hook", "type": "webhook", "secret_config": {"url": SECRETS["url"]}},
+    ),
     (
         "baseline",
         {
             "controls": [
-                {"resource": "notification_channels", "require": {"present": [{"name": "H", "type": "webhook", "secret_config": {"url": SECRETS["url"]}}]}}
+                {
+                    "resource": "notification_channels",
+                    "require": {
+                        "present": [
+                            {
+                                "name": "H",
+                                "type": "webhook",
+                                "secret_config": {"url": SECRETS["url"]},
+                            }
+                        ]
+                    },
+                }
             ]
         },
     ),
@@ -218,27 +294,47 @@ def fail(secrets: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("module", "options"), TASKS, ids=[name for name, _options in TASKS])
-def test_an_exception_at_any_line_tells_no_secret(crowd: Simulator, module: str, options: dict[str, Any]) -> None:
+def test_an_exception_at_any_line_tells_no_secret(
+    crowd: Simulator, module: str, options: dict[str, Any]
+) -> None:
     """It is told in a sentence with file and line; a secret that was just made is still in the result, and nowhere in its message."""
     crowd.reset()
     arguments = {"api_url": crowd.url, **options}
-    (clean,) = run_modules([Job(module, {**arguments, "api_key": identity(1).admin_key}, watched=("*",))])
+    (clean,) = run_modules(
+        [Job(module, {**arguments, "api_key": identity(1).admin_key}, watched=("*",))]
+    )
     lines = range(1, clean.lines + 1, 1 + clean.lines // SAMPLE)
     jobs = []
     for number, line in enumerate(lines, 2):
         key = identity(number).admin_key
         secrets = [key, *SECRETS.values()]
-        jobs.append(Job(module, {**arguments, "api_key": key}, spoil=partial(fail, secrets), line=line, watched=("*",)))
+        jobs.append(
+            Job(
+                module,
+                {**arguments, "api_key": key},
+                spoil=partial(fail, secrets),
+                line=line,
+                watched=("*",),
+            )
+        )
     problems = []
     for number, (job, end) in enumerate(zip(jobs, run_modules(jobs), strict=True), 2):
         state = crowd.state(identity(number).slug)
         if end.result is None:
             problems.append(f"line {job.line}, {end.place}: {end}")
             continue
-        made = [key["secret"] for key in state["api_keys"][1:]] + ([state["mfa"]["secret"]] if state["mfa"]["enabled"] else [])
+        made = [key["secret"] for key in state["api_keys"][1:]] + (
+            [state["mfa"]["secret"]] if state["mfa"]["enabled"] else []
+        )
         if set(made) - {end.result.get("secret")}:
             problems.append(f"line {job.line}, {end.place}: a new secret is lost: {end.result}")
-        text = json.dumps({name: value for name, value in end.result.items() if name not in ("secret", "otpauth_uri", "backup_codes")})
+        text = json.dumps(
+            {
+                name: value
+                for name, value in end.result.items()
+                if name not in ("secret", "otpauth_uri", "backup_codes")
+            }
+        )
         if any(secret in text for secret in [job.arguments["api_key"], *SECRETS.values(), *made]):
             problems.append(f"line {job.line}, {end.place}: {end.result}")
     assert not problems, "\n".join(problems)

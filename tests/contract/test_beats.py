@@ -37,27 +37,44 @@ def tasks_of(case: Case, way: str, simulator: Simulator, make: str) -> list[dict
         {"url": f"{control}/options", "body": MAKES[make]},
         {"url": f"{control}/state/acme-analytics", "method": "PUT", "body": case.state},
     ]
-    arguments = {"check": case.arguments, "run": case.arguments, "again": case.arguments, "invalid": case.invalid, "invalid_check": case.invalid}
+    arguments = {
+        "check": case.arguments,
+        "run": case.arguments,
+        "again": case.arguments,
+        "invalid": case.invalid,
+        "invalid_check": case.invalid,
+    }
     beats = [
         (
             f"{case.returns}_{beat}",
             beat in ("run", "less"),
-            {f"planasonix.admin.{case.module}": arguments.get(beat, case.less), "check_mode": beat.endswith("check"), "diff": True},
+            {
+                f"planasonix.admin.{case.module}": arguments.get(beat, case.less),
+                "check_mode": beat.endswith("check"),
+                "diff": True,
+            },
         )
         for beat in beats_of(case, way)
     ]
-    return [*in_beats(simulator, beats, begin_with), {"control": {"url": f"{control}/violations"}, "register": f"{case.returns}_violations"}]
+    return [
+        *in_beats(simulator, beats, begin_with),
+        {"control": {"url": f"{control}/violations"}, "register": f"{case.returns}_violations"},
+    ]
 
 
 @pytest.fixture(scope="module")
-def runs(running_simulators: dict[str, Simulator], tmp_path_factory: pytest.TempPathFactory) -> Runs:
+def runs(
+    running_simulators: dict[str, Simulator], tmp_path_factory: pytest.TempPathFactory
+) -> Runs:
     """All cases in one run of Ansible for each way and make of server."""
 
     @cache
     def run(way: str, make: str) -> Outcome:
         simulator = running_simulators[make]
         ansible = Ansible(tmp_path_factory.mktemp("beats"), simulator.url, simulator.keys[0])
-        return ansible.run(way, *(task for case in CASES for task in tasks_of(case, way, simulator, make)))
+        return ansible.run(
+            way, *(task for case in CASES for task in tasks_of(case, way, simulator, make))
+        )
 
     return run
 
@@ -69,7 +86,11 @@ def writes(log: dict[str, Any]) -> list[str]:
 def stable(value: Any, case: Case) -> Any:
     """The value without what only the server can give, at any depth."""
     if isinstance(value, dict):
-        return {key: stable(item, case) for key, item in value.items() if key not in (*case.assigned, "secret", "delivery", "request_id", "superseded")}
+        return {
+            key: stable(item, case)
+            for key, item in value.items()
+            if key not in (*case.assigned, "secret", "delivery", "request_id", "superseded")
+        }
     if isinstance(value, list):
         return [stable(item, case) for item in value]
     return value
@@ -91,7 +112,9 @@ def test_beats(case: Case, make: str, runs: Runs) -> None:
         names = beats_of(case, way)
         whole = runs(way, make)
         outcomes[way] = outcome = {
-            name.removeprefix(f"{case.returns}_"): result for name, result in whole.results.items() if name.startswith(f"{case.returns}_")
+            name.removeprefix(f"{case.returns}_"): result
+            for name, result in whole.results.items()
+            if name.startswith(f"{case.returns}_")
         }
         assert set(names) <= set(outcome), whole.output
         assert outcome["violations"]["answer"] == [], whole.output
@@ -100,15 +123,28 @@ def test_beats(case: Case, make: str, runs: Runs) -> None:
             assert outcome[run]["changed"], whole.output
             assert writes(outcome[f"{run}_log"]) != []
             assert outcome[run]["msg"] != "no change"
-        for check, run in (("check", "run"), ("less_check", "less")) if "less_check" in names else (("check", "run"),):
+        for check, run in (
+            (("check", "run"), ("less_check", "less"))
+            if "less_check" in names
+            else (("check", "run"),)
+        ):
             assert outcome[check]["changed"], whole.output
             assert writes(outcome[f"{check}_log"]) == []
             for key in ("diff", "msg"):
                 assert outcome[check][key] == outcome[run][key]
-            predicted, made = stable(outcome[check][case.returns], case), stable(outcome[run][case.returns], case)
+            predicted, made = (
+                stable(outcome[check][case.returns], case),
+                stable(outcome[run][case.returns], case),
+            )
             assert predicted == like(predicted, made)
-        for again, run in (("again", "run"), ("less_again", "less")) if "less_again" in names else (("again", "run"),):
-            assert (outcome[again]["changed"], outcome[again]["msg"]) == (False, "no change"), whole.output
+        for again, run in (
+            (("again", "run"), ("less_again", "less"))
+            if "less_again" in names
+            else (("again", "run"),)
+        ):
+            assert (outcome[again]["changed"], outcome[again]["msg"]) == (False, "no change"), (
+                whole.output
+            )
             assert writes(outcome[f"{again}_log"]) == []
             assert outcome[again][case.returns] == outcome[run][case.returns]
             assert outcome[again]["diff"]["before"] == outcome[again]["diff"]["after"]

@@ -19,24 +19,48 @@ from simulator.identities import PASSWORD
 from simulator.process import Simulator
 
 BLOCKS = {page.name: list(blocks(page)) for page in PAGES}
-PLAYBOOKS = {page: [block for block in shown if block.is_playbook or block.is_tasks] for page, shown in BLOCKS.items()}
+PLAYBOOKS = {
+    page: [block for block in shown if block.is_playbook or block.is_tasks]
+    for page, shown in BLOCKS.items()
+}
 """What is run of each page: playbooks, and lists of tasks, which are for a playbook of the reader's."""
 
-FILES = {page: {block.file: block.text for block in shown if block.file and not block.is_playbook} for page, shown in BLOCKS.items()}
+FILES = {
+    page: {block.file: block.text for block in shown if block.file and not block.is_playbook}
+    for page, shown in BLOCKS.items()
+}
 """Files that the pages show beside: variables, inventories, profiles."""
 
 TOLD = {
-    "Fail where a control is not met": (2, "idle_timeout_minutes is 60, at most 30 is allowed; 'Administration' (key_"),
-    "Apply what was exported": (2, "'Incident webhook' is to be made, and url in its secret_config is a placeholder: put the real value in its place."),
-    "Require what cannot be": (2, "The controls 'ORG-SES-1' and 'ORG-SES-2' cannot both hold: idle_timeout_minutes: at least 60 and at most 30."),
+    "Fail where a control is not met": (
+        2,
+        "idle_timeout_minutes is 60, at most 30 is allowed; 'Administration' (key_",
+    ),
+    "Apply what was exported": (
+        2,
+        "'Incident webhook' is to be made, and url in its secret_config is a placeholder: put the real value in its place.",
+    ),
+    "Require what cannot be": (
+        2,
+        "The controls 'ORG-SES-1' and 'ORG-SES-2' cannot both hold: idle_timeout_minutes: at least 60 and at most 30.",
+    ),
     "Fail where an API key never expires": (2, "These keys never expire: Administration"),
-    "Let listed networks in only": (2, "would lock out 192.0.2.44/32: add entries that cover what protected_addresses names, or set allow_lockout: true."),
+    "Let listed networks in only": (
+        2,
+        "would lock out 192.0.2.44/32: add entries that cover what protected_addresses names, or set allow_lockout: true.",
+    ),
     "Let the webhook be called by PATCH": (
         2,
         "'Incident webhook' cannot be updated: its config is sent whole, and the API hides url; give url in secret_config.",
     ),
-    "Require enforcement": (0, "enforcement is off; not mended: Switching enforcement of the IP allowlist on could lock everybody out: name the addresses"),
-    "Compare the organization with a control that is waived": (0, "waived: waived until 2027-03-31: The scheduler's key is replaced in spring (CHG-1042)"),
+    "Require enforcement": (
+        0,
+        "enforcement is off; not mended: Switching enforcement of the IP allowlist on could lock everybody out: name the addresses",
+    ),
+    "Compare the organization with a control that is waived": (
+        0,
+        "waived: waived until 2027-03-31: The scheduler's key is replaced in spring (CHG-1042)",
+    ),
     "Revoke the old keys": (0, "changed: [acme] => (item=key_"),
 }
 """What pages are about, by the name of a task or play: the status with which the playbook ends, and what both it and the page say."""
@@ -50,7 +74,8 @@ SHARED = ("guide_organization.rst", "inventory.yml"), ("guide_controls.rst", "ou
 BEFORE: dict[str, list[tuple[str, dict[str, str]]]] = {
     "guide_audit.rst": [("export", {})],
     "guide_scale.rst": [
-        ("audit", {"planasonix_hosts": host, "compliance_audit_report_dir": f"audits/{region}"}) for host, region in (("acme", "europe"), ("globex", "asia"))
+        ("audit", {"planasonix_hosts": host, "compliance_audit_report_dir": f"audits/{region}"})
+        for host, region in (("acme", "europe"), ("globex", "asia"))
     ],
 }
 """Playbooks of the collection that a page has the reader run before."""
@@ -62,7 +87,9 @@ ADDRESS = "198.51.100.10"
 
 def outcome_of(block: Block) -> tuple[int, str]:
     """The status with which a playbook ends, and what it says."""
-    return next((outcome for name, outcome in TOLD.items() if f"- name: {name}\n" in block.text), (0, ""))
+    return next(
+        (outcome for name, outcome in TOLD.items() if f"- name: {name}\n" in block.text), (0, "")
+    )
 
 
 def finds_it_done(page: str, block: Block) -> bool:
@@ -95,10 +122,19 @@ class Reader:
         }
         self.arguments = ["-i", inventory, "-e", json.dumps(variables)]
         if any("airflow.example.com" in block.text for block in PLAYBOOKS[page]):
-            self.write("airflow.yml", "airflow: {hosts: {airflow.example.com: {ansible_connection: local}}}")
+            self.write(
+                "airflow.yml",
+                "airflow: {hosts: {airflow.example.com: {ansible_connection: local}}}",
+            )
             self.arguments += ["-i", "airflow.yml"]
-        keys = dict(zip(("ACME_API_KEY", "GLOBEX_API_KEY", "INITECH_API_KEY"), simulator.keys, strict=True))
-        self.environment = {**keys, "PLANASONIX_API_URL": simulator.url, "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"}
+        keys = dict(
+            zip(("ACME_API_KEY", "GLOBEX_API_KEY", "INITECH_API_KEY"), simulator.keys, strict=True)
+        )
+        self.environment = {
+            **keys,
+            "PLANASONIX_API_URL": simulator.url,
+            "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
+        }
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the page."""
@@ -112,16 +148,26 @@ class Reader:
         """Write a playbook, or tasks in a playbook as those of the same page are; returns the name of its file."""
         content = block.text
         if block.is_tasks:
-            kind = "ansible.builtin.uri" if "ansible.builtin.uri" in content else "planasonix.admin."
-            frame = next(other.data[0] for other in PLAYBOOKS[self.page] if other.is_playbook and kind in other.text)
+            kind = (
+                "ansible.builtin.uri" if "ansible.builtin.uri" in content else "planasonix.admin."
+            )
+            frame = next(
+                other.data[0]
+                for other in PLAYBOOKS[self.page]
+                if other.is_playbook and kind in other.text
+            )
             content = json.dumps([{**frame, "tasks": block.data}])
         self.write(f"{number}.yml", content)
         return f"{number}.yml"
 
     def run(self, *playbooks: str, **variables: Any) -> tuple[int, str]:
         """Run playbooks; returns the status and the output."""
-        more = [argument for name, value in variables.items() for argument in ("-e", f"{name}={value}")]
-        done = run_playbook(self.folder, *self.arguments, *more, *playbooks, environment=self.environment)
+        more = [
+            argument for name, value in variables.items() for argument in ("-e", f"{name}={value}")
+        ]
+        done = run_playbook(
+            self.folder, *self.arguments, *more, *playbooks, environment=self.environment
+        )
         return done.returncode, done.stdout
 
 
@@ -131,8 +177,19 @@ def prepare(page: str, simulator: Simulator) -> None:
     simulator.options(client_addresses=dict.fromkeys(simulator.slugs, ADDRESS), mask_config="mask")
     acme = simulator.slugs[0]
     if page == "guide_audit.rst":
-        hook = {"id": "nch_hook", "name": "Incident webhook", "type": "webhook", "enabled": True, "created_at": TIME}
-        simulator.set_state(acme, channels=[{**hook, "config": {"method": "POST", "url": "https://hooks.example.com/one"}}])
+        hook = {
+            "id": "nch_hook",
+            "name": "Incident webhook",
+            "type": "webhook",
+            "enabled": True,
+            "created_at": TIME,
+        }
+        simulator.set_state(
+            acme,
+            channels=[
+                {**hook, "config": {"method": "POST", "url": "https://hooks.example.com/one"}}
+            ],
+        )
     if page == "guide_api_keys.rst":
         old = {
             "id": "key_01airflow",
@@ -158,9 +215,14 @@ def test_the_playbooks_of_a_page(page: str, plain_simulator: Simulator, tmp_path
         status, output = reader.run(f"planasonix.admin.{playbook}", **variables)
         assert status == 0, output
     text = told(next(path for path in PAGES if path.name == page).read_text(encoding="utf-8"))
-    playbooks = [(reader.write_playbook(number, block), outcome_of(block), finds_it_done(page, block)) for number, block in enumerate(PLAYBOOKS[page])]
+    playbooks = [
+        (reader.write_playbook(number, block), outcome_of(block), finds_it_done(page, block))
+        for number, block in enumerate(PLAYBOOKS[page])
+    ]
     # Those of one outcome in a row are one command, since a start takes longer than a task.
-    for ((wanted, words), done), group in itertools.groupby(playbooks, lambda playbook: playbook[1:]):
+    for ((wanted, words), done), group in itertools.groupby(
+        playbooks, lambda playbook: playbook[1:]
+    ):
         if words in ANEW:
             prepare(page, plain_simulator)
         status, output = reader.run(*(playbook[0] for playbook in group))

@@ -22,53 +22,130 @@ def unused_port() -> int:
         return int(listener.getsockname()[1])
 
 
-PACKED = ("Unsupported parameters", "is not a valid boolean", "one of the following is required", "answered 401", "no connection to")
+PACKED = (
+    "Unsupported parameters",
+    "is not a valid boolean",
+    "one of the following is required",
+    "answered 401",
+    "no connection to",
+)
 """Parts of the messages that are seen of packed modules as well: how Ansible shows one does not depend on what it says."""
 # module, its arguments, what differs in the connection, what the message says
 MESSAGES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
-    ("settings", {"requires_sso": True}, {}, "Unsupported parameters for (planasonix.admin.planasonix_settings) module: requires_sso."),
+    (
+        "settings",
+        {"requires_sso": True},
+        {},
+        "Unsupported parameters for (planasonix.admin.planasonix_settings) module: requires_sso.",
+    ),
     ("settings", {"require_sso": "perhaps"}, {}, "The value 'perhaps' is not a valid boolean"),
     ("api_key", {}, {}, "one of the following is required: name, key_id"),
-    ("info", {}, {"api_key": KEY}, "Could not read the profile: GET /api/user/profile answered 401 ("),
+    (
+        "info",
+        {},
+        {"api_key": KEY},
+        "Could not read the profile: GET /api/user/profile answered 401 (",
+    ),
     ("info", {}, {"api_key": f"{KEY}\n"}, "is there a line break at its end?"),
     ("info", {}, {"api_key": ""}, "api_key is empty"),
-    ("info", {}, {"api_url": "http://api.example.com"}, "would send the API key unencrypted; use https://."),
-    ("info", {}, {"api_url": "api.example.com"}, "api_url must be a URL such as https://api.planasonix.com"),
-    ("info", {}, {"api_url": "UNREACHABLE"}, "Could not read the profile: no connection to 127.0.0.1:"),
+    (
+        "info",
+        {},
+        {"api_url": "http://api.example.com"},
+        "would send the API key unencrypted; use https://.",
+    ),
+    (
+        "info",
+        {},
+        {"api_url": "api.example.com"},
+        "api_url must be a URL such as https://api.planasonix.com",
+    ),
+    (
+        "info",
+        {},
+        {"api_url": "UNREACHABLE"},
+        "Could not read the profile: no connection to 127.0.0.1:",
+    ),
     ("info", {}, {"api_url": "WRONG PREFIX"}, "answered 404"),
-    ("ip_whitelist", {"entries": [{"cidr": "203.0.113.300"}]}, {}, "entries: '203.0.113.300' is not an IP address or a network"),
-    ("ip_whitelist", {"enabled": True}, {}, "name the addresses that must keep access in protected_addresses"),
+    (
+        "ip_whitelist",
+        {"entries": [{"cidr": "203.0.113.300"}]},
+        {},
+        "entries: '203.0.113.300' is not an IP address or a network",
+    ),
+    (
+        "ip_whitelist",
+        {"enabled": True},
+        {},
+        "name the addresses that must keep access in protected_addresses",
+    ),
     ("ip_whitelist", {"purge": True}, {}, "purge: true needs entries"),
-    ("api_key", {"name": "x", "scopes": ["a"], "secret_file": "key"}, {}, "secret_file must be an absolute path"),
-    ("api_key", {"name": "x", "scopes": ["a"], "secret_file": "/nowhere/key"}, {}, "the folder /nowhere does not exist"),
+    (
+        "api_key",
+        {"name": "x", "scopes": ["a"], "secret_file": "key"},
+        {},
+        "secret_file must be an absolute path",
+    ),
+    (
+        "api_key",
+        {"name": "x", "scopes": ["a"], "secret_file": "/nowhere/key"},
+        {},
+        "the folder /nowhere does not exist",
+    ),
 ]
 
 
 def test_messages(plain_ansible: Ansible, plain_simulator: Simulator, way: str) -> None:
-    addresses = {"UNREACHABLE": f"http://127.0.0.1:{unused_port()}", "WRONG PREFIX": f"{plain_simulator.url}/v2"}
+    addresses = {
+        "UNREACHABLE": f"http://127.0.0.1:{unused_port()}",
+        "WRONG PREFIX": f"{plain_simulator.url}/v2",
+    }
     tasks, jobs, complaints = [], [], {}
     for number, (module, arguments, connection, complaint) in enumerate(MESSAGES):
         connection = {name: addresses.get(str(value), value) for name, value in connection.items()}
-        options = {"api_url": plain_ansible.url, "api_key": plain_ansible.key, "retry_budget": 0.2, **connection, **arguments}
+        options = {
+            "api_url": plain_ansible.url,
+            "api_key": plain_ansible.key,
+            "retry_budget": 0.2,
+            **connection,
+            **arguments,
+        }
         jobs.append(Job(module, options))
         # A module that is packed validates the same whether in check mode or not.
-        for check in (True, False) if way == "worker" else (False,) if any(part in complaint for part in PACKED) else ():
+        for check in (
+            (True, False)
+            if way == "worker"
+            else (False,)
+            if any(part in complaint for part in PACKED)
+            else ()
+        ):
             complaints[f"result_{number}_{check}"] = complaint
-            tasks.append({f"planasonix.admin.planasonix_{module}": options, "check_mode": check, "register": f"result_{number}_{check}"})
+            tasks.append(
+                {
+                    f"planasonix.admin.planasonix_{module}": options,
+                    "check_mode": check,
+                    "register": f"result_{number}_{check}",
+                }
+            )
     outcome = plain_ansible.run(way, *tasks, arguments=("-vvv", "--diff"), defaults={})
     assert outcome.results.keys() == complaints.keys(), outcome.output
     found = [(complaint, outcome[name]) for name, complaint in complaints.items()]
     output = outcome.output
     if way == "module":
         assert len(tasks) == len(PACKED)
-        for (_module, _arguments, _connection, complaint), end in zip(MESSAGES[1:], run_modules(jobs[1:]), strict=True):  # the first one tells its full name
+        for (_module, _arguments, _connection, complaint), end in zip(
+            MESSAGES[1:], run_modules(jobs[1:]), strict=True
+        ):  # the first one tells its full name
             assert end.result is not None, end
             found.append((complaint, {"changed": False, **end.result}))
             output += end.output
     wrong = [
         (complaint, result["msg"])
         for complaint, result in found
-        if not result["failed"] or result["changed"] or complaint not in result["msg"] or "\n" in result["msg"]
+        if not result["failed"]
+        or result["changed"]
+        or complaint not in result["msg"]
+        or "\n" in result["msg"]
     ]
     assert not wrong
     assert "Traceback (most" not in output
@@ -77,20 +154,35 @@ def test_messages(plain_ansible: Ansible, plain_simulator: Simulator, way: str) 
     assert plain_simulator.writes() == []
 
 
-def test_details_stand_beside_the_message_and_a_write_without_effect_is_a_failure(plain_ansible: Ansible, plain_simulator: Simulator, way: str) -> None:
+def test_details_stand_beside_the_message_and_a_write_without_effect_is_a_failure(
+    plain_ansible: Ansible, plain_simulator: Simulator, way: str
+) -> None:
     control = f"http://127.0.0.1:{plain_simulator.port}/_simulator"
-    broken = {"status": 500, "body": {"error": {"code": "broken", "message": f"echo of {plain_ansible.key}"}}}
+    broken = {
+        "status": 500,
+        "body": {"error": {"code": "broken", "message": f"echo of {plain_ansible.key}"}},
+    }
     plain_simulator.fault("status", method="GET", path="/api/settings", times=9, **broken)
     outcome = plain_ansible.run(
         way,
         {"planasonix.admin.planasonix_settings": {"require_sso": True}, "register": "broken"},
         {"control": {"url": f"{control}/log"}, "register": "log"},
         {"control": {"url": f"{control}/faults/clear", "body": {}}},
-        {"control": {"url": f"{control}/faults", "body": {"kind": "ignore_write", "method": "POST", "path": "/api/settings"}}},
+        {
+            "control": {
+                "url": f"{control}/faults",
+                "body": {"kind": "ignore_write", "method": "POST", "path": "/api/settings"},
+            }
+        },
         {"planasonix.admin.planasonix_settings": {"require_sso": True}, "register": "ignored"},
     )
     result = outcome["broken"]
-    assert {key: result[key] for key in ("status", "code", "method", "path")} == {"status": 500, "code": "broken", "method": "GET", "path": "/api/settings"}
+    assert {key: result[key] for key in ("status", "code", "method", "path")} == {
+        "status": 500,
+        "code": "broken",
+        "method": "GET",
+        "path": "/api/settings",
+    }
     assert result["request_id"]
     assert plain_ansible.key not in str(result)
     assert len(outcome["log"]["answer"]) == 1, "500 is never retried"
@@ -98,23 +190,36 @@ def test_details_stand_beside_the_message_and_a_write_without_effect_is_a_failur
     assert "require_sso false -> true" in outcome["ignored"]["msg"]
 
 
-def test_environment_and_its_order(plain_ansible: Ansible, plain_simulator: Simulator, way: str) -> None:
+def test_environment_and_its_order(
+    plain_ansible: Ansible, plain_simulator: Simulator, way: str
+) -> None:
     """The option wins over the task's environment, and that over the controller's."""
     info = "planasonix.admin.planasonix_info"
     subset = {"gather_subset": ["organization"]}
     second = {"PLANASONIX_API_KEY": plain_simulator.keys[1], "PLANASONIX_TIMEOUT": "30"}
-    plain_ansible.extra_environment = {"PLANASONIX_API_URL": plain_ansible.url, "PLANASONIX_API_KEY": plain_ansible.key, "PLANASONIX_TIMEOUT": "0"}
+    plain_ansible.extra_environment = {
+        "PLANASONIX_API_URL": plain_ansible.url,
+        "PLANASONIX_API_KEY": plain_ansible.key,
+        "PLANASONIX_TIMEOUT": "0",
+    }
     outcome = plain_ansible.run(
         way,
         {info: subset, "register": "timeout"},
         {info: {**subset, "timeout": 30}, "register": "controller"},
         {info: subset, "environment": second, "register": "task"},
-        {info: {**subset, "api_key": plain_simulator.keys[2]}, "environment": second, "register": "option"},
+        {
+            info: {**subset, "api_key": plain_simulator.keys[2]},
+            "environment": second,
+            "register": "option",
+        },
         arguments=("-vvv",),
         defaults={},
     )
     assert "timeout must be greater than 0" in outcome["timeout"]["msg"]
-    assert [outcome[name]["planasonix"]["organization"]["slug"] for name in ("controller", "task", "option")] == plain_simulator.slugs
+    assert [
+        outcome[name]["planasonix"]["organization"]["slug"]
+        for name in ("controller", "task", "option")
+    ] == plain_simulator.slugs
     # The arguments are told to who asks for them, and no key is.
     assert outcome.output.count('"api_key": "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"') == 4
     assert plain_ansible.key not in outcome.output

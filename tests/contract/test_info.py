@@ -16,13 +16,29 @@ SUBSETS = {
 
 
 def test_subsets(simulator: Simulator, ansible: Ansible, make: str) -> None:
-    channel = {"id": "nch_01", "type": "email", "name": "On-call", "enabled": True, "config": {}, "created_at": "2026-01-01T00:00:00Z"}
-    rule = {"id": "nrl_01", "name": "Failures", "event": "pipeline.run.failed", "channel_ids": ["nch_01", "nch_gone"], "filters": {}, "enabled": True}
+    channel = {
+        "id": "nch_01",
+        "type": "email",
+        "name": "On-call",
+        "enabled": True,
+        "config": {},
+        "created_at": "2026-01-01T00:00:00Z",
+    }
+    rule = {
+        "id": "nrl_01",
+        "name": "Failures",
+        "event": "pipeline.run.failed",
+        "channel_ids": ["nch_01", "nch_gone"],
+        "filters": {},
+        "enabled": True,
+    }
     info = "planasonix.admin.planasonix_info"
     outcomes = {}
     for way in ways_against(make):
         begin(simulator, make)
-        simulator.set_state(channels=[channel], rules=[{**rule, "created_at": "2026-01-01T00:00:00Z"}])
+        simulator.set_state(
+            channels=[channel], rules=[{**rule, "created_at": "2026-01-01T00:00:00Z"}]
+        )
         outcomes[way] = outcome = ansible.run(
             way,
             {info: {}, "register": "everything"},
@@ -39,7 +55,9 @@ def test_subsets(simulator: Simulator, ansible: Ansible, make: str) -> None:
         assert "feature_flags" in facts["settings"]
         assert facts["notification_rules"][0]["channels"] == ["On-call", "nch_gone"]
         assert set(outcome["most"]["planasonix"]) == SUBSETS - {"profile", "mfa"}
-        assert set(outcome["one"]["planasonix"]) == set(outcome["excluded"]["planasonix"]) == {"tier"}
+        assert (
+            set(outcome["one"]["planasonix"]) == set(outcome["excluded"]["planasonix"]) == {"tier"}
+        )
         assert outcome["nothing"]["planasonix"] == {}
         assert "diff" not in outcome["everything"]
         assert simulator.writes() == []
@@ -51,7 +69,14 @@ def test_subsets(simulator: Simulator, ansible: Ansible, make: str) -> None:
 
 
 def test_forbidden_subsets(simulator: Simulator, ansible: Ansible, way: str) -> None:
-    simulator.fault("status", method="GET", path="*/api/tier", status=403, body={"code": "insufficient_scope", "message": "no"}, times=9)
+    simulator.fault(
+        "status",
+        method="GET",
+        path="*/api/tier",
+        status=403,
+        body={"code": "insufficient_scope", "message": "no"},
+        times=9,
+    )
     info = {"gather_subset": ["tier", "limits"]}
     outcome = ansible.run(
         way,

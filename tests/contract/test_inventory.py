@@ -30,7 +30,11 @@ KEYS = (r"plnx_live_\S+_admin_simulator", "canary-[a-z-]+")
 def unmarked(value: Any) -> Any:
     """The value without the marks that ansible-inventory sets on text that is no template."""
     if isinstance(value, dict):
-        return value["__ansible_unsafe"] if "__ansible_unsafe" in value else {name: unmarked(item) for name, item in value.items()}
+        return (
+            value["__ansible_unsafe"]
+            if "__ansible_unsafe" in value
+            else {name: unmarked(item) for name, item in value.items()}
+        )
     return [unmarked(item) for item in value] if isinstance(value, list) else value
 
 
@@ -54,13 +58,28 @@ class Fleet:
         :param entries: YAML of the organizations, each on lines of its own.
         """
         head = "".join(f"{name}: {json.dumps(value)}\n" for name, value in options.items())
-        self.path.write_text(f"plugin: planasonix.admin.orgs\n{head}organizations:\n" + "\n".join(f"  - {entry}" for entry in entries), encoding="utf-8")
+        self.path.write_text(
+            f"plugin: planasonix.admin.orgs\n{head}organizations:\n"
+            + "\n".join(f"  - {entry}" for entry in entries),
+            encoding="utf-8",
+        )
 
     def inventory(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``ansible-inventory``."""
-        command = [str(Path(sys.executable).parent / "ansible-inventory"), "-i", str(self.path), *arguments]
+        command = [
+            str(Path(sys.executable).parent / "ansible-inventory"),
+            "-i",
+            str(self.path),
+            *arguments,
+        ]
         return subprocess.run(
-            command, env=environment_in(self.folder, self.environment), cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            command,
+            env=environment_in(self.folder, self.environment),
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     def shown(self) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]], str]:
@@ -69,7 +88,11 @@ class Fleet:
         assert done.returncode == 0, done.stderr
         assert leaks({"screen": done.stdout + done.stderr}, *KEYS) == []
         found = json.loads(done.stdout)
-        groups = {name: sorted(group.get("hosts", [])) for name, group in found.items() if name not in ("_meta", "all")}
+        groups = {
+            name: sorted(group.get("hosts", []))
+            for name, group in found.items()
+            if name not in ("_meta", "all")
+        }
         return unmarked(found["_meta"]["hostvars"]), groups, done.stderr
 
 
@@ -97,7 +120,9 @@ def test_a_fleet(fleet: Fleet, api: Simulator) -> None:
     (fleet.folder / "it's a key").write_text(f"{api.keys[1]}\n", encoding="utf-8")
     (fleet.folder / "password").write_text("canary-of-the-vault", encoding="utf-8")
     fleet.environment["ANSIBLE_VAULT_PASSWORD_FILE"] = str(fleet.folder / "password")
-    vaulted = VaultLib([("default", VaultSecret(b"canary-of-the-vault"))]).encrypt(api.keys[2]).decode()
+    vaulted = (
+        VaultLib([("default", VaultSecret(b"canary-of-the-vault"))]).encrypt(api.keys[2]).decode()
+    )
     template = "{{ lookup('ansible.builtin.env', 'KEY_4') }}"
     trap = "{{ lookup('ansible.builtin.env', 'KEY_1') }}"
     state = api.state("globex")["organization"]
@@ -105,10 +130,14 @@ def test_a_fleet(fleet: Fleet, api: Simulator) -> None:
     fleet.write(
         "api_key_env: KEY_1",
         'api_key_file: "it\'s a key"',
-        "name: initech\n    api_key: !vault |\n" + "\n".join(f"      {line}" for line in vaulted.splitlines()),
+        "name: initech\n    api_key: !vault |\n"
+        + "\n".join(f"      {line}" for line in vaulted.splitlines()),
         f'name: Fourth\n    api_url: {api.url}/\n    api_key: "{template}"',
         strict=True,
-        keyed_groups=[{"prefix": "tier", "key": "planasonix_tier.tier"}, {"prefix": "feature", "key": "planasonix_features"}],
+        keyed_groups=[
+            {"prefix": "tier", "key": "planasonix_tier.tier"},
+            {"prefix": "feature", "key": "planasonix_features"},
+        ],
         groups={"large": "planasonix_limits.max_pipelines >= 500"},
         compose={"ansible_connection": "'local'"},
         cache=True,
@@ -117,26 +146,40 @@ def test_a_fleet(fleet: Fleet, api: Simulator) -> None:
     )
     hosts, groups, errors = fleet.shown()
     assert errors == ""
-    assert {name: variables["planasonix_api_key"] for name, variables in hosts.items() if name != "initech"} == {
+    assert {
+        name: variables["planasonix_api_key"]
+        for name, variables in hosts.items()
+        if name != "initech"
+    } == {
         "acme-analytics": "{{ lookup('ansible.builtin.env', 'KEY_1') }}",
         "globex": f"{{{{ lookup('ansible.builtin.file', \"{fleet.folder}/it's a key\") }}}}",
         "Fourth": template,
     }
-    assert "".join(hosts["initech"]["planasonix_api_key"]["__ansible_vault"].split()) == "".join(vaulted.split())
+    assert "".join(hosts["initech"]["planasonix_api_key"]["__ansible_vault"].split()) == "".join(
+        vaulted.split()
+    )
     assert {name: variables["planasonix_api_url"] for name, variables in hosts.items()} == {
         **dict.fromkeys(("acme-analytics", "globex", "initech"), api.url),
         "Fourth": f"{api.url}/",
     }
     acme = hosts["acme-analytics"]
     assert acme["planasonix_organization"] == api.state()["organization"]
-    assert acme["planasonix_tier"] == {"tier": "enterprise", "billing_period": "annual", "renewal_date": "2026-06-01"}
+    assert acme["planasonix_tier"] == {
+        "tier": "enterprise",
+        "billing_period": "annual",
+        "renewal_date": "2026-06-01",
+    }
     assert acme["planasonix_features"] == ["lineage", "git_integration", "pipeline_agents", "sso"]
     assert acme["planasonix_limits"]["max_pipelines"] == 500
     assert groups["tier_team"] == ["initech"] and groups["large"] == sorted(hosts)
-    assert groups["tier_enterprise"] == groups["feature_sso"] == ["Fourth", "acme-analytics", "globex"]
+    assert (
+        groups["tier_enterprise"] == groups["feature_sso"] == ["Fourth", "acme-analytics", "globex"]
+    )
     assert [row["method"] for row in api.log()] == ["GET"] * 16
 
-    cache = {path.name: path.read_text(encoding="utf-8") for path in (fleet.folder / "cache").iterdir()}
+    cache = {
+        path.name: path.read_text(encoding="utf-8") for path in (fleet.folder / "cache").iterdir()
+    }
     assert "acme-analytics" in "".join(cache.values())
     assert leaks(cache, *KEYS) == []
     assert vaulted.splitlines()[1] not in "".join(cache.values())
@@ -147,8 +190,15 @@ def test_a_fleet(fleet: Fleet, api: Simulator) -> None:
 
     # The playbook reads no inventory anew either, and its modules work with each kind of key.
     record = fleet.folder / "results.jsonl"
-    info = {"api_url": "{{ planasonix_api_url }}", "api_key": "{{ planasonix_api_key }}", "gather_subset": ["organization"]}
-    shown = {"slug": "{{ info.planasonix.organization.slug }}", "name": "{{ planasonix_organization.name }}"}
+    info = {
+        "api_url": "{{ planasonix_api_url }}",
+        "api_key": "{{ planasonix_api_key }}",
+        "gather_subset": ["organization"],
+    }
+    shown = {
+        "slug": "{{ info.planasonix.organization.slug }}",
+        "name": "{{ planasonix_organization.name }}",
+    }
     play = {
         "hosts": "large",
         "gather_facts": False,
@@ -158,7 +208,9 @@ def test_a_fleet(fleet: Fleet, api: Simulator) -> None:
         ],
     }
     (fleet.folder / "playbook.yml").write_text(json.dumps([play]), encoding="utf-8")
-    done = run_playbook(fleet.folder, "-i", str(fleet.path), "playbook.yml", "-vvv", environment=fleet.environment)
+    done = run_playbook(
+        fleet.folder, "-i", str(fleet.path), "playbook.yml", "-vvv", environment=fleet.environment
+    )
     assert done.returncode == 0, done.stdout
     assert leaks({"screen": done.stdout}, *KEYS) == []
     results = dict(json.loads(line) for line in record.read_text(encoding="utf-8").splitlines())
@@ -172,19 +224,38 @@ def test_a_fleet(fleet: Fleet, api: Simulator) -> None:
     assert len(api.log()) == 4
 
     api.clear_log()
-    done = run_playbook(fleet.folder, "-i", str(fleet.path), "playbook.yml", "--list-hosts", "--flush-cache", environment=fleet.environment)
+    done = run_playbook(
+        fleet.folder,
+        "-i",
+        str(fleet.path),
+        "playbook.yml",
+        "--list-hosts",
+        "--flush-cache",
+        environment=fleet.environment,
+    )
     assert "hosts (4)" in done.stdout, done.stdout
     assert len(api.log()) == 16
 
 
-FAILING = ("api_key_env: KEY_1", "api_key_env: KEY_2", "name: stalled\n    api_key_env: KEY_3", "api_key_env: DEAD", "api_key_env: NONE", "api_key_env: KEY_6")
+FAILING = (
+    "api_key_env: KEY_1",
+    "api_key_env: KEY_2",
+    "name: stalled\n    api_key_env: KEY_3",
+    "api_key_env: DEAD",
+    "api_key_env: NONE",
+    "api_key_env: KEY_6",
+)
 
 
 def break_api(fleet: Fleet, api: Simulator) -> None:
     """The first waits for a moment, the second holds a rate limit on, the third stalls, the fourth key is dead, and the fifth is not there."""
     fleet.environment["DEAD"] = "plnx_live_canary-dead"
-    api.fault("status", organization=api.slugs[0], status=429, headers={"Retry-After": "1"}, times=1)
-    api.fault("status", organization=api.slugs[1], status=429, headers={"Retry-After": "60"}, times=None)
+    api.fault(
+        "status", organization=api.slugs[0], status=429, headers={"Retry-After": "1"}, times=1
+    )
+    api.fault(
+        "status", organization=api.slugs[1], status=429, headers={"Retry-After": "60"}, times=None
+    )
     api.fault("stall", organization=api.slugs[2], seconds=3, act=False, times=None)
 
 
@@ -195,17 +266,36 @@ def test_failures_in_a_group(fleet: Fleet, api: Simulator) -> None:
     hosts, groups, errors = fleet.shown()
     assert time.monotonic() - start < 10
     assert errors == ""
-    assert groups["planasonix_unreachable"] == ["organization_2", "organization_4", "organization_5", "stalled"]
-    assert set(hosts) - set(groups["planasonix_unreachable"]) == {"acme-analytics", "organization-006"}
+    assert groups["planasonix_unreachable"] == [
+        "organization_2",
+        "organization_4",
+        "organization_5",
+        "stalled",
+    ]
+    assert set(hosts) - set(groups["planasonix_unreachable"]) == {
+        "acme-analytics",
+        "organization-006",
+    }
     assert "answered 429" in hosts["organization_2"]["planasonix_error"]
     assert "gave no whole answer to GET /api/organization" in hosts["stalled"]["planasonix_error"]
     assert "answered 401" in hosts["organization_4"]["planasonix_error"]
-    assert hosts["organization_5"]["planasonix_error"] == "The environment variable NONE is not set, or is empty."
+    assert (
+        hosts["organization_5"]["planasonix_error"]
+        == "The environment variable NONE is not set, or is empty."
+    )
     assert hosts["stalled"]["planasonix_api_key"] == "{{ lookup('ansible.builtin.env', 'KEY_3') }}"
     requests = [row["path"] for row in api.log() if row["organization"] == api.slugs[0]]
-    assert requests == ["/api/organization", "/api/organization", "/api/features", "/api/features/limits", "/api/tier"], "it was asked again after its pause"
+    assert requests == [
+        "/api/organization",
+        "/api/organization",
+        "/api/features",
+        "/api/features/limits",
+        "/api/tier",
+    ], "it was asked again after its pause"
     for slug, number in ((api.slugs[1], 2), (api.slugs[2], 2), (None, 1)):
-        assert [row["path"] for row in api.log() if row["organization"] == slug] == ["/api/organization"] * number
+        assert [row["path"] for row in api.log() if row["organization"] == slug] == [
+            "/api/organization"
+        ] * number
 
 
 @pytest.mark.parametrize("on_error", ["fail", "skip"])
@@ -216,8 +306,19 @@ def test_failures_that_are_fatal_or_left_out(fleet: Fleet, api: Simulator, on_er
     done = fleet.inventory("--list")
     screen = told(done.stdout + done.stderr)
     assert leaks({"screen": screen}, *KEYS) == []
-    reasons = ("answered 429", "gave no whole answer", "answered 401", "The environment variable NONE is not set, or is empty.")
-    labels = ("entry 1 of", "entry 2 of", "entry 3 of organizations (stalled)", "entry 4 of", "entry 5 of")
+    reasons = (
+        "answered 429",
+        "gave no whole answer",
+        "answered 401",
+        "The environment variable NONE is not set, or is empty.",
+    )
+    labels = (
+        "entry 1 of",
+        "entry 2 of",
+        "entry 3 of organizations (stalled)",
+        "entry 4 of",
+        "entry 5 of",
+    )
     assert [text for text in (*reasons, *labels) if text not in screen] == []
     assert "Traceback" not in screen
     if on_error == "fail":
@@ -266,7 +367,9 @@ class CrowdHandler(BaseHTTPRequestHandler):
         with self.server.counted():
             key = self.headers["Authorization"].rpartition(" ")[2]
             time.sleep(3.3 if key == "slow" and self.path.endswith("organization") else 0.02)
-            data = {"/api/organization": {"slug": key}, "/api/features": {"features": []}}.get(self.path, {})
+            data = {"/api/organization": {"slug": key}, "/api/features": {"features": []}}.get(
+                self.path, {}
+            )
             body = json.dumps({"data": data}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -283,7 +386,11 @@ def test_many_at_a_time(fleet: Fleet) -> None:
     fleet.environment |= {f"CROWD_{number}": slug for number, slug in enumerate(slugs)}
     with Crowd() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        fleet.write(*(f"api_key_env: CROWD_{number}" for number in range(len(slugs))), concurrency=5, api_url=f"http://127.0.0.1:{server.server_address[1]}")
+        fleet.write(
+            *(f"api_key_env: CROWD_{number}" for number in range(len(slugs))),
+            concurrency=5,
+            api_url=f"http://127.0.0.1:{server.server_address[1]}",
+        )
         hosts, _groups, errors = fleet.shown()
         server.shutdown()
     assert set(hosts) == set(slugs)

@@ -22,14 +22,31 @@ AUTOMATION, ADMINISTRATOR = "203.0.113.7", "2001:db8:40::7"
 PROTECTED = [AUTOMATION, ADMINISTRATOR]
 ENTRIES = [
     {"id": f"ipw_{number}", "cidr": cidr, "label": label, "created_at": "2026-01-01T00:00:00Z"}
-    for number, (cidr, label) in enumerate([("203.0.113.0/24", "Office"), ("2001:db8:40::/48", "VPN"), ("198.51.100.0/24", "Former")])
+    for number, (cidr, label) in enumerate(
+        [("203.0.113.0/24", "Office"), ("2001:db8:40::/48", "VPN"), ("198.51.100.0/24", "Former")]
+    )
 ]
 STEPS: dict[str, dict[str, Any]] = {
     "enforced": {"enabled": True},
-    "split": {"entries": [{"cidr": "203.0.113.0/25"}, {"cidr": "203.0.113.128/25"}, {"cidr": "2001:db8:40::/48"}], "purge": True},
+    "split": {
+        "entries": [
+            {"cidr": "203.0.113.0/25"},
+            {"cidr": "203.0.113.128/25"},
+            {"cidr": "2001:db8:40::/48"},
+        ],
+        "purge": True,
+    },
     "labelled": {"entries": [{"cidr": "203.0.113.0/25", "label": "Automation"}]},
-    "labelled_again": {"entries": [{"cidr": AUTOMATION}, {"cidr": "203.0.113.0/25", "label": "Machines"}]},
-    "replaced": {"entries": [{"cidr": "203.0.113.0/28", "label": "Machines"}, {"cidr": "2001:DB8:40:0::/64"}], "purge": True},
+    "labelled_again": {
+        "entries": [{"cidr": AUTOMATION}, {"cidr": "203.0.113.0/25", "label": "Machines"}]
+    },
+    "replaced": {
+        "entries": [
+            {"cidr": "203.0.113.0/28", "label": "Machines"},
+            {"cidr": "2001:DB8:40:0::/64"},
+        ],
+        "purge": True,
+    },
     "lockout": {"state": "absent", "entries": [{"cidr": "2001:db8:40::/64"}]},
 }
 """What is done, by the automation and the administrator in turn."""
@@ -67,7 +84,9 @@ SERVERS = {
 }
 
 
-def states(writes: list[dict[str, Any]], cidrs: dict[str, str]) -> Iterator[tuple[bool, list[str], str]]:
+def states(
+    writes: list[dict[str, Any]], cidrs: dict[str, str]
+) -> Iterator[tuple[bool, list[str], str]]:
     """Whether the allowlist is enforced, its networks, and what was last written, after each write that took effect.
 
     :param cidrs: Network of each entry that there ever was, by id.
@@ -91,7 +110,9 @@ def covered(address: str, networks: list[str]) -> bool:
 
 def answer_of(simulator: Simulator, key: str) -> int:
     """The status that a key gets."""
-    request = urllib.request.Request(f"{simulator.url}/api/settings/ip-whitelist", headers={"Authorization": f"Bearer {key}"})
+    request = urllib.request.Request(
+        f"{simulator.url}/api/settings/ip-whitelist", headers={"Authorization": f"Bearer {key}"}
+    )
     try:
         with urllib.request.urlopen(request, timeout=30) as response:
             return int(response.status)
@@ -103,8 +124,16 @@ def begin(simulator: Simulator, server: Server, automation: str) -> list[str]:
     """Let the API be so, and two keys be used from protected addresses; returns the keys."""
     simulator.reset()
     keys = simulator.state()["api_keys"]
-    administrator = {**keys[0], "id": "key_administrator", "name": "Administrator", "secret": "plnx_live_of_an_administrator"}
-    simulator.set_state(api_keys=[*keys, administrator], ip_whitelist={"entries": ENTRIES, "last_evaluated_at": ENTRIES[0]["created_at"]})
+    administrator = {
+        **keys[0],
+        "id": "key_administrator",
+        "name": "Administrator",
+        "secret": "plnx_live_of_an_administrator",
+    }
+    simulator.set_state(
+        api_keys=[*keys, administrator],
+        ip_whitelist={"entries": ENTRIES, "last_evaluated_at": ENTRIES[0]["created_at"]},
+    )
     secrets = [automation, administrator["secret"]]
     simulator.options(client_addresses=dict(zip(secrets, PROTECTED, strict=True)), **server.options)
     for fault in server.faults:
@@ -113,14 +142,27 @@ def begin(simulator: Simulator, server: Server, automation: str) -> list[str]:
 
 
 # How the API behaves and which way a task runs are independent, and a module's start is slow.
-@pytest.mark.parametrize(("way", "name"), [*(("worker", name) for name in SERVERS), ("module", "refuses second entries")])
-def test_nobody_is_locked_out(way: str, name: str, plain_simulator: Simulator, plain_ansible: Ansible) -> None:
+@pytest.mark.parametrize(
+    ("way", "name"), [*(("worker", name) for name in SERVERS), ("module", "refuses second entries")]
+)
+def test_nobody_is_locked_out(
+    way: str, name: str, plain_simulator: Simulator, plain_ansible: Ansible
+) -> None:
     server = SERVERS[name]
     keys = begin(plain_simulator, server, plain_ansible.key)
-    state = {"control": {"url": f"http://127.0.0.1:{plain_simulator.port}/_simulator/state/acme-analytics"}}
+    state = {
+        "control": {
+            "url": f"http://127.0.0.1:{plain_simulator.port}/_simulator/state/acme-analytics"
+        }
+    }
     tasks: list[dict[str, Any]] = []
     for number, (step, options) in enumerate(STEPS.items()):
-        tasks.append({MODULE: {"api_key": keys[number % 2], "protected_addresses": PROTECTED, **options}, "register": step})
+        tasks.append(
+            {
+                MODULE: {"api_key": keys[number % 2], "protected_addresses": PROTECTED, **options},
+                "register": step,
+            }
+        )
         if step in server.fails:
             tasks.append({**state, "register": f"after_{step}"})
     outcome = plain_ansible.run(way, *tasks)
@@ -131,7 +173,11 @@ def test_nobody_is_locked_out(way: str, name: str, plain_simulator: Simulator, p
         result = outcome[step]
         assert result["failed"] == (step in fails), (step, result["msg"])
         assert fails.get(step, "") in result["msg"], (step, result["msg"])
-        whitelist = outcome[f"after_{step}"]["answer"]["ip_whitelist"] if step in server.fails else result.get("ip_whitelist", {"entries": []})
+        whitelist = (
+            outcome[f"after_{step}"]["answer"]["ip_whitelist"]
+            if step in server.fails
+            else result.get("ip_whitelist", {"entries": []})
+        )
         cidrs |= {entry["id"]: entry["cidr"] for entry in whitelist["entries"]}
     log = plain_simulator.log()
     assert 403 not in [row["status"] for row in log]
@@ -142,10 +188,16 @@ def test_nobody_is_locked_out(way: str, name: str, plain_simulator: Simulator, p
     enforced, removed = False, 0
     for enforced, networks, last in states(plain_simulator.writes(), cidrs):
         removed += enforced and last.startswith("DELETE")
-        assert not enforced or all(covered(address, networks) for address in PROTECTED), (last, networks)
+        assert not enforced or all(covered(address, networks) for address in PROTECTED), (
+            last,
+            networks,
+        )
     # The replay tells the truth, entries were removed under enforcement, and it is real.
     whitelist = plain_simulator.state()["ip_whitelist"]
-    assert (enforced, sorted(networks)) == (whitelist["enabled"], sorted(entry["cidr"] for entry in whitelist["entries"]))
+    assert (enforced, sorted(networks)) == (
+        whitelist["enabled"],
+        sorted(entry["cidr"] for entry in whitelist["entries"]),
+    )
     assert sorted(networks) == ["2001:db8:40::/64", "203.0.113.0/28"]
     assert removed >= 6
     assert [answer_of(plain_simulator, key) for key in keys] == [200, 200]

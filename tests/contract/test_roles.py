@@ -24,7 +24,10 @@ from simulator.process import Simulator
 
 def statuses(report: str) -> dict[str, dict[str, str]]:
     """Status by organization and control, from the JSON report."""
-    return {organization["name"]: {c["id"]: c["status"] for c in organization["controls"]} for organization in json.loads(report)["organizations"]}
+    return {
+        organization["name"]: {c["id"]: c["status"] for c in organization["controls"]}
+        for organization in json.loads(report)["organizations"]
+    }
 
 
 @pytest.fixture
@@ -33,19 +36,33 @@ def fleet(plain_simulator: Simulator, tmp_path: Path) -> Fleet:
 
 
 ONBOARDING = {
-    "org_onboarding_settings": {"default_timezone": "UTC", "extra": {"feature_flags": {"lineage_v2": False}}},
-    "org_onboarding_ip_whitelist": {"entries": [{"cidr": ADDRESS, "label": "Automation"}], "enabled": True, "protected_addresses": [ADDRESS]},
+    "org_onboarding_settings": {
+        "default_timezone": "UTC",
+        "extra": {"feature_flags": {"lineage_v2": False}},
+    },
+    "org_onboarding_ip_whitelist": {
+        "entries": [{"cidr": ADDRESS, "label": "Automation"}],
+        "enabled": True,
+        "protected_addresses": [ADDRESS],
+    },
     "org_onboarding_channels": [
         {"name": "On-call", "type": "email", "config": {"recipients": ["oncall@example.com"]}},
         {"name": "Hook", "type": "webhook", "secret_config": {"url": SECRET}, "test": "never"},
     ],
-    "org_onboarding_rules": [{"name": "Failures", "event": "pipeline.run.failed", "channels": ["On-call", "Hook"]}],
+    "org_onboarding_rules": [
+        {"name": "Failures", "event": "pipeline.run.failed", "channels": ["On-call", "Hook"]}
+    ],
 }
 
 
 def test_onboarding(fleet: Fleet) -> None:
     """In check mode on organizations where nothing exists yet; then for real; then again."""
-    key = {"name": "CI", "scopes": ["pipelines:read"], "expires_in_days": 30, "secret_file": str(fleet.folder / "key-{{ inventory_hostname }}")}
+    key = {
+        "name": "CI",
+        "scopes": ["pipelines:read"],
+        "expires_in_days": 30,
+        "secret_file": str(fleet.folder / "key-{{ inventory_hostname }}"),
+    }
     variables = {**ONBOARDING, "org_onboarding_api_keys": [key]}
     fleet.simulator.options(read_only=True)
     checked = fleet.run("planasonix.admin.onboard", "--check", "--diff", "-vvv", **variables)
@@ -58,7 +75,10 @@ def test_onboarding(fleet: Fleet) -> None:
         state = fleet.simulator.state(slug)
         assert [channel["name"] for channel in state["channels"]][:2] == ["On-call", "Hook"]
         assert len(state["deliveries"]) == 1, "a test went through the channel that is to be tested"
-        assert (state["ip_whitelist"]["enabled"], state["settings"]["feature_flags"]["lineage_v2"]) == (True, False)
+        assert (
+            state["ip_whitelist"]["enabled"],
+            state["settings"]["feature_flags"]["lineage_v2"],
+        ) == (True, False)
         (made,) = (one for one in state["api_keys"] if one["name"] == "CI")
         assert (fleet.folder / f"key-{slug}").read_text() == made["secret"]
         assert made["secret"] not in done.stdout
@@ -77,20 +97,58 @@ def test_onboarding_by_areas(fleet: Fleet) -> None:
     assert changes(fleet.run(onboard, "--limit", acme, "--tags", "api_keys", **variables)) == [1]
     state = fleet.simulator.state(acme)
     assert {name for name in state if state[name] != before[name]} == {"api_keys"}
-    assert changes(fleet.run(onboard, "--limit", acme, "--tags", "notification_rules,notification_channels", **variables))[0]
+    assert changes(
+        fleet.run(
+            onboard,
+            "--limit",
+            acme,
+            "--tags",
+            "notification_rules,notification_channels",
+            **variables,
+        )
+    )[0]
     state = fleet.simulator.state(acme)
-    assert {name for name in state if state[name] != before[name]} == {"api_keys", "channels", "rules", "deliveries"}
+    assert {name for name in state if state[name] != before[name]} == {
+        "api_keys",
+        "channels",
+        "rules",
+        "deliveries",
+    }
     allowlist = {**ONBOARDING["org_onboarding_ip_whitelist"], "state": "present"}
-    done = fleet.run(onboard, "--limit", acme, "--tags", "ip_whitelist", **{**variables, "org_onboarding_ip_whitelist": allowlist})
+    done = fleet.run(
+        onboard,
+        "--limit",
+        acme,
+        "--tags",
+        "ip_whitelist",
+        **{**variables, "org_onboarding_ip_whitelist": allowlist},
+    )
     assert done.returncode == 0 and fleet.simulator.state(acme)["ip_whitelist"]["enabled"]
-    refused = fleet.run(onboard, "--limit", acme, "--tags", "ip_whitelist", **{**variables, "org_onboarding_ip_whitelist": {"entries": [], "purge": True}})
-    assert refused.returncode == 2 and "ip_whitelist: 127.0.0.1/32 is listed, which is not allowed; not mended: " in told(refused.stdout)
+    refused = fleet.run(
+        onboard,
+        "--limit",
+        acme,
+        "--tags",
+        "ip_whitelist",
+        **{**variables, "org_onboarding_ip_whitelist": {"entries": [], "purge": True}},
+    )
+    assert (
+        refused.returncode == 2
+        and "ip_whitelist: 127.0.0.1/32 is listed, which is not allowed; not mended: "
+        in told(refused.stdout)
+    )
 
 
 def test_harden_and_audit(fleet: Fleet) -> None:
     """Harden twice: the second run changes nothing. Whatever can be remediated passes the audit after it."""
     for slug in fleet.simulator.slugs:
-        fleet.simulator.set_state(slug, ip_whitelist={"last_evaluated_at": "2026-01-01T00:00:00Z", "entries": [{**ENTRY, "cidr": f"{ADDRESS}/32"}]})
+        fleet.simulator.set_state(
+            slug,
+            ip_whitelist={
+                "last_evaluated_at": "2026-01-01T00:00:00Z",
+                "entries": [{**ENTRY, "cidr": f"{ADDRESS}/32"}],
+            },
+        )
     fleet.variables["org_baseline_profile"] = "strict"
     fleet.simulator.options(read_only=True)
     assert all(changes(fleet.run("planasonix.admin.harden", "--check")))
@@ -100,13 +158,23 @@ def test_harden_and_audit(fleet: Fleet) -> None:
     # Tags are names of resources.
     some = fleet.run("planasonix.admin.harden", "--tags", "session_timeout,log_retention", "-v")
     assert "baseline: 5 pass" in some.stdout
-    done = fleet.run(fleet.in_a_row(("planasonix.admin.harden", {}), ("planasonix.admin.audit", {"compliance_audit_formats": ["json"]})))
+    done = fleet.run(
+        fleet.in_a_row(
+            ("planasonix.admin.harden", {}),
+            ("planasonix.admin.audit", {"compliance_audit_formats": ["json"]}),
+        )
+    )
     assert done.returncode == 2, done.stdout
     assert fleet.simulator.violations() == []
     hardened, audit, _rest = done.stdout.partition("TASK [planasonix.admin.compliance_audit")
-    assert "org_baseline : Apply the controls" in hardened and "fatal: [" not in hardened and audit, done.stdout
+    assert (
+        "org_baseline : Apply the controls" in hardened and "fatal: [" not in hardened and audit
+    ), done.stdout
     for organization in json.loads(fleet.report())["organizations"]:
-        assert {c["status"] for c in organization["controls"] if c["remediable"]} <= {"pass", "not_entitled"}, organization
+        assert {c["status"] for c in organization["controls"] if c["remediable"]} <= {
+            "pass",
+            "not_entitled",
+        }, organization
     # The verdict is the last output before the recap, and nothing reports a change.
     last = done.stdout.partition("PLAY RECAP")[0].strip().splitlines()
     assert "organizations do not comply" in "\n".join(last[-8:])
@@ -118,25 +186,57 @@ SOME = ["PLX-SES-1", "PLX-SSO-1", "PLX-LOG-1", "PLX-LOG-2"]
 
 def test_every_status_in_every_format(fleet: Fleet) -> None:
     """A dead key, an organization without single sign-on in its plan, one waived control and one whose waiver expired."""
-    profile = yaml.safe_load((Path(__file__).resolve().parents[2] / "roles" / "org_baseline" / "files" / "foundation.yml").read_text(encoding="utf-8"))
-    fleet.variables["org_baseline_skip"] = [control["id"] for control in profile["controls"] if control["id"] not in SOME]
+    profile = yaml.safe_load(
+        (
+            Path(__file__).resolve().parents[2]
+            / "roles"
+            / "org_baseline"
+            / "files"
+            / "foundation.yml"
+        ).read_text(encoding="utf-8")
+    )
+    fleet.variables["org_baseline_skip"] = [
+        control["id"] for control in profile["controls"] if control["id"] not in SOME
+    ]
     acme, globex, initech = fleet.simulator.slugs
     for slug in (acme, initech):
-        fleet.simulator.set_state(slug, log_retention={"run_logs_days": 1, "audit_logs_days": 1, "diagnostic_artifacts_days": 1})
+        fleet.simulator.set_state(
+            slug,
+            log_retention={
+                "run_logs_days": 1,
+                "audit_logs_days": 1,
+                "diagnostic_artifacts_days": 1,
+            },
+        )
     waivers = [
         {"id": "PLX-LOG-1", "reason": "The archive keeps them", "expires": "2999-12-31"},
         {"id": "PLX-LOG-2", "reason": "Until the move", "expires": "2020-01-31"},
     ]
-    done = fleet.run("planasonix.admin.audit", keys={globex: "plnx_live_dead"}, org_baseline_waivers=waivers)
+    done = fleet.run(
+        "planasonix.admin.audit", keys={globex: "plnx_live_dead"}, org_baseline_waivers=waivers
+    )
     assert done.returncode == 2, done.stdout
     expected = {
-        acme: {"PLX-SES-1": "fail", "PLX-SSO-1": "fail", "PLX-LOG-1": "waived", "PLX-LOG-2": "fail"},
+        acme: {
+            "PLX-SES-1": "fail",
+            "PLX-SSO-1": "fail",
+            "PLX-LOG-1": "waived",
+            "PLX-LOG-2": "fail",
+        },
         globex: dict.fromkeys(SOME, "error"),
-        initech: {"PLX-SES-1": "fail", "PLX-SSO-1": "not_entitled", "PLX-LOG-1": "waived", "PLX-LOG-2": "fail"},
+        initech: {
+            "PLX-SES-1": "fail",
+            "PLX-SSO-1": "not_entitled",
+            "PLX-LOG-1": "waived",
+            "PLX-LOG-2": "fail",
+        },
     }
     assert statuses(fleet.report("json")) == expected
     rows = list(csv.DictReader(fleet.report("csv").splitlines()))
-    assert {slug: {row["control"]: row["status"] for row in rows if row["organization"] == slug} for slug in expected} == expected
+    assert {
+        slug: {row["control"]: row["status"] for row in rows if row["organization"] == slug}
+        for slug in expected
+    } == expected
 
     outcomes: dict[str, dict[str, str]] = {}
     for suite in ElementTree.fromstring(fleet.report("xml")):
@@ -145,7 +245,10 @@ def test_every_status_in_every_format(fleet: Fleet) -> None:
             marks = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
             cases[case.attrib["name"].partition(":")[0]] = marks[0] if marks else "pass"
     words = {"fail": "failure", "error": "error", "waived": "skipped", "not_entitled": "skipped"}
-    assert outcomes == {slug: {control: words[status] for control, status in found.items()} for slug, found in expected.items()}
+    assert outcomes == {
+        slug: {control: words[status] for control, status in found.items()}
+        for slug, found in expected.items()
+    }
 
     sarif = json.loads(fleet.report("sarif"))
     assert sarif["version"] == "2.1.0"
@@ -154,27 +257,56 @@ def test_every_status_in_every_format(fleet: Fleet) -> None:
     assert sum(bool(result.get("suppressions")) for result in results) == 2
     for name in ("html", "md"):
         text = fleet.report(name)
-        assert all(word in text for word in (acme, globex, initech, "PLX-SES-1", "The archive keeps them" if name == "html" else "waived"))
+        assert all(
+            word in text
+            for word in (
+                acme,
+                globex,
+                initech,
+                "PLX-SES-1",
+                "The archive keeps them" if name == "html" else "waived",
+            )
+        )
     assert "expired on 2020-01-31" in fleet.report("csv")
-    assert not any(key in fleet.report(name) for name in ("html", "json", "xml", "csv", "md", "sarif") for key in fleet.simulator.keys)
+    assert not any(
+        key in fleet.report(name)
+        for name in ("html", "json", "xml", "csv", "md", "sarif")
+        for key in fleet.simulator.keys
+    )
 
 
 def test_one_report_for_the_whole_play_under_serial(fleet: Fleet) -> None:
-    done = fleet.run("planasonix.admin.audit", "-e", "planasonix_wave_size=1", compliance_audit_formats=["json"], compliance_audit_fail_on="never")
+    done = fleet.run(
+        "planasonix.admin.audit",
+        "-e",
+        "planasonix_wave_size=1",
+        compliance_audit_formats=["json"],
+        compliance_audit_fail_on="never",
+    )
     assert done.returncode == 0, done.stdout
     assert list(statuses(fleet.report())) == fleet.simulator.slugs
     assert done.stdout.count("TASK [planasonix.admin.compliance_audit : Give the verdict]") == 3
     assert done.stdout.count("of 3 organizations") == 1
-    assert sorted(path.name for path in (fleet.folder / "planasonix-audit").iterdir()) == ["planasonix-audit.json"]
+    assert sorted(path.name for path in (fleet.folder / "planasonix-audit").iterdir()) == [
+        "planasonix-audit.json"
+    ]
 
 
 def test_a_host_that_failed_before_is_in_the_report(fleet: Fleet) -> None:
     last = fleet.simulator.slugs[-1]
-    stop = {"name": "Fail on the last host", "ansible.builtin.fail": {}, "when": f"inventory_hostname == '{last}'"}
-    play = fleet.play(serial=2, pre_tasks=[stop], roles=[{"role": "planasonix.admin.compliance_audit"}])
+    stop = {
+        "name": "Fail on the last host",
+        "ansible.builtin.fail": {},
+        "when": f"inventory_hostname == '{last}'",
+    }
+    play = fleet.play(
+        serial=2, pre_tasks=[stop], roles=[{"role": "planasonix.admin.compliance_audit"}]
+    )
     done = fleet.run(play, compliance_audit_formats=["json"], org_baseline_skip=["PLX-MFA-1"])
     report = json.loads(fleet.report())
-    assert [organization["name"] for organization in report["organizations"]] == fleet.simulator.slugs
+    assert [
+        organization["name"] for organization in report["organizations"]
+    ] == fleet.simulator.slugs
     assert report["organizations"][-1]["status"] == "error", done.stdout
 
 
@@ -187,21 +319,35 @@ def test_trend(fleet: Fleet) -> None:
     limit = ("--limit", acme)  # one is enough for a trend
     first = fleet.run("planasonix.admin.audit", *limit, compliance_audit_fail_on="critical")
     assert first.returncode == 2, first.stdout
-    fleet.simulator.set_state(acme, session_timeout={"idle_timeout_minutes": 5, "absolute_timeout_minutes": 60})
+    fleet.simulator.set_state(
+        acme, session_timeout={"idle_timeout_minutes": 5, "absolute_timeout_minutes": 60}
+    )
     fleet.simulator.set_state(acme, log_retention={"run_logs_days": 1})
     # The earlier report may be the one that is replaced, but not where that is done in batches.
     previous = "planasonix-audit/planasonix-audit.json"
-    serial = fleet.run(fleet.play(serial=1, roles=[{"role": "planasonix.admin.compliance_audit"}]), compliance_audit_previous=previous)
+    serial = fleet.run(
+        fleet.play(serial=1, roles=[{"role": "planasonix.admin.compliance_audit"}]),
+        compliance_audit_previous=previous,
+    )
     assert serial.returncode == 2 and "must be another file" in told(serial.stdout)
     options = {"compliance_audit_previous": previous, "org_baseline_waivers": [WAIVER]}
-    second = fleet.run("planasonix.admin.audit", *limit, "--tags", "session_timeout,log_retention", **options)
+    second = fleet.run(
+        "planasonix.admin.audit", *limit, "--tags", "session_timeout,log_retention", **options
+    )
     assert second.returncode == 2, second.stdout
     report = json.loads(fleet.report())
-    assert {control["resource"] for control in report["controls"]} == {"session_timeout", "log_retention"}
+    assert {control["resource"] for control in report["controls"]} == {
+        "session_timeout",
+        "log_retention",
+    }
     trend = json.dumps(report["trend"])
     for text in (trend, fleet.report("md")):
         assert "PLX-SES-1" in text and "PLX-LOG-2" in text
-    wrong = fleet.run("planasonix.admin.audit", *limit, compliance_audit_previous="planasonix-audit/planasonix-audit.md")
+    wrong = fleet.run(
+        "planasonix.admin.audit",
+        *limit,
+        compliance_audit_previous="planasonix-audit/planasonix-audit.md",
+    )
     assert wrong.returncode == 2 and "Traceback" not in wrong.stdout
 
 
@@ -210,9 +356,26 @@ def test_export_makes_another_organization_alike(fleet: Fleet) -> None:
     fleet.simulator.options(mask_config="mask")
     fleet.simulator.set_state(
         acme,
-        channels=[*CHANNELS, {**CHANNELS[0], "id": "nch_hook", "name": "Hook", "type": "webhook", "config": {"method": "POST", "url": SECRET}}],
-        session_timeout={"idle_timeout_minutes": 5, "absolute_timeout_minutes": 60, "extend_on_activity": False},
-        ip_whitelist={"last_evaluated_at": "2026-01-01T00:00:00Z", "entries": [{**ENTRY, "cidr": f"{ADDRESS}/32"}], "enabled": True},
+        channels=[
+            *CHANNELS,
+            {
+                **CHANNELS[0],
+                "id": "nch_hook",
+                "name": "Hook",
+                "type": "webhook",
+                "config": {"method": "POST", "url": SECRET},
+            },
+        ],
+        session_timeout={
+            "idle_timeout_minutes": 5,
+            "absolute_timeout_minutes": 60,
+            "extend_on_activity": False,
+        },
+        ip_whitelist={
+            "last_evaluated_at": "2026-01-01T00:00:00Z",
+            "entries": [{**ENTRY, "cidr": f"{ADDRESS}/32"}],
+            "enabled": True,
+        },
         rules=[{**RULE, "channel_ids": ["nch_Chat", "nch_hook"]}],
     )
     assert changes(fleet.run("planasonix.admin.export", "--limit", acme)) == [2]
@@ -230,30 +393,57 @@ def test_export_makes_another_organization_alike(fleet: Fleet) -> None:
     }
     play = fleet.play(tasks=[task])
     refused = fleet.run(play, "--limit", f"{acme},{globex}")
-    assert (refused.returncode, recap(refused)[acme]["failed"], recap(refused)[acme]["changed"]) == (2, 0, 0), "it holds where it comes from"
-    assert recap(refused)[globex]["failed"] == 1 and "put the real value in its place" in refused.stdout
+    assert (
+        refused.returncode,
+        recap(refused)[acme]["failed"],
+        recap(refused)[acme]["changed"],
+    ) == (2, 0, 0), "it holds where it comes from"
+    assert (
+        recap(refused)[globex]["failed"] == 1
+        and "put the real value in its place" in refused.stdout
+    )
     path.write_text(text.replace("PLACEHOLDER:Hook.url", SECRET), encoding="utf-8")
     # The second run changes nothing.
     assert changes(fleet.run(fleet.in_a_row((play, {}), (play, {})), "--limit", globex)) == [1]
     one, other = (fleet.simulator.state(slug) for slug in (acme, globex))
     for section in ("session_timeout", "settings", "log_retention"):
         assert one[section] == other[section]
-    assert [channel["config"] for channel in one["channels"]] == [channel["config"] for channel in other["channels"]]
+    assert [channel["config"] for channel in one["channels"]] == [
+        channel["config"] for channel in other["channels"]
+    ]
 
 
 def test_key_rotation(fleet: Fleet) -> None:
     """The old key goes only after the new secret is stored; where that fails, the new key goes."""
     acme = fleet.simulator.slugs[0]
     own = fleet.simulator.state(acme)["api_keys"]
-    old = {"id": "key_old", "name": "CI", "secret": "plnx_live_old", "prefix": "plnx", "scopes": ["a:read"], "created_at": "2020-01-01T00:00:00Z"}
+    old = {
+        "id": "key_old",
+        "name": "CI",
+        "secret": "plnx_live_old",
+        "prefix": "plnx",
+        "scopes": ["a:read"],
+        "created_at": "2020-01-01T00:00:00Z",
+    }
     fleet.simulator.set_state(acme, api_keys=[*own, old])
     stored = fleet.folder / "stored"
     store = [
-        {"name": "Store", "ansible.builtin.copy": {"content": "{{ api_key_rotation_secret }}", "dest": str(stored), "mode": "0600"}, "no_log": True},
+        {
+            "name": "Store",
+            "ansible.builtin.copy": {
+                "content": "{{ api_key_rotation_secret }}",
+                "dest": str(stored),
+                "mode": "0600",
+            },
+            "no_log": True,
+        },
         {"name": "Break", "ansible.builtin.fail": {}, "when": "broken | default(false)"},
     ]
     (fleet.folder / "store.yml").write_text(json.dumps(store), encoding="utf-8")
-    variables: dict[str, Any] = {"api_key_rotation_names": ["CI"], "api_key_rotation_store_tasks": "store.yml"}
+    variables: dict[str, Any] = {
+        "api_key_rotation_names": ["CI"],
+        "api_key_rotation_store_tasks": "store.yml",
+    }
     play = fleet.play(roles=[{"role": "planasonix.admin.api_key_rotation"}])
 
     def keys() -> list[dict[str, Any]]:
@@ -263,7 +453,10 @@ def test_key_rotation(fleet: Fleet) -> None:
     assert changes(fleet.run(play, "--limit", acme, "--check", **variables)) == [1]
     fleet.simulator.options(read_only=False)
     broken = fleet.run(play, "--limit", acme, broken=True, **variables)
-    assert broken.returncode == 2 and "The new key is deleted again, and the old one stays." in told(broken.stdout)
+    assert (
+        broken.returncode == 2
+        and "The new key is deleted again, and the old one stays." in told(broken.stdout)
+    )
     assert [key["id"] for key in keys()] == ["key_old"]
     done = fleet.run(play, "--limit", acme, "-vvv", **variables)
     assert done.returncode == 0, done.stdout
@@ -273,13 +466,21 @@ def test_key_rotation(fleet: Fleet) -> None:
     assert new["secret"] not in done.stdout
     assert changes(fleet.run(play, "--limit", acme, **variables)) == [0]
     fleet.simulator.set_state(acme, api_keys=[*own, {**new, "created_at": "2020-01-01T00:00:00Z"}])
-    assert fleet.run(play, "--limit", acme, api_key_rotation_expires_in_days=60, **variables).returncode == 0
+    assert (
+        fleet.run(
+            play, "--limit", acme, api_key_rotation_expires_in_days=60, **variables
+        ).returncode
+        == 0
+    )
     assert [key["expires_at"] is not None for key in keys()] == [True]
 
 
 def test_the_folders_that_hold_what_runs_are_enough(fleet: Fleet) -> None:
     """Whoever packs collections anew may leave out all but these."""
-    (installed,) = (Path(path) / "ansible_collections" / "planasonix" / "admin" for path in os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":"))
+    (installed,) = (
+        Path(path) / "ansible_collections" / "planasonix" / "admin"
+        for path in os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")
+    )
     bare = fleet.folder / "bare" / "ansible_collections" / "planasonix" / "admin"
     for name in ("meta", "playbooks", "plugins", "roles"):
         shutil.copytree(installed / name, bare / name, ignore=shutil.ignore_patterns("__pycache__"))

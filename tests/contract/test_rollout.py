@@ -16,8 +16,21 @@ from fleet import ADDRESS, ENTRY, RULE, SECRET, Fleet, changes, recap
 from simulator.process import Simulator
 
 TIME = "2026-01-01T00:00:00Z"
-MAIL = {"id": "nch_mail", "name": "On-call", "type": "email", "enabled": True, "config": {"recipients": ["oncall@example.com"]}, "created_at": TIME}
-HOOK = {**MAIL, "id": "nch_hook", "name": "Hook", "type": "webhook", "config": {"method": "POST", "url": SECRET}}
+MAIL = {
+    "id": "nch_mail",
+    "name": "On-call",
+    "type": "email",
+    "enabled": True,
+    "config": {"recipients": ["oncall@example.com"]},
+    "created_at": TIME,
+}
+HOOK = {
+    **MAIL,
+    "id": "nch_hook",
+    "name": "Hook",
+    "type": "webhook",
+    "config": {"method": "POST", "url": SECRET},
+}
 OWN = {**ENTRY, "cidr": f"{ADDRESS}/32", "label": ""}
 OFFICE = {**ENTRY, "id": "ipw_2", "cidr": "203.0.113.0/24", "label": "Office"}
 
@@ -27,12 +40,19 @@ def fleet(plain_simulator: Simulator, tmp_path: Path) -> Fleet:
     """Three organizations that hide the secrets of channels. The first enforces its allowlist, the others have none."""
     acme, *others = plain_simulator.slugs
     plain_simulator.options(mask_config="mask")
-    rules = [{**RULE, "channel_ids": ["nch_mail", "nch_hook"]}, {**RULE, "id": "nrl_2", "name": "Growth", "channel_ids": ["nch_hook"]}]
+    rules = [
+        {**RULE, "channel_ids": ["nch_mail", "nch_hook"]},
+        {**RULE, "id": "nrl_2", "name": "Growth", "channel_ids": ["nch_hook"]},
+    ]
     whitelist = {"enabled": True, "last_evaluated_at": TIME, "entries": [OWN, OFFICE]}
     plain_simulator.set_state(acme, channels=[MAIL, HOOK], rules=rules, ip_whitelist=whitelist)
     for slug in others:
         plain_simulator.set_state(slug, ip_whitelist={"last_evaluated_at": TIME, "entries": [OWN]})
-    return Fleet(plain_simulator, tmp_path, {"org_baseline_protected_addresses": [ADDRESS], "org_baseline_profile": "strict"})
+    return Fleet(
+        plain_simulator,
+        tmp_path,
+        {"org_baseline_protected_addresses": [ADDRESS], "org_baseline_profile": "strict"},
+    )
 
 
 def snapshot(fleet: Fleet, slug: str) -> Path:
@@ -43,15 +63,27 @@ def comparable(state: dict[str, Any]) -> dict[str, Any]:
     """What of an organization a snapshot is about: without ids and times, and rules with the names of their channels."""
 
     def bare(item: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in item.items() if name not in ("id", "created_at", "channel_ids")}
+        return {
+            name: value
+            for name, value in item.items()
+            if name not in ("id", "created_at", "channel_ids")
+        }
 
     names = {channel["id"]: channel["name"] for channel in state["channels"]}
     return {
         **{name: state[name] for name in ("settings", "session_timeout", "log_retention")},
         "enabled": state["ip_whitelist"]["enabled"],
-        "entries": sorted((entry["cidr"], entry["label"]) for entry in state["ip_whitelist"]["entries"]),
+        "entries": sorted(
+            (entry["cidr"], entry["label"]) for entry in state["ip_whitelist"]["entries"]
+        ),
         "channels": {channel["name"]: bare(channel) for channel in state["channels"]},
-        "rules": {rule["name"]: {**bare(rule), "channels": [names.get(one, one) for one in rule["channel_ids"]]} for rule in state["rules"]},
+        "rules": {
+            rule["name"]: {
+                **bare(rule),
+                "channels": [names.get(one, one) for one in rule["channel_ids"]],
+            }
+            for rule in state["rules"]
+        },
     }
 
 
@@ -66,22 +98,36 @@ def test_there_and_back(fleet: Fleet) -> None:
     assert not path.parent.exists(), "check mode changes nothing"
     simulator.options(read_only=False)
     # The second run changes nothing and keeps the snapshot. The third changes something and keeps it beside its own.
-    foundation, strict = (("planasonix.admin.harden", {"org_baseline_profile": profile}) for profile in ("foundation", "strict"))
+    foundation, strict = (
+        ("planasonix.admin.harden", {"org_baseline_profile": profile})
+        for profile in ("foundation", "strict")
+    )
     assert changes(fleet.run(fleet.in_a_row(foundation, foundation, strict), *limit)) == [2]
     older = next(path.parent.glob(f"{acme}.yml.*"))
     assert set(path.parent.iterdir()) == {path, older}
     assert [stat.S_IMODE(file.stat().st_mode) for file in (path, older)] == [0o600, 0o600]
-    assert "idle_timeout_minutes: 30" in path.read_text(encoding="utf-8"), "what the foundation made of it"
+    assert "idle_timeout_minutes: 30" in path.read_text(encoding="utf-8"), (
+        "what the foundation made of it"
+    )
     text = older.read_text(encoding="utf-8")
     assert SECRET not in text and "PLACEHOLDER:Hook.url" in text
     # Go back to the first, as a user would.
     older.replace(path)
 
     hardened = simulator.state(acme)
-    channels = [{**channel, "enabled": channel["name"] != "On-call"} for channel in hardened["channels"]] + [{**MAIL, "id": "nch_new", "name": "Newer"}]
-    rules = [{**rule, "event": "other", "filters": {}} for rule in hardened["rules"]] + [{**RULE, "id": "nrl_new", "name": "Newer", "channel_ids": ["nch_new"]}]
+    channels = [
+        {**channel, "enabled": channel["name"] != "On-call"} for channel in hardened["channels"]
+    ] + [{**MAIL, "id": "nch_new", "name": "Newer"}]
+    rules = [{**rule, "event": "other", "filters": {}} for rule in hardened["rules"]] + [
+        {**RULE, "id": "nrl_new", "name": "Newer", "channel_ids": ["nch_new"]}
+    ]
     entries = [{**OWN, "label": "Relabelled"}, {**ENTRY, "id": "ipw_3"}]
-    simulator.set_state(acme, channels=channels, rules=rules, ip_whitelist={**hardened["ip_whitelist"], "entries": entries})
+    simulator.set_state(
+        acme,
+        channels=channels,
+        rules=rules,
+        ip_whitelist={**hardened["ip_whitelist"], "entries": entries},
+    )
     simulator.options(read_only=True)
     checked = fleet.run("planasonix.admin.rollback", *limit, "--check", "--diff")
     assert simulator.violations() == []
@@ -92,10 +138,16 @@ def test_there_and_back(fleet: Fleet) -> None:
     for run in (checked, done):
         assert changes(run) == [1]
         assert "so they stay as they are now: Hook.url." in told(run.stdout)
-        assert "The notification rule 'Newer' is newer than the snapshot and is disabled" in told(run.stdout)
+        assert "The notification rule 'Newer' is newer than the snapshot and is disabled" in told(
+            run.stdout
+        )
         assert SECRET not in run.stdout
     after = comparable(simulator.state(acme))
-    newer = {name: after["rules"].pop(name)["enabled"] for name in list(after["rules"]) if name not in before["rules"]}
+    newer = {
+        name: after["rules"].pop(name)["enabled"]
+        for name in list(after["rules"])
+        if name not in before["rules"]
+    }
     assert after == before
     assert newer["Newer"] is False and not any(newer.values())
 
@@ -107,7 +159,12 @@ def test_what_cannot_be_put_back_keeps_nothing_else_from_it(fleet: Fleet) -> Non
     assert changes(fleet.run("planasonix.admin.harden", "--limit", acme)) == [1]
     state = simulator.state(acme)
     rules = [{**rule, "enabled": False} for rule in state["rules"]]
-    simulator.set_state(acme, channels=[], rules=rules, ip_whitelist={**state["ip_whitelist"], "entries": [OWN, {**OFFICE, "label": "Other"}]})
+    simulator.set_state(
+        acme,
+        channels=[],
+        rules=rules,
+        ip_whitelist={**state["ip_whitelist"], "entries": [OWN, {**OFFICE, "label": "Other"}]},
+    )
     parts = [
         "is not wholly back at its snapshot.",
         "The notification channel 'Hook' is gone and cannot be made again, since the snapshot does not hold url: "
@@ -116,7 +173,16 @@ def test_what_cannot_be_put_back_keeps_nothing_else_from_it(fleet: Fleet) -> Non
         "The notification rule 'Growth' stays as it is, since it sends through the notification channel 'Hook' alone.",
     ]
     refusal = "name the addresses that must keep access in protected_addresses"
-    runs = [fleet.run("planasonix.admin.rollback", "--limit", acme, *check, org_baseline_protected_addresses=[]) for check in (["--check"], [])]
+    runs = [
+        fleet.run(
+            "planasonix.admin.rollback",
+            "--limit",
+            acme,
+            *check,
+            org_baseline_protected_addresses=[],
+        )
+        for check in (["--check"], [])
+    ]
     for done in runs:
         assert (done.returncode, recap(done)[acme]["changed"]) == (2, 1), done.stdout
         assert [part for part in (*parts, refusal) if part not in told(done.stdout)] == []
@@ -125,10 +191,15 @@ def test_what_cannot_be_put_back_keeps_nothing_else_from_it(fleet: Fleet) -> Non
     # What the profile made is gone, and all else is back.
     assert after["channels"] == {"On-call": before["channels"]["On-call"]}
     assert after["rules"]["Failures"] == {**before["rules"]["Failures"], "channels": ["On-call"]}
-    assert all(after[name] == before[name] for name in ("settings", "session_timeout", "log_retention", "enabled"))
+    assert all(
+        after[name] == before[name]
+        for name in ("settings", "session_timeout", "log_retention", "enabled")
+    )
     # With the addresses, and the secret where its placeholder was, all of it is back.
     path = snapshot(fleet, acme)
-    path.write_text(path.read_text(encoding="utf-8").replace("PLACEHOLDER:Hook.url", SECRET), encoding="utf-8")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("PLACEHOLDER:Hook.url", SECRET), encoding="utf-8"
+    )
     done = fleet.run("planasonix.admin.rollback", "--limit", acme, "--diff", "-vvv")
     assert changes(done) == [1]
     assert SECRET not in done.stdout
@@ -142,19 +213,34 @@ def test_a_host_without_a_snapshot_is_not_hardened(fleet: Fleet) -> None:
     acme, globex, initech = simulator.slugs
     snapshot(fleet, initech).mkdir(parents=True)
     simulator.clear_log()
-    done = fleet.run("planasonix.admin.harden", "--tags", "session_timeout", "-e", "planasonix_wave_size=2", keys={acme: "plnx_live_dead"})
+    done = fleet.run(
+        "planasonix.admin.harden",
+        "--tags",
+        "session_timeout",
+        "-e",
+        "planasonix_wave_size=2",
+        keys={acme: "plnx_live_dead"},
+    )
     counts = recap(done)
-    assert {slug: (counts[slug]["failed"], counts[slug]["changed"]) for slug in counts} == {acme: (1, 0), globex: (0, 1), initech: (1, 0)}, done.stdout
+    assert {slug: (counts[slug]["failed"], counts[slug]["changed"]) for slug in counts} == {
+        acme: (1, 0),
+        globex: (0, 1),
+        initech: (1, 0),
+    }, done.stdout
     assert done.stdout.count("PLAY [") == 2 and "Traceback" not in done.stdout
     assert {write["organization"] for write in simulator.writes()} == {globex}
-    assert "notification_rules" in snapshot(fleet, globex).read_text(encoding="utf-8"), "what the tags leave out is in it all the same"
+    assert "notification_rules" in snapshot(fleet, globex).read_text(encoding="utf-8"), (
+        "what the tags leave out is in it all the same"
+    )
 
 
 def test_what_the_key_may_not_read_is_left_out(fleet: Fleet) -> None:
     """The baseline does not write it either; all else is hardened, and put back. Whether a rule needs a channel that is newer, nobody can tell then."""
     acme = fleet.simulator.slugs[0]
     for method in ("GET", "POST"):
-        fleet.simulator.fault("status", method=method, path="/api/notifications/rules", status=403, times=None)
+        fleet.simulator.fault(
+            "status", method=method, path="/api/notifications/rules", status=403, times=None
+        )
     before = comparable(fleet.simulator.state(acme))
     done = fleet.run("planasonix.admin.harden", "--limit", acme)
     assert (done.returncode, changes(done)) == (0, [1]), done.stdout
@@ -162,8 +248,15 @@ def test_what_the_key_may_not_read_is_left_out(fleet: Fleet) -> None:
     assert "session_timeout" in kept and "notification_rules" not in kept
     done = fleet.run("planasonix.admin.rollback", "--limit", acme)
     after = comparable(fleet.simulator.state(acme))
-    assert {**after, "channels": {name: after["channels"][name] for name in before["channels"]}} == before, done.stdout
-    assert done.returncode == 2 and "is not wholly back at its snapshot. Could not read the notification rules" in told(done.stdout)
+    assert {
+        **after,
+        "channels": {name: after["channels"][name] for name in before["channels"]},
+    } == before, done.stdout
+    assert (
+        done.returncode == 2
+        and "is not wholly back at its snapshot. Could not read the notification rules"
+        in told(done.stdout)
+    )
 
 
 def test_what_may_no_longer_be_read_and_the_snapshot_of_another(fleet: Fleet) -> None:
@@ -173,27 +266,57 @@ def test_what_may_no_longer_be_read_and_the_snapshot_of_another(fleet: Fleet) ->
     before = comparable(simulator.state(globex))
     fleet.run("planasonix.admin.harden", "--limit", globex)
     snapshot(fleet, initech).write_bytes(snapshot(fleet, globex).read_bytes())
-    simulator.fault("status", organization=globex, method="GET", path="/api/session-timeout", status=403, times=None)
+    simulator.fault(
+        "status",
+        organization=globex,
+        method="GET",
+        path="/api/session-timeout",
+        status=403,
+        times=None,
+    )
     simulator.clear_log()
     done = fleet.run("planasonix.admin.rollback", "--limit", f"{globex},{initech}")
-    assert {slug: counts["failed"] for slug, counts in recap(done).items()} == {globex: 1, initech: 1}, done.stdout
+    assert {slug: counts["failed"] for slug, counts in recap(done).items()} == {
+        globex: 1,
+        initech: 1,
+    }, done.stdout
     assert {write["organization"] for write in simulator.writes()} == {globex}
-    assert f"{globex} is not wholly back at its snapshot. Could not read the session timeout" in told(done.stdout)
+    assert (
+        f"{globex} is not wholly back at its snapshot. Could not read the session timeout"
+        in told(done.stdout)
+    )
     assert "the input is no snapshot of this organization: it was taken of" in told(done.stdout)
     after = comparable(simulator.state(globex))
     assert after["session_timeout"] != before["session_timeout"]
-    assert [name for name in ("settings", "log_retention", "enabled", "entries", "channels") if after[name] != before[name]] == []
+    assert [
+        name
+        for name in ("settings", "log_retention", "enabled", "entries", "channels")
+        if after[name] != before[name]
+    ] == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "reached"),
     [
         pytest.param(["-e", "planasonix_wave_size=1,50%"], 1, id="the canary"),
-        pytest.param(["-e", '{"planasonix_wave_size": [2, "100%"]}', "-e", "planasonix_max_fail_percentage=0"], 2, id="one of the first wave"),
+        pytest.param(
+            [
+                "-e",
+                '{"planasonix_wave_size": [2, "100%"]}',
+                "-e",
+                "planasonix_max_fail_percentage=0",
+            ],
+            2,
+            id="one of the first wave",
+        ),
     ],
 )
-def test_a_wave_that_fails_stops_the_roll_out(fleet: Fleet, arguments: list[str], reached: int) -> None:
-    done = fleet.run("planasonix.admin.harden", *arguments, keys={fleet.simulator.slugs[0]: "plnx_live_dead"})
+def test_a_wave_that_fails_stops_the_roll_out(
+    fleet: Fleet, arguments: list[str], reached: int
+) -> None:
+    done = fleet.run(
+        "planasonix.admin.harden", *arguments, keys={fleet.simulator.slugs[0]: "plnx_live_dead"}
+    )
     assert done.returncode == 2
     assert list(recap(done)) == fleet.simulator.slugs[:reached], done.stdout
     assert fleet.simulator.writes() == []
@@ -206,6 +329,13 @@ def test_nothing_is_rolled_back_without_a_snapshot(fleet: Fleet) -> None:
     path.write_text("controls: {}", encoding="utf-8")
     done = fleet.run("planasonix.admin.rollback", "-e", "planasonix_wave_size=2")
     assert list(recap(done)) == [acme, globex], "neither has one, and a wave that fails is the last"
-    assert f"There is no snapshot {snapshot(fleet, acme)} to roll back to, so nothing was changed" in told(done.stdout)
-    assert "the input is no snapshot of this organization: it is no mapping with a list of controls" in told(done.stdout) and "Traceback" not in done.stdout
+    assert (
+        f"There is no snapshot {snapshot(fleet, acme)} to roll back to, so nothing was changed"
+        in told(done.stdout)
+    )
+    assert (
+        "the input is no snapshot of this organization: it is no mapping with a list of controls"
+        in told(done.stdout)
+        and "Traceback" not in done.stdout
+    )
     assert fleet.simulator.writes() == []

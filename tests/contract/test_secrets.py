@@ -26,7 +26,9 @@ def task(**options: Any) -> dict[str, Any]:
     return {"planasonix.admin.planasonix_api_key": {**KEY, **options}}
 
 
-def test_returned_secret_is_registered_and_not_displayed(simulator: Simulator, ansible: Ansible, way: str, tmp_path: Path) -> None:
+def test_returned_secret_is_registered_and_not_displayed(
+    simulator: Simulator, ansible: Ansible, way: str, tmp_path: Path
+) -> None:
     ansible.extra_environment = {"ANSIBLE_LOG_PATH": str(tmp_path / "log")}
     outcome = ansible.run(way, {**task(), "register": "made"}, arguments=("-vvv", "--diff"))
     (key,) = keys(simulator)
@@ -35,11 +37,18 @@ def test_returned_secret_is_registered_and_not_displayed(simulator: Simulator, a
     assert ansible.key not in outcome.output
 
 
-def test_secret_file(plain_simulator: Simulator, plain_ansible: Ansible, way: str, tmp_path: Path) -> None:
+def test_secret_file(
+    plain_simulator: Simulator, plain_ansible: Ansible, way: str, tmp_path: Path
+) -> None:
     """Made, regenerated and recreated: there is one key, and the file holds its secret and nothing lies beside it."""
     file = tmp_path / "key"
     control = f"http://127.0.0.1:{plain_simulator.port}/_simulator/state/acme-analytics"
-    steps = {"made": {}, "again": {}, "regenerated": {"rotate": True}, "recreated": {"scopes": ["pipelines:run"], "on_mismatch": "recreate"}}
+    steps = {
+        "made": {},
+        "again": {},
+        "regenerated": {"rotate": True},
+        "recreated": {"scopes": ["pipelines:run"], "on_mismatch": "recreate"},
+    }
     tasks: list[dict[str, Any]] = []
     for name, options in steps.items():
         tasks.append({**task(secret_file=str(file), **options), "register": name})
@@ -48,22 +57,34 @@ def test_secret_file(plain_simulator: Simulator, plain_ansible: Ansible, way: st
     outcome = plain_ansible.run(way, *tasks)
     secrets = []
     for name in steps:
-        (key,) = (key for key in outcome[f"{name}_state"]["answer"]["api_keys"] if key["name"] == KEY["name"])
+        (key,) = (
+            key
+            for key in outcome[f"{name}_state"]["answer"]["api_keys"]
+            if key["name"] == KEY["name"]
+        )
         assert outcome[f"{name}_file"] == key["secret"]
         assert outcome[name]["changed"] == (name != "again")
         assert "secret" not in outcome[name]
         secrets.append(key["secret"])
     assert len(set(secrets)) == 3
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith((".planasonix", "key"))] == ["key"]
+    assert [
+        path.name for path in tmp_path.iterdir() if path.name.startswith((".planasonix", "key"))
+    ] == ["key"]
 
 
-def test_secret_is_not_displayed_by_other_connections(plain_simulator: Simulator, plain_ansible: Ansible, tmp_path: Path) -> None:
+def test_secret_is_not_displayed_by_other_connections(
+    plain_simulator: Simulator, plain_ansible: Ansible, tmp_path: Path
+) -> None:
     """At -vvv ssh prints what a module answers, and with async another task displays the result."""
     ssh = tmp_path / "ssh"
     ssh.write_text('#!/bin/sh\nfor command; do :; done\nexec sh -c "$command"\n')
     ssh.chmod(0o700)
-    remote = {"ansible_connection": "ssh", "ansible_ssh_executable": str(ssh), "ansible_python_interpreter": sys.executable}
+    remote = {
+        "ansible_connection": "ssh",
+        "ansible_ssh_executable": str(ssh),
+        "ansible_python_interpreter": sys.executable,
+    }
     # Ansible writes and reads ~/.ansible_async in different folders where HOME is not the home of the user's account.
     asynchronous = {"async": 30, "poll": 1, "vars": {"ansible_async_dir": str(tmp_path / "async")}}
     outcome = plain_ansible.run(
@@ -80,8 +101,18 @@ def test_secret_is_not_displayed_by_other_connections(plain_simulator: Simulator
     assert not any(secret in outcome.output for secret in secrets.values())
 
 
-def test_own_key_is_never_deleted(plain_simulator: Simulator, plain_ansible: Ansible, way: str) -> None:
-    own = next(key for key in plain_simulator.state()["api_keys"] if key["secret"] == plain_ansible.key)
-    outcome = plain_ansible.run(way, {"planasonix.admin.planasonix_api_key": {"key_id": own["id"], "state": "absent"}, "register": "result"})
+def test_own_key_is_never_deleted(
+    plain_simulator: Simulator, plain_ansible: Ansible, way: str
+) -> None:
+    own = next(
+        key for key in plain_simulator.state()["api_keys"] if key["secret"] == plain_ansible.key
+    )
+    outcome = plain_ansible.run(
+        way,
+        {
+            "planasonix.admin.planasonix_api_key": {"key_id": own["id"], "state": "absent"},
+            "register": "result",
+        },
+    )
     assert "is the one that this task itself uses" in outcome["result"]["msg"]
     assert plain_simulator.writes() == []

@@ -33,7 +33,9 @@ TIMES = re.compile(r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?")
 def playbook(name: str) -> str:
     """A playbook of the guide."""
     (found,) = re.findall(
-        rf"^\.\. code-block:: yaml\+jinja\n\n((?:    # {re.escape(name)}\n)(?:    .*\n|\n)+)", GUIDE.read_text(encoding="utf-8"), re.MULTILINE
+        rf"^\.\. code-block:: yaml\+jinja\n\n((?:    # {re.escape(name)}\n)(?:    .*\n|\n)+)",
+        GUIDE.read_text(encoding="utf-8"),
+        re.MULTILINE,
     )
     return textwrap.dedent(found)
 
@@ -44,7 +46,9 @@ class Runner:
 
     folder: Path
 
-    def start(self, job: str, name: str, *arguments: str, **variables: Any) -> subprocess.Popen[str]:
+    def start(
+        self, job: str, name: str, *arguments: str, **variables: Any
+    ) -> subprocess.Popen[str]:
         """Start a job; Controller gives its number to it as a variable, and takes away its home."""
         home = self.folder.parent / f"home-{job}"
         home.mkdir()
@@ -91,37 +95,68 @@ def report(folder: Path, form: str) -> str:
     return TIMES.sub("TIME", (folder / f"planasonix-audit.{form}").read_text(encoding="utf-8"))
 
 
-def test_slices_merge_to_the_report_of_one_audit(plain_simulator: Simulator, tmp_path: Path) -> None:
+def test_slices_merge_to_the_report_of_one_audit(
+    plain_simulator: Simulator, tmp_path: Path
+) -> None:
     simulator = plain_simulator
     simulator.reset(5)
     first, second, third, *_others = slugs = simulator.slugs
-    simulator.set_state(second, session_timeout={"idle_timeout_minutes": 5, "absolute_timeout_minutes": 60})
-    hosts: dict[str, dict[str, Any]] = {slug: {"planasonix_api_key": key} for slug, key in zip(slugs, simulator.keys, strict=True)}
+    simulator.set_state(
+        second, session_timeout={"idle_timeout_minutes": 5, "absolute_timeout_minutes": 60}
+    )
+    hosts: dict[str, dict[str, Any]] = {
+        slug: {"planasonix_api_key": key} for slug, key in zip(slugs, simulator.keys, strict=True)
+    }
     # One is not readable, one has a waiver, one has a stricter control than the others, and one has another control besides.
     hosts[slugs[-1]]["planasonix_api_key"] = "plnx_live_dead"
-    hosts[first]["org_baseline_waivers"] = [{"id": "PLX-SES-1", "reason": "Until the move", "expires": "2999-12-31"}]
-    hosts[second]["org_baseline_overrides"] = {"PLX-SES-1": {"require": {"idle_timeout_minutes": {"at_most": 1}}}}
-    hosts[third]["org_baseline_extra_controls"] = [
-        {"id": "OWN-1", "severity": "low", "resource": "log_retention", "require": {"run_logs_days": {"at_least": 1}}}
+    hosts[first]["org_baseline_waivers"] = [
+        {"id": "PLX-SES-1", "reason": "Until the move", "expires": "2999-12-31"}
     ]
-    shared = {"planasonix_api_url": simulator.url, "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    hosts[second]["org_baseline_overrides"] = {
+        "PLX-SES-1": {"require": {"idle_timeout_minutes": {"at_most": 1}}}
+    }
+    hosts[third]["org_baseline_extra_controls"] = [
+        {
+            "id": "OWN-1",
+            "severity": "low",
+            "resource": "log_retention",
+            "require": {"run_logs_days": {"at_least": 1}},
+        }
+    ]
+    shared = {
+        "planasonix_api_url": simulator.url,
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+    }
     runner = Runner(tmp_path / "private")
     for name in ("inventory", "project"):
         (runner.folder / name).mkdir(parents=True)
     inventory = {"all": {"vars": shared, "children": {"organizations": {"hosts": hosts}}}}
-    (runner.folder / "inventory" / "inventory.json").write_text(json.dumps(inventory), encoding="utf-8")
+    (runner.folder / "inventory" / "inventory.json").write_text(
+        json.dumps(inventory), encoding="utf-8"
+    )
     audits = tmp_path / "audits"
     for name in ("slice.yml", "merge.yml"):
-        (runner.folder / "project" / name).write_text(playbook(name).replace(SHARED, str(audits)), encoding="utf-8")
+        (runner.folder / "project" / name).write_text(
+            playbook(name).replace(SHARED, str(audits)), encoding="utf-8"
+        )
 
     slices = {"11": "organizations[0:1]", "12": "organizations[2:]"}
-    running = [runner.start(job, "slice.yml", "--limit", limit, awx_workflow_job_id=7) for job, limit in slices.items()]
+    running = [
+        runner.start(job, "slice.yml", "--limit", limit, awx_workflow_job_id=7)
+        for job, limit in slices.items()
+    ]
     for process in running:
         status, output = ended(process)
         assert status == 0, output
     assert runner.stats("11") == runner.stats("12") == {"audit_folder": str(audits / "7")}
-    parts = [json.loads((audits / "7" / job / "planasonix-audit.json").read_text(encoding="utf-8")) for job in slices]
-    assert [[organization["name"] for organization in part["organizations"]] for part in parts] == [sorted(slugs[:2]), sorted(slugs[2:])]
+    parts = [
+        json.loads((audits / "7" / job / "planasonix-audit.json").read_text(encoding="utf-8"))
+        for job in slices
+    ]
+    assert [[organization["name"] for organization in part["organizations"]] for part in parts] == [
+        sorted(slugs[:2]),
+        sorted(slugs[2:]),
+    ]
 
     simulator.clear_log()
     status, output = ended(runner.start("13", "merge.yml", **runner.stats("11")))
@@ -133,17 +168,35 @@ def test_slices_merge_to_the_report_of_one_audit(plain_simulator: Simulator, tmp
         runner.start("14", "planasonix.admin.audit", compliance_audit_report_dir=str(whole)),
         # A slice that left no report is missed. In check mode the report is written as an audit writes it.
         runner.start(
-            "15", "merge.yml", "--check", **{**merging, "compliance_audit_reports": str(audits / "7" / "11" / "*.json")}, compliance_audit_report_dir=str(lost)
+            "15",
+            "merge.yml",
+            "--check",
+            **{**merging, "compliance_audit_reports": str(audits / "7" / "11" / "*.json")},
+            compliance_audit_report_dir=str(lost),
         ),
-        runner.start("16", "merge.yml", **merging, compliance_audit_fail_on="never", compliance_audit_report_dir=str(mild)),
+        runner.start(
+            "16",
+            "merge.yml",
+            **merging,
+            compliance_audit_fail_on="never",
+            compliance_audit_report_dir=str(mild),
+        ),
     ]
     ends = [ended(process) for process in running]
     assert [end[0] for end in ends] == [2, 2, 0], ends[2][1]
-    assert sorted(path.name for path in (audits / "7").iterdir() if path.is_file()) == sorted(path.name for path in whole.iterdir())
+    assert sorted(path.name for path in (audits / "7").iterdir() if path.is_file()) == sorted(
+        path.name for path in whole.iterdir()
+    )
     for form in FORMATS:
         assert report(audits / "7", form) == report(whole, form)
-    merged, left, mildly = (json.loads((folder / "planasonix-audit.json").read_text(encoding="utf-8")) for folder in (audits / "7", lost, mild))
+    merged, left, mildly = (
+        json.loads((folder / "planasonix-audit.json").read_text(encoding="utf-8"))
+        for folder in (audits / "7", lost, mild)
+    )
     assert merged["time"] == max(part["time"] for part in parts)
-    assert "1 organization could not be read" in merged["verdict"]["msg"] and "3 organizations could not be read" in left["verdict"]["msg"]
+    assert (
+        "1 organization could not be read" in merged["verdict"]["msg"]
+        and "3 organizations could not be read" in left["verdict"]["msg"]
+    )
     assert merged["verdict"]["msg"] in output
     assert mildly == {**merged, "verdict": mildly["verdict"]}

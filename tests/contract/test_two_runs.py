@@ -15,7 +15,14 @@ from simulator.process import Simulator
 
 LATENCY = 300
 """Milliseconds, so that both runs have read before either writes."""
-CHANNEL = {"id": "nch_1", "type": "email", "name": "On-call", "enabled": True, "config": {}, "created_at": "2026-01-01T00:00:00Z"}
+CHANNEL = {
+    "id": "nch_1",
+    "type": "email",
+    "name": "On-call",
+    "enabled": True,
+    "config": {},
+    "created_at": "2026-01-01T00:00:00Z",
+}
 TEAM = [f"192.0.2.{number}/32" for number in range(4)]
 
 
@@ -31,7 +38,9 @@ def results(ends: list[Ended]) -> list[dict[str, Any]]:
     return found
 
 
-def run_twice_at_once(simulator: Simulator, module: str, *tasks: dict[str, Any]) -> list[dict[str, Any]]:
+def run_twice_at_once(
+    simulator: Simulator, module: str, *tasks: dict[str, Any]
+) -> list[dict[str, Any]]:
     simulator.options(latency_ms=LATENCY)
     found = results(run(simulator, module, *tasks))
     simulator.options(latency_ms=0)
@@ -40,7 +49,11 @@ def run_twice_at_once(simulator: Simulator, module: str, *tasks: dict[str, Any])
 
 def test_entries_are_put_right(plain_simulator: Simulator) -> None:
     """Each run added each entry; the third keeps the older ones, and everybody has access all along."""
-    task = {"entries": [{"cidr": cidr, "label": "Team"} for cidr in (*TEAM, "127.0.0.1/32")], "enabled": True, "protected_addresses": ["127.0.0.1"]}
+    task = {
+        "entries": [{"cidr": cidr, "label": "Team"} for cidr in (*TEAM, "127.0.0.1/32")],
+        "enabled": True,
+        "protected_addresses": ["127.0.0.1"],
+    }
     first = run_twice_at_once(plain_simulator, "ip_whitelist", task, task)
     assert not any(result.get("failed") for result in first), first
     listed = [entry["cidr"] for entry in plain_simulator.state()["ip_whitelist"]["entries"]]
@@ -57,12 +70,23 @@ def test_entries_are_put_right(plain_simulator: Simulator) -> None:
 
 def test_two_lists_end_as_one_of_them_asks(plain_simulator: Simulator) -> None:
     """Two runs want different lists, each without the entries of the other: whatever is left, nobody protected lost access, and one more run settles it."""
-    tasks = [{"entries": [{"cidr": "127.0.0.1"}, {"cidr": cidr}], "purge": True, "enabled": True, "protected_addresses": ["127.0.0.1"]} for cidr in TEAM[:2]]
+    tasks = [
+        {
+            "entries": [{"cidr": "127.0.0.1"}, {"cidr": cidr}],
+            "purge": True,
+            "enabled": True,
+            "protected_addresses": ["127.0.0.1"],
+        }
+        for cidr in TEAM[:2]
+    ]
     run_twice_at_once(plain_simulator, "ip_whitelist", *tasks)
     (third,) = results(run(plain_simulator, "ip_whitelist", tasks[0]))
     assert not third.get("failed"), third
     state = plain_simulator.state()["ip_whitelist"]
-    assert ([entry["cidr"] for entry in state["entries"]], state["enabled"]) == (["127.0.0.1/32", TEAM[0]], True)
+    assert ([entry["cidr"] for entry in state["entries"]], state["enabled"]) == (
+        ["127.0.0.1/32", TEAM[0]],
+        True,
+    )
     assert not any(row["status"] == 403 for row in plain_simulator.log())
 
 
@@ -98,7 +122,9 @@ def test_rules_are_one_or_told_with_their_ids(plain_simulator: Simulator, replac
 
 @pytest.mark.parametrize("operation", ["create", "recreate"])
 @pytest.mark.parametrize("files", ["one file", "a file each", "returned"])
-def test_keys_are_known_or_told_with_their_ids(plain_simulator: Simulator, operation: str, files: str, tmp_path: Path) -> None:
+def test_keys_are_known_or_told_with_their_ids(
+    plain_simulator: Simulator, operation: str, files: str, tmp_path: Path
+) -> None:
     """Each live key has a secret that somebody knows; the third run takes the newest for the key, and tells the others as superseded."""
     task: dict[str, Any] = {"name": "Deployment", "scopes": ["a:read"]}
     if operation == "recreate":
@@ -107,8 +133,14 @@ def test_keys_are_known_or_told_with_their_ids(plain_simulator: Simulator, opera
     names = {"one file": ("key", "key"), "a file each": ("one", "other"), "returned": ()}[files]
     tasks = [{**task, "secret_file": str(tmp_path / name)} for name in names] or [task, task]
     first = run_twice_at_once(plain_simulator, "api_key", *tasks)
-    keys = {key["id"]: key["secret"] for key in plain_simulator.state()["api_keys"] if key["name"] == "Deployment"}
-    known = {path.read_text() for path in tmp_path.iterdir() if path.suffix != ".pending"} | {result.get("secret") for result in first}
+    keys = {
+        key["id"]: key["secret"]
+        for key in plain_simulator.state()["api_keys"]
+        if key["name"] == "Deployment"
+    }
+    known = {path.read_text() for path in tmp_path.iterdir() if path.suffix != ".pending"} | {
+        result.get("secret") for result in first
+    }
     assert set(keys.values()) <= known, first
     if operation == "recreate":
         assert made["api_key"]["id"] not in keys
@@ -116,7 +148,11 @@ def test_keys_are_known_or_told_with_their_ids(plain_simulator: Simulator, opera
     third_task = tasks[0]
     (third,) = results(run(plain_simulator, "api_key", third_task))
     assert not third.get("failed"), third
-    keys = {key["id"]: key["secret"] for key in plain_simulator.state()["api_keys"] if key["name"] == "Deployment"}
+    keys = {
+        key["id"]: key["secret"]
+        for key in plain_simulator.state()["api_keys"]
+        if key["name"] == "Deployment"
+    }
     assert sorted([third["api_key"]["id"], *third["superseded"]]) == sorted(keys)
     if files == "one file":
         assert (tmp_path / "key").read_text() == keys[third["api_key"]["id"]]
@@ -128,10 +164,14 @@ def test_two_new_secrets_of_one_key_do_not_mix(plain_simulator: Simulator, tmp_p
     file = tmp_path / "key"
     task = {"name": "Deployment", "scopes": ["a:read"], "secret_file": str(file)}
     results(run(plain_simulator, "api_key", task))
-    first = run_twice_at_once(plain_simulator, "api_key", {**task, "rotate": True}, {**task, "rotate": True})
+    first = run_twice_at_once(
+        plain_simulator, "api_key", {**task, "rotate": True}, {**task, "rotate": True}
+    )
     assert any(result.get("failed") for result in first), first
     (third,) = results(run(plain_simulator, "api_key", task))
     assert not third.get("failed"), third
-    (secret,) = (key["secret"] for key in plain_simulator.state()["api_keys"] if key["name"] == "Deployment")
+    (secret,) = (
+        key["secret"] for key in plain_simulator.state()["api_keys"] if key["name"] == "Deployment"
+    )
     assert file.read_text() == secret
     assert [path.name for path in tmp_path.iterdir()] == ["key"]

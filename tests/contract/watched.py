@@ -46,14 +46,20 @@ def leaks(places: dict[str, str], *words: str) -> list[tuple[str, str, str]]:
     :param words: Regular expressions of secrets, beside those of keys that the simulator made.
     """
     wanted = re.compile("|".join((MINTED, *words)))
-    found = {(place, match[0]): text[max(0, match.start() - 80) : match.end() + 20] for place, text in places.items() for match in wanted.finditer(text)}
+    found = {
+        (place, match[0]): text[max(0, match.start() - 80) : match.end() + 20]
+        for place, text in places.items()
+        for match in wanted.finditer(text)
+    }
     return [(place, word, text) for (place, word), text in found.items()]
 
 
 def censored(result: dict[str, Any]) -> dict[str, Any]:
     """A result, or that of a loop, without what it is to return."""
     rest = {key: value for key, value in result.items() if key not in RETURNED}
-    return {**rest, "results": list(map(censored, result["results"]))} if "results" in result else rest
+    return (
+        {**rest, "results": list(map(censored, result["results"]))} if "results" in result else rest
+    )
 
 
 @dataclass
@@ -91,7 +97,9 @@ class Watched:
             "JUNIT_OUTPUT_DIR": str(logs / "junit"),
             "CONTRACT_EVENTS": str(logs / "events"),
             "CONTRACT_SYSLOG": str(logs / "syslog"),
-            "PYTHONPATH": os.pathsep.join([str(python), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "PYTHONPATH": os.pathsep.join(
+                [str(python), *filter(None, [os.environ.get("PYTHONPATH")])]
+            ),
         }
 
     def seen(self, *, packed: bool, results: str | None = None) -> dict[str, str]:
@@ -104,10 +112,16 @@ class Watched:
         deadline = time.monotonic() + 15
         while any((self.left / "remote").glob("*/*")) and time.monotonic() < deadline:
             time.sleep(0.1)
-        places = {"screen": self.output, **read(self.folder), **{f"left/{path}": text for path, text in read(self.left).items()}}
+        places = {
+            "screen": self.output,
+            **read(self.folder),
+            **{f"left/{path}": text for path, text in read(self.left).items()},
+        }
         if results:
             (line,) = places.pop(results).splitlines()
-            places["results"] = json.dumps(list(map(censored, json.loads(line)[1].values())), ensure_ascii=False)
+            places["results"] = json.dumps(
+                list(map(censored, json.loads(line)[1].values())), ensure_ascii=False
+            )
         (junit,) = (place for place in places if place.startswith("logs/junit/"))
         for place in ("screen", "logs/log", junit, "logs/events"):
             assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in places[place], place
@@ -120,9 +134,16 @@ class Watched:
 
     def events(self) -> list[tuple[str, str, dict[str, Any]]]:
         """What callbacks were handed: event, task and forms of the result."""
-        return [tuple(json.loads(line)) for line in (self.folder / "logs" / "events").read_text(encoding="utf-8").splitlines()]
+        return [
+            tuple(json.loads(line))
+            for line in (self.folder / "logs" / "events").read_text(encoding="utf-8").splitlines()
+        ]
 
 
 def read(folder: Path) -> dict[str, str]:
     """All files below a folder, by their paths."""
-    return {str(path.relative_to(folder)): path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_text(encoding="utf-8", errors="replace")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

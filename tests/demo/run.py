@@ -35,7 +35,14 @@ if TYPE_CHECKING:
 PYTHONS = ("python3.14", "python3.13", "python3.12", "python3.11", "python3.10")
 STRAYS = ("ANSIBLE_", "DEMO_", "GIT_", "PLANASONIX_", "PYTHON")
 """Variables of the user's environment that would lead ansible, git or Python astray."""
-STRAY_NAMES = ("PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PIP_ROOT", "PIP_TARGET", "PIP_USER", "VIRTUAL_ENV")
+STRAY_NAMES = (
+    "PIP_PREFIX",
+    "PIP_REQUIRE_VIRTUALENV",
+    "PIP_ROOT",
+    "PIP_TARGET",
+    "PIP_USER",
+    "VIRTUAL_ENV",
+)
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy")
 TASKS = 5
 """Tasks of onboard.yml; each of them changes a new organization."""
@@ -55,10 +62,27 @@ print(json.dumps({"path": sys.executable, "version": sys.version_info[:3], "pip"
 SPOILED_TIMEZONE = "Europe/London"
 DRIFT = {
     "globex": (
-        ("set the time zone to Europe/London", "POST", "/api/settings", {"default_timezone": SPOILED_TIMEZONE}),
-        ("opened the allowlist to the whole internet", "POST", "/api/settings/ip-whitelist", {"cidr": "0.0.0.0/0", "label": "temporary"}),
+        (
+            "set the time zone to Europe/London",
+            "POST",
+            "/api/settings",
+            {"default_timezone": SPOILED_TIMEZONE},
+        ),
+        (
+            "opened the allowlist to the whole internet",
+            "POST",
+            "/api/settings/ip-whitelist",
+            {"cidr": "0.0.0.0/0", "label": "temporary"},
+        ),
     ),
-    "initech": (("removed the office from the allowlist", "DELETE", "/api/settings/ip-whitelist/{Office}", None),),
+    "initech": (
+        (
+            "removed the office from the allowlist",
+            "DELETE",
+            "/api/settings/ip-whitelist/{Office}",
+            None,
+        ),
+    ),
 }
 DRIFT_TASKS = {"acme-analytics": 0, "globex": 2, "initech": 1}
 """Tasks that change something, by organization, while the drift is there."""
@@ -79,12 +103,22 @@ class DemoError(Exception):
 
 def main() -> int:
     """Run the demo; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tarball", type=Path, metavar="FILE", help="the collection to show, as ansible-galaxy built it (default: build this checkout)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--tarball",
+        type=Path,
+        metavar="FILE",
+        help="the collection to show, as ansible-galaxy built it (default: build this checkout)",
+    )
     tarball = parser.parse_args().tarball
     if sys.version_info < (3, 10):
         # Too old for the simulator's code, but a newer one may be here.
-        os.execv(find_python()["path"], [find_python()["path"], str(Path(__file__).resolve()), *sys.argv[1:]])
+        os.execv(
+            find_python()["path"],
+            [find_python()["path"], str(Path(__file__).resolve()), *sys.argv[1:]],
+        )
     started = time.monotonic()
     for name in list(os.environ):
         if name.startswith(STRAYS) or name in STRAY_NAMES:
@@ -98,7 +132,10 @@ def main() -> int:
             note(f"ready after {time.monotonic() - started:.0f} s")
             show(Stage(folder, programs, simulated))
     seconds = time.monotonic() - started
-    print(f"\n{bold('The demo went as promised')}, in {seconds:.0f} s. All that it made is removed; only pip's cache may have grown.", flush=True)
+    print(
+        f"\n{bold('The demo went as promised')}, in {seconds:.0f} s. All that it made is removed; only pip's cache may have grown.",
+        flush=True,
+    )
     return 0
 
 
@@ -153,7 +190,9 @@ def find_python() -> dict[str, Any]:
     # A shim of pyenv fails unless its version is selected; the real Pythons are beside the shims.
     roots = [folder.parent for folder in folders if folder.name == "shims"]
     folders += [folder for root in roots for folder in sorted(root.glob("versions/3.*/bin"))]
-    paths = [str(folder / name) for name in PYTHONS for folder in folders if (folder / name).is_file()]
+    paths = [
+        str(folder / name) for name in PYTHONS for folder in folders if (folder / name).is_file()
+    ]
     for path in [*paths, sys.executable, shutil.which("python3")]:
         found = describe_python(path) if path else None
         if found and found["version"] >= [3, 10] and (found["ensurepip"] or has_useful_pip(found)):
@@ -167,7 +206,13 @@ def find_python() -> dict[str, Any]:
 def describe_python(path: str) -> dict[str, Any] | None:
     """What a Python says of itself; ``None`` if it does not run or lacks what venv and pip need."""
     try:
-        answer = subprocess.run([path, "-c", DESCRIBE_PYTHON], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
+        answer = subprocess.run(
+            [path, "-c", DESCRIBE_PYTHON],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=20,
+            check=False,
+        )
         return json.loads(answer.stdout) if answer.returncode == 0 else None
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
@@ -187,19 +232,34 @@ def prepare(folder: Path, tarball: Path | None) -> Path:
     python = find_python()
     version = ".".join(map(str, python["version"]))
     origin = "from its tarball" if tarball else "built from this checkout"
-    heading("Preparing", f"Python {version}, ansible-core and the simulator in a temporary folder; the collection, {origin}")
+    heading(
+        "Preparing",
+        f"Python {version}, ansible-core and the simulator in a temporary folder; the collection, {origin}",
+    )
     venv = folder / "venv"
     inner = str(venv / "bin" / "python")
     if has_useful_pip(python):
-        quietly([python["path"], "-m", "venv", "--without-pip", str(venv)], "A virtual environment could not be made")
+        quietly(
+            [python["path"], "-m", "venv", "--without-pip", str(venv)],
+            "A virtual environment could not be made",
+        )
         pip = [python["path"], "-m", "pip", "--python", inner]
     else:
-        quietly([python["path"], "-m", "venv", str(venv)], "A virtual environment could not be made")
+        quietly(
+            [python["path"], "-m", "venv", str(venv)], "A virtual environment could not be made"
+        )
         pip = [inner, "-m", "pip"]
     # Without bytecode: most of ansible-core is never run here.
     options = ["--quiet", "--no-compile", "--no-input", "--disable-pip-version-check"]
-    requirements = ["-r", str(REPOSITORY / "meta" / "ee-requirements.txt"), "-r", str(TESTS / "simulator" / "requirements.txt")]
-    complaint = "pip could not install ansible-core and the simulator's requirements; is PyPI reachable?"
+    requirements = [
+        "-r",
+        str(REPOSITORY / "meta" / "ee-requirements.txt"),
+        "-r",
+        str(TESTS / "simulator" / "requirements.txt"),
+    ]
+    complaint = (
+        "pip could not install ansible-core and the simulator's requirements; is PyPI reachable?"
+    )
     quietly([*pip, "install", *options, "ansible-core", *requirements], complaint)
 
     set_up_ansible(folder)
@@ -207,9 +267,21 @@ def prepare(folder: Path, tarball: Path | None) -> Path:
     if tarball is None:
         source = folder / "source"
         export(source)
-        quietly([galaxy, "collection", "build", "--output-path", str(folder), str(source)], "The collection could not be built")
+        quietly(
+            [galaxy, "collection", "build", "--output-path", str(folder), str(source)],
+            "The collection could not be built",
+        )
         (tarball,) = folder.glob("*.tar.gz")
-    install = [galaxy, "collection", "install", "--offline", "--no-deps", "--collections-path", os.environ["ANSIBLE_COLLECTIONS_PATH"], str(tarball)]
+    install = [
+        galaxy,
+        "collection",
+        "install",
+        "--offline",
+        "--no-deps",
+        "--collections-path",
+        os.environ["ANSIBLE_COLLECTIONS_PATH"],
+        str(tarball),
+    ]
     quietly(install, "The collection could not be installed")
     note(f"installed {tarball.name}")
     return venv / "bin"
@@ -239,8 +311,23 @@ def export(target: Path) -> None:
     :raises DemoError: if this is no git checkout.
     """
     # Git refuses the checkout of another user, such as root looking at yours, unless told otherwise.
-    command = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in filter(None, quietly(command, "The demo builds the collection from a git checkout, and git does not take this folder for one").split("\0")):
+    command = [
+        "git",
+        "-c",
+        "safe.directory=*",
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]
+    for name in filter(
+        None,
+        quietly(
+            command,
+            "The demo builds the collection from a git checkout, and git does not take this folder for one",
+        ).split("\0"),
+    ):
         if os.path.lexists(REPOSITORY / name):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, target / name, follow_symlinks=False)
@@ -281,14 +368,22 @@ class Stage:
 
         :raises DemoError: if the verdict is another, the report is not whole, or anything was written.
         """
-        status, output = self.run("planasonix.admin.audit", "-e", f"compliance_audit_report_dir={self.reports}")
+        status, output = self.run(
+            "planasonix.admin.audit", "-e", f"compliance_audit_report_dir={self.reports}"
+        )
         require((status == 0) is passes, f"The audit was to {'pass' if passes else 'fail'}.")
         require(("All 3 organizations comply" in output) is passes, "The verdict was to be told.")
         require(self.writes() == 0, "The audit sent a write.")
         formats = {path.suffix for path in self.reports.iterdir()}
-        require(formats == {".csv", ".html", ".json", ".md", ".sarif", ".xml"}, f"The report was to be written in six formats, and has {sorted(formats)}.")
+        require(
+            formats == {".csv", ".html", ".json", ".md", ".sarif", ".xml"},
+            f"The report was to be written in six formats, and has {sorted(formats)}.",
+        )
         report = json.loads((self.reports / "planasonix-audit.json").read_text(encoding="utf-8"))
-        require(len(report["organizations"]) == len(self.keys), "The report was to hold each organization.")
+        require(
+            len(report["organizations"]) == len(self.keys),
+            "The report was to hold each organization.",
+        )
 
     def play(self, changed: dict[str, int], *options: str) -> str:
         """Run onboard.yml, its output on screen; returns the output without colours.
@@ -298,7 +393,10 @@ class Stage:
         """
         status, output = self.run(str(Path("tests", "demo", "onboard.yml")), *options)
         pattern = r"^(\S+) +: ok=(\d+) +changed=(\d+) +unreachable=(\d+) +failed=(\d+)"
-        recap = {match[1]: tuple(map(int, match.groups()[1:])) for match in re.finditer(pattern, output, re.MULTILINE)}
+        recap = {
+            match[1]: tuple(map(int, match.groups()[1:]))
+            for match in re.finditer(pattern, output, re.MULTILINE)
+        }
         promised = {host: (TASKS, number, 0, 0) for host, number in changed.items()}
         if status != 0 or recap != promised:
             wanted = ", ".join(f"{host}: changed={number}" for host, number in changed.items())
@@ -319,7 +417,9 @@ class Stage:
         finally:
             connection.close()
         if answer.status >= 300:
-            raise DemoError(f"{method} {path} answered {answer.status}: {text.decode(errors='replace')}")
+            raise DemoError(
+                f"{method} {path} answered {answer.status}: {text.decode(errors='replace')}"
+            )
         return json.loads(text)["data"] if text else None
 
     def writes(self) -> int:
@@ -330,7 +430,13 @@ class Stage:
         """What onboard.yml is to keep as it is, by organization."""
         states = {slug: self.simulated.state(slug) for slug in self.keys}
         return {
-            slug: (state["settings"], state["ip_whitelist"]["enabled"], sorted((entry["cidr"], entry["label"]) for entry in state["ip_whitelist"]["entries"]))
+            slug: (
+                state["settings"],
+                state["ip_whitelist"]["enabled"],
+                sorted(
+                    (entry["cidr"], entry["label"]) for entry in state["ip_whitelist"]["entries"]
+                ),
+            )
             for slug, state in states.items()
         }
 
@@ -340,14 +446,25 @@ def show(stage: Stage) -> None:
 
     :raises DemoError: at the first that is not as promised.
     """
-    heading("1. Onboard three organizations", "each task of tests/demo/onboard.yml is `changed`, in each organization")
+    heading(
+        "1. Onboard three organizations",
+        "each task of tests/demo/onboard.yml is `changed`, in each organization",
+    )
     stage.play(dict.fromkeys(stage.keys, TASKS))
     for slug in stage.keys:
-        require(len(stage.simulated.state(slug)["deliveries"]) == 1, f"{slug} was to get one test notification.")
+        require(
+            len(stage.simulated.state(slug)["deliveries"]) == 1,
+            f"{slug} was to get one test notification.",
+        )
         secret = stage.secrets / f"{slug}.key"
-        require(secret.is_file() and stat.S_IMODE(secret.stat().st_mode) == 0o600, f"{secret.name} was to hold the new key's secret, with mode 0600.")
+        require(
+            secret.is_file() and stat.S_IMODE(secret.stat().st_mode) == 0o600,
+            f"{secret.name} was to hold the new key's secret, with mode 0600.",
+        )
         stage.call(secret.read_text(encoding="utf-8"), "GET", "/api/settings")
-    confirm("each channel got a test notification, each new API key works, and its secret is in a file with mode 0600")
+    confirm(
+        "each channel got a test notification, each new API key works, and its secret is in a file with mode 0600"
+    )
 
     heading("2. Run it again", "every task is `ok`: what is as it should be is left alone")
     stage.play(NO_CHANGE)
@@ -361,11 +478,20 @@ def show(stage: Stage) -> None:
             stage.call(stage.keys[slug], method, path.format_map(entry_ids(stage, slug)), body)
             print(f"   {slug}: a colleague {words}", flush=True)
 
-    heading("4. Look before you leap: --check --diff", "exactly this drift, line by line, and nothing of it is touched; acme-analytics is `ok`")
+    heading(
+        "4. Look before you leap: --check --diff",
+        "exactly this drift, line by line, and nothing of it is touched; acme-analytics is `ok`",
+    )
     spoiled = stage.managed()
     output = stage.play(DRIFT_TASKS, "--check", "--diff")
-    lines = {f"{match[1]}{match[2].strip()}" for match in re.finditer(r'^([+-])( +".*)$', output, re.MULTILINE)}
-    require(lines == DRIFT_LINES, f"The diff was to show {sorted(DRIFT_LINES)}, and shows {sorted(lines)}.")
+    lines = {
+        f"{match[1]}{match[2].strip()}"
+        for match in re.finditer(r'^([+-])( +".*)$', output, re.MULTILINE)
+    }
+    require(
+        lines == DRIFT_LINES,
+        f"The diff was to show {sorted(DRIFT_LINES)}, and shows {sorted(lines)}.",
+    )
     require(stage.writes() == 0 and stage.managed() == spoiled, "Check mode changed something.")
     confirm("the diff shows the three changes and no other, and the API got no request but GET")
 
@@ -374,25 +500,43 @@ def show(stage: Stage) -> None:
     require(stage.managed() == good, "The organizations are not as they were before the drift.")
     confirm("all organizations are as they were")
 
-    heading("6. Audit", "the play fails: the verdict names how many controls of the profile `foundation` are not met; nothing is written")
+    heading(
+        "6. Audit",
+        "the play fails: the verdict names how many controls of the profile `foundation` are not met; nothing is written",
+    )
     stage.audit(passes=False)
-    confirm(f"one report of all organizations was written, in six formats ({', '.join(sorted(path.name for path in stage.reports.iterdir()))})")
+    confirm(
+        f"one report of all organizations was written, in six formats ({', '.join(sorted(path.name for path in stage.reports.iterdir()))})"
+    )
 
     heading("7. Harden", "one task per organization is `changed`: it meets all that can be met")
-    status, _output = stage.run("planasonix.admin.harden", "-e", f"planasonix_snapshot_dir={stage.reports.parent / 'snapshots'}")
+    status, _output = stage.run(
+        "planasonix.admin.harden",
+        "-e",
+        f"planasonix_snapshot_dir={stage.reports.parent / 'snapshots'}",
+    )
     require(status == 0 and stage.writes() > 0, "Hardening was to change the organizations.")
     status, output = stage.run("planasonix.admin.harden", "--check")
-    require(status == 0 and len(re.findall(r"changed=0 ", output)) == len(stage.keys), "Hardened organizations were to be left alone.")
+    require(
+        status == 0 and len(re.findall(r"changed=0 ", output)) == len(stage.keys),
+        "Hardened organizations were to be left alone.",
+    )
     confirm("a second run would change nothing")
 
-    heading("8. Audit again", "the play passes; what is waived, or not in an organization's plan, is told")
+    heading(
+        "8. Audit again",
+        "the play passes; what is waived, or not in an organization's plan, is told",
+    )
     stage.audit(passes=True)
     confirm("all organizations comply")
 
 
 def entry_ids(stage: Stage, slug: str) -> dict[str, str]:
     """Ids of the allowlist's entries, by label."""
-    return {entry["label"]: entry["id"] for entry in stage.simulated.state(slug)["ip_whitelist"]["entries"]}
+    return {
+        entry["label"]: entry["id"]
+        for entry in stage.simulated.state(slug)["ip_whitelist"]["entries"]
+    }
 
 
 def require(promise: bool, text: str) -> None:
@@ -430,7 +574,9 @@ def run(command: list[str], echo: bool = False) -> tuple[int, str]:
             status = process.wait()
         except BaseException:
             for number in (signal.SIGTERM, signal.SIGKILL):
-                with contextlib.suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
+                with contextlib.suppress(
+                    ProcessLookupError, PermissionError, subprocess.TimeoutExpired
+                ):
                     os.killpg(process.pid, number)
                     process.wait(5)
             raise
@@ -463,7 +609,10 @@ def bold(text: str) -> str:
 
 def heading(title: str, look: str) -> None:
     """Begin a step: what happens, and what to look at."""
-    print(f"\n{bold(f'=== {title} ===')}\n{'' if title == 'Preparing' else 'Look at: '}{look}.", flush=True)
+    print(
+        f"\n{bold(f'=== {title} ===')}\n{'' if title == 'Preparing' else 'Look at: '}{look}.",
+        flush=True,
+    )
 
 
 def note(text: str) -> None:

@@ -22,10 +22,18 @@ from .errors import ApiError, error_response, status_code_name
 from .gate import CONTROL, Gate
 from .simulation import Simulation
 
-ROUTERS = (account.router, api_keys.router, organization.router, ip_whitelist.router, notifications.router)
+ROUTERS = (
+    account.router,
+    api_keys.router,
+    organization.router,
+    ip_whitelist.router,
+    notifications.router,
+)
 
 
-def create_app(simulation: Simulation, outage: Callable[[float], Coroutine[Any, Any, None]]) -> Gate:
+def create_app(
+    simulation: Simulation, outage: Callable[[float], Coroutine[Any, Any, None]]
+) -> Gate:
     """Return the application; `outage` closes the server's port for some seconds."""
     app = FastAPI(
         title="Planasonix admin API, simulated",
@@ -38,13 +46,17 @@ def create_app(simulation: Simulation, outage: Callable[[float], Coroutine[Any, 
         app.include_router(router)
         for route in router.routes:
             if isinstance(route, APIRoute):
-                simulation.operations.update({(method, route.path): [0, 0] for method in route.methods or ()})
+                simulation.operations.update(
+                    {(method, route.path): [0, 0] for method in route.methods or ()}
+                )
     app.include_router(control_router(simulation, outage))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
 
     def respond(request: Request, error: ApiError) -> Response:
         # Tests must be able to read what the control API complains of, whatever form the simulated deployment uses.
-        error_format = "nested" if request.url.path.startswith(CONTROL) else simulation.options.error_format
+        error_format = (
+            "nested" if request.url.path.startswith(CONTROL) else simulation.options.error_format
+        )
         return error_response(error, request.scope["request_id"], error_format)
 
     @app.exception_handler(ApiError)
@@ -60,11 +72,21 @@ def create_app(simulation: Simulation, outage: Callable[[float], Coroutine[Any, 
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
-        return respond(request, ApiError(error.status_code, status_code_name(error.status_code), str(error.detail), error.headers))
+        return respond(
+            request,
+            ApiError(
+                error.status_code,
+                status_code_name(error.status_code),
+                str(error.detail),
+                error.headers,
+            ),
+        )
 
     @app.exception_handler(Exception)
     async def internal_error(request: Request, error: Exception) -> Response:
-        return respond(request, ApiError(500, "internal_error", f"The simulator itself failed: {error!r}"))
+        return respond(
+            request, ApiError(500, "internal_error", f"The simulator itself failed: {error!r}")
+        )
 
     return Gate(app, simulation)
 
@@ -72,7 +94,13 @@ def create_app(simulation: Simulation, outage: Callable[[float], Coroutine[Any, 
 def _openapi(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document, with the bearer key that the gate checks, so that the page at /docs can send one."""
     if not app.openapi_schema:
-        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes, servers=app.servers)
+        schema = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            servers=app.servers,
+        )
         schema["components"]["securitySchemes"] = {"api_key": {"type": "http", "scheme": "bearer"}}
         schema["security"] = [{"api_key": []}]
         app.openapi_schema = schema

@@ -60,7 +60,9 @@ def _rows(rows: Iterable[LogRow]) -> list[dict[str, Any]]:
     return [asdict(row) for row in rows]
 
 
-def control_router(simulation: Simulation, outage: Callable[[float], Coroutine[Any, Any, None]]) -> APIRouter:
+def control_router(
+    simulation: Simulation, outage: Callable[[float], Coroutine[Any, Any, None]]
+) -> APIRouter:
     """Return the control API of a simulation; `outage` closes the port for some seconds."""
     router = APIRouter(prefix="/_simulator", tags=["simulator control"])
     running: set[asyncio.Task[None]] = set()  # asyncio itself keeps no reference
@@ -74,7 +76,10 @@ def control_router(simulation: Simulation, outage: Callable[[float], Coroutine[A
     @router.get("/organizations")
     async def list_organizations() -> list[dict[str, Any]]:
         identities = [identity(number) for number in range(1, len(simulation.organizations) + 1)]
-        return [{"name": this.name, "slug": this.slug, "id": this.id, "admin_key": this.admin_key} for this in identities]
+        return [
+            {"name": this.name, "slug": this.slug, "id": this.id, "admin_key": this.admin_key}
+            for this in identities
+        ]
 
     @router.get("/options")
     async def get_options() -> dict[str, Any]:
@@ -118,7 +123,12 @@ def control_router(simulation: Simulation, outage: Callable[[float], Coroutine[A
     async def get_operations() -> list[dict[str, Any]]:
         """List the documented operations: how often each was reached since the start (resets do not count), and how often with success."""
         return [
-            {"method": method, "path": path.replace(":path}", "}"), "count": count, "succeeded": succeeded}
+            {
+                "method": method,
+                "path": path.replace(":path}", "}"),
+                "count": count,
+                "succeeded": succeeded,
+            }
             for (method, path), (count, succeeded) in simulation.operations.items()
         ]
 
@@ -128,7 +138,9 @@ def control_router(simulation: Simulation, outage: Callable[[float], Coroutine[A
         return simulation.find_organization(organization)
 
     @router.put("/state/{organization}")
-    async def set_state(organization: str, sections: Annotated[dict[str, Any], Body()]) -> OrganizationState:
+    async def set_state(
+        organization: str, sections: Annotated[dict[str, Any], Body()]
+    ) -> OrganizationState:
         """Replace the sections that are given, such as `channels` or `settings`, each as a whole."""
         old = simulation.find_organization(organization)
         new = simulation.organizations[old.organization.slug] = _merged(old, sections)

@@ -16,7 +16,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 class ApiError(Exception):
     """An answer other than success: HTTP status, machine-readable code, message for people, further headers."""
 
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
@@ -40,7 +42,11 @@ def status_code_name(status: int) -> str:
 def html_page(status: int, headers: Mapping[str, str] | None = None) -> HTMLResponse:
     """Return the kind of page that a proxy in front of the API sends."""
     title = f"{status} {escape(phrase(status))}"
-    return HTMLResponse(f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n", status, dict(headers or {}))
+    return HTMLResponse(
+        f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n",
+        status,
+        dict(headers or {}),
+    )
 
 
 def error_response(error: ApiError, request_id: str, error_format: str) -> Response:
@@ -48,4 +54,6 @@ def error_response(error: ApiError, request_id: str, error_format: str) -> Respo
     if error_format == "html":
         return html_page(error.status, error.headers)
     body = {"code": error.code, "message": error.message, "request_id": request_id}
-    return JSONResponse({"error": body} if error_format == "nested" else body, error.status, error.headers)
+    return JSONResponse(
+        {"error": body} if error_format == "nested" else body, error.status, error.headers
+    )

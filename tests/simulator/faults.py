@@ -27,7 +27,18 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    kind: Literal["refuse", "drop_before", "drop_after", "status", "html", "status_after", "stall", "truncate", "omit", "ignore_write"]
+    kind: Literal[
+        "refuse",
+        "drop_before",
+        "drop_after",
+        "status",
+        "html",
+        "status_after",
+        "stall",
+        "truncate",
+        "omit",
+        "ignore_write",
+    ]
     method: str = "*"
     path: str = "*"
     organization: str | None = None
@@ -43,7 +54,11 @@ class Fault(BaseModel):
 
     def matches(self, method: str, path: str, organization: str | None) -> bool:
         """Path is without the server's prefix; `organization` is the slug that the request's key belongs to."""
-        return self.method in ("*", method) and fnmatchcase(path, self.path) and self.organization in (None, organization)
+        return (
+            self.method in ("*", method)
+            and fnmatchcase(path, self.path)
+            and self.organization in (None, organization)
+        )
 
     def response(self, request_id: str, error_format: str) -> Response:
         """Return the answer of the kinds `status`, `status_after` and `html`."""
@@ -52,19 +67,36 @@ class Fault(BaseModel):
             return html_page(self.status or 502, headers)
         status = self.status or 503
         if self.body is None:
-            return error_response(ApiError(status, status_code_name(status), phrase(status), headers), request_id, error_format)
+            return error_response(
+                ApiError(status, status_code_name(status), phrase(status), headers),
+                request_id,
+                error_format,
+            )
         if isinstance(self.body, str):
-            return Response(self.body, status, headers, media_type=None if "content-type" in map(str.lower, headers) else "text/plain")
+            return Response(
+                self.body,
+                status,
+                headers,
+                media_type=None if "content-type" in map(str.lower, headers) else "text/plain",
+            )
         return JSONResponse(self.body, status, headers)
 
     def _limit_headers(self) -> dict[str, str]:
         """Return when to come again, `seconds` after now."""
         moment = time.time() + self.seconds
         if self.retry_after == "reset":
-            return {"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(round(moment))}
+            return {
+                "X-RateLimit-Limit": "100",
+                "X-RateLimit-Remaining": "0",
+                "X-RateLimit-Reset": str(round(moment)),
+            }
         if self.retry_after is None:
             return {}
-        return {"Retry-After": f"{self.seconds:g}" if self.retry_after == "seconds" else formatdate(round(moment), usegmt=True)}
+        return {
+            "Retry-After": f"{self.seconds:g}"
+            if self.retry_after == "seconds"
+            else formatdate(round(moment), usegmt=True)
+        }
 
 
 class Faults:
@@ -119,7 +151,9 @@ class HeldAnswer:
         """Send status and headers, with the whole length announced, and half of the body."""
         body = b"".join(message.get("body", b"") for message in self.messages[1:])
         await send(self.messages[0])
-        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+        await send(
+            {"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True}
+        )
 
 
 def _without(value: Any, field: str) -> Any:
@@ -128,7 +162,9 @@ def _without(value: Any, field: str) -> Any:
     return [_without(item, field) for item in value] if isinstance(value, list) else value
 
 
-async def close_connection(scope: MutableMapping[str, Any] | Scope, receive: Receive, flush: bool = False) -> None:
+async def close_connection(
+    scope: MutableMapping[str, Any] | Scope, receive: Receive, flush: bool = False
+) -> None:
     """Close the client's connection without (further) answer; `flush` sends first what was written.
 
     Waits until the server has noticed: otherwise it would send a 500 of its own for the answer that is missing.

@@ -95,7 +95,9 @@ class Gate:
         path: str = scope["path"]
         if path.startswith(CONTROL) and self.simulation.workers > 1:
             problem = f"This simulator has {self.simulation.workers} workers, each with a state and a log of its own; start it with a single one to control it"
-            await error_response(ApiError(409, "several_workers", problem), request_id, "nested")(scope, receive, self._answering(send, headers))
+            await error_response(ApiError(409, "several_workers", problem), request_id, "nested")(
+                scope, receive, self._answering(send, headers)
+            )
             return
         if path.startswith(CONTROL) or path in DOCS:
             await self.app(scope, receive, self._answering(send, headers))
@@ -104,9 +106,18 @@ class Gate:
         known = path.startswith(f"{prefix}/api/")
         if known:
             scope = dict(scope, path=path[len(prefix) :])
-        row = LogRow(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), iso(time.time()), request_id, clock=time.monotonic())
+        row = LogRow(
+            scope["method"],
+            scope["path"],
+            scope["query_string"].decode("latin-1"),
+            iso(time.time()),
+            request_id,
+            clock=time.monotonic(),
+        )
         self.simulation.log.append(row)
-        await self._api_request(scope, receive, self._answering(send, headers, row), row, headers, known)
+        await self._api_request(
+            scope, receive, self._answering(send, headers, row), row, headers, known
+        )
 
     @staticmethod
     def _answering(send: Send, headers: Mapping[str, str], row: LogRow | None = None) -> Send:
@@ -121,7 +132,15 @@ class Gate:
 
         return answer
 
-    async def _api_request(self, scope: Scope, receive: Receive, send: Send, row: LogRow, headers: dict[str, str], known: bool) -> None:
+    async def _api_request(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        row: LogRow,
+        headers: dict[str, str],
+        known: bool,
+    ) -> None:
         options = self.simulation.options
         found = self._find_key(scope)
         row.organization = found[0].organization.slug if found else None
@@ -148,22 +167,44 @@ class Gate:
             await close_connection(scope, receive)
         elif fault and fault.kind != "ignore_write":
             held = HeldAnswer()
-            await self._operate(scope, replay(body, receive), held.send, body, found, headers, known, False)
+            await self._operate(
+                scope, replay(body, receive), held.send, body, found, headers, known, False
+            )
             await self._spoil(fault, held, scope, receive, send, row.request_id)
         else:
-            await self._operate(scope, replay(body, receive), send, body, found, headers, known, fault is not None)
+            await self._operate(
+                scope, replay(body, receive), send, body, found, headers, known, fault is not None
+            )
 
-    async def _read_only_violation(self, scope: Scope, receive: Receive, send: Send, row: LogRow) -> None:
+    async def _read_only_violation(
+        self, scope: Scope, receive: Receive, send: Send, row: LogRow
+    ) -> None:
         body = await read_body(receive)
         row.body = self._loggable(body or b"")
         self.simulation.violations.append(row)
-        error = ApiError(500, "read_only_violation", f"{row.method} {row.path} was sent while the simulator was read-only")
-        await error_response(error, row.request_id, self.simulation.options.error_format)(scope, receive, send)
+        error = ApiError(
+            500,
+            "read_only_violation",
+            f"{row.method} {row.path} was sent while the simulator was read-only",
+        )
+        await error_response(error, row.request_id, self.simulation.options.error_format)(
+            scope, receive, send
+        )
 
-    async def _spoil(self, fault: Fault, held: HeldAnswer, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    async def _spoil(
+        self,
+        fault: Fault,
+        held: HeldAnswer,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        request_id: str,
+    ) -> None:
         """Treat an answer, whose operation took effect, as the fault says."""
         if fault.kind == "status_after":
-            await fault.response(request_id, self.simulation.options.error_format)(scope, receive, send)
+            await fault.response(request_id, self.simulation.options.error_format)(
+                scope, receive, send
+            )
         elif fault.kind == "stall":
             await asyncio.sleep(fault.seconds)
             await held.release(send)
@@ -197,11 +238,15 @@ class Gate:
                 raise ApiError(403, "insufficient_scope", f"This needs the scope {ADMIN_SCOPE}")
             self._check_body(scope, body)
         except ApiError as error:
-            await error_response(error, scope["request_id"], self.simulation.options.error_format)(scope, receive, send)
+            await error_response(error, scope["request_id"], self.simulation.options.error_format)(
+                scope, receive, send
+            )
             return
         key.last_used_at = self.simulation.clock.text()
         # An ignored write works on a copy that is then thrown away.
-        scope["call"] = Call(self.simulation, state.model_copy(deep=True) if ignore_write else state)
+        scope["call"] = Call(
+            self.simulation, state.model_copy(deep=True) if ignore_write else state
+        )
         status = 0
 
         async def noting(message: Message) -> None:
@@ -211,7 +256,9 @@ class Gate:
             await send(message)
 
         await self.app(scope, receive, noting)
-        counts = self.simulation.operations.get((scope["method"], getattr(scope.get("route"), "path", "")))
+        counts = self.simulation.operations.get(
+            (scope["method"], getattr(scope.get("route"), "path", ""))
+        )
         if counts:
             counts[0] += 1
             counts[1] += 200 <= status < 300
@@ -220,15 +267,21 @@ class Gate:
         scheme, dummy, secret = header(scope, b"authorization").partition(" ")
         return self.simulation.find_key(secret) if scheme.lower() == "bearer" else None
 
-    def _authenticate(self, scope: Scope, found: tuple[OrganizationState, ApiKey] | None) -> tuple[OrganizationState, ApiKey]:
+    def _authenticate(
+        self, scope: Scope, found: tuple[OrganizationState, ApiKey] | None
+    ) -> tuple[OrganizationState, ApiKey]:
         challenge = {"WWW-Authenticate": "Bearer"}
         if not header(scope, b"authorization"):
             raise ApiError(401, "unauthorized", "The Authorization header is missing", challenge)
         if found is None:
-            raise ApiError(401, "invalid_api_key", "The API key is malformed, unknown or revoked", challenge)
+            raise ApiError(
+                401, "invalid_api_key", "The API key is malformed, unknown or revoked", challenge
+            )
         expires_at = found[1].expires_at
         if expires_at is not None and expires_at <= iso(self.simulation.clock.now()):
-            raise ApiError(401, "api_key_expired", f"The API key expired at {expires_at}", challenge)
+            raise ApiError(
+                401, "api_key_expired", f"The API key expired at {expires_at}", challenge
+            )
         return found
 
     def _check_address(self, scope: Scope, state: OrganizationState, key: ApiKey) -> None:
@@ -239,11 +292,17 @@ class Gate:
         options = self.simulation.options
         pretended = options.client_addresses
         names = (key.secret, key.id, state.organization.slug, state.organization.id)
-        address = _address(next((pretended[name] for name in names if name in pretended), scope["client"][0]))
+        address = _address(
+            next((pretended[name] for name in names if name in pretended), scope["client"][0])
+        )
         if any(address in _network(entry.cidr) for entry in whitelist.entries):
             return
         if not any(fnmatchcase(scope["path"], pattern) for pattern in options.allowlist_exempt):
-            raise ApiError(403, "ip_not_allowed", f"The address {address} is not in the IP allowlist of this organization")
+            raise ApiError(
+                403,
+                "ip_not_allowed",
+                f"The address {address} is not in the IP allowlist of this organization",
+            )
 
     @staticmethod
     def _check_body(scope: Scope, body: bytes) -> None:
@@ -251,7 +310,11 @@ class Gate:
             return
         media_type = header(scope, b"content-type").partition(";")[0].strip().lower()
         if media_type != "application/json":
-            raise ApiError(415, "unsupported_media_type", f"The body must be application/json, not {media_type or 'untyped'}")
+            raise ApiError(
+                415,
+                "unsupported_media_type",
+                f"The body must be application/json, not {media_type or 'untyped'}",
+            )
         try:
             json.loads(body, parse_constant=_no_constant)
         except ValueError as error:

@@ -40,4 +40,6 @@ def identity(number: int) -> Identity:
     """Return the identity of organization `number`, counted from 1."""
     if number <= len(_NAMED):
         return Identity(number, *_NAMED[number - 1])
-    return Identity(number, f"Organization {number:03d}", f"organization-{number:03d}", f"org_01jq8{number:06d}")
+    return Identity(
+        number, f"Organization {number:03d}", f"organization-{number:03d}", f"org_01jq8{number:06d}"
+    )

@@ -58,8 +58,23 @@ class Simulator:
         self._organizations = organizations
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._command = [python or sys.executable, "-m", "simulator", "--organizations", str(organizations)]
-        self._command += ["--port", str(port), "--latency-ms", str(latency_ms), "--idle-exit", str(idle_exit), "--workers", str(workers)]
+        self._command = [
+            python or sys.executable,
+            "-m",
+            "simulator",
+            "--organizations",
+            str(organizations),
+        ]
+        self._command += [
+            "--port",
+            str(port),
+            "--latency-ms",
+            str(latency_ms),
+            "--idle-exit",
+            str(idle_exit),
+            "--workers",
+            str(workers),
+        ]
         if self.prefix:
             self._command += ["--prefix", self.prefix]
         if page_size is not None:
@@ -74,7 +89,12 @@ class Simulator:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop()
 
     @property
@@ -101,15 +121,27 @@ class Simulator:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         try:
             with open(self._errors_file, "wb") as errors:
-                command = [*self._command, "--parent", str(os.getpid()), "--port-file", str(port_file)]
+                command = [
+                    *self._command,
+                    "--parent",
+                    str(os.getpid()),
+                    "--port-file",
+                    str(port_file),
+                ]
                 # pylint: disable-next=consider-using-with
-                self._process = subprocess.Popen(command, cwd=TESTS, env=environment, stdout=subprocess.DEVNULL, stderr=errors)
+                self._process = subprocess.Popen(
+                    command, cwd=TESTS, env=environment, stdout=subprocess.DEVNULL, stderr=errors
+                )
             deadline = time.monotonic() + START_TIMEOUT
             while not port_file.exists():
                 if self._process.poll() is not None:
-                    raise SimulatorError(f"The simulator ended with {self._process.returncode}: {self.errors().strip()}")
+                    raise SimulatorError(
+                        f"The simulator ended with {self._process.returncode}: {self.errors().strip()}"
+                    )
                 if time.monotonic() > deadline:
-                    raise SimulatorError(f"The simulator did not listen within {START_TIMEOUT} seconds")
+                    raise SimulatorError(
+                        f"The simulator did not listen within {START_TIMEOUT} seconds"
+                    )
                 time.sleep(0.02)
             self.port = int(port_file.read_text(encoding="utf-8"))
         except BaseException:
@@ -140,7 +172,11 @@ class Simulator:
 
     def errors(self) -> str:
         """Return what the process wrote to its standard error."""
-        return self._errors_file.read_text(encoding="utf-8", errors="replace") if self._errors_file.exists() else ""
+        return (
+            self._errors_file.read_text(encoding="utf-8", errors="replace")
+            if self._errors_file.exists()
+            else ""
+        )
 
     def control(self, path: str, body: Any = None, method: str | None = None) -> Any:
         """Call `/_simulator/<path>`, by POST if there is a body, else by GET; return the JSON. SimulatorError if it is refused."""
@@ -148,7 +184,12 @@ class Simulator:
         method = method or ("GET" if body is None else "POST")
         try:
             content = None if body is None else json.dumps(body)
-            connection.request(method, f"/_simulator/{path}", content, {"Content-Type": "application/json", "Connection": "close"})
+            connection.request(
+                method,
+                f"/_simulator/{path}",
+                content,
+                {"Content-Type": "application/json", "Connection": "close"},
+            )
             response = connection.getresponse()
             text = response.read().decode()
         finally:
@@ -161,12 +202,17 @@ class Simulator:
         if self._certificate is None:
             return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # it is a child of this process
+        context.check_hostname, context.verify_mode = (
+            False,
+            ssl.CERT_NONE,
+        )  # it is a child of this process
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
 
     def reset(self, organizations: int | None = None) -> None:
         """Go back to the state after the start, if given with another number of organizations."""
-        self._organizations = len(self.control("reset", {} if organizations is None else {"organizations": organizations}))
+        self._organizations = len(
+            self.control("reset", {} if organizations is None else {"organizations": organizations})
+        )
 
     def options(self, **changes: Any) -> dict[str, Any]:
         """Change the given options; return all."""

@@ -130,7 +130,9 @@ class SimulatorServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Decide, ten times a second, whether to end."""
         idle = time.monotonic() - self.simulation.last_request
-        if (self.idle_exit and idle > self.idle_exit) or (self.parent and os.getppid() != self.parent):
+        if (self.idle_exit and idle > self.idle_exit) or (
+            self.parent and os.getppid() != self.parent
+        ):
             self.should_exit = True
         return await super().on_tick(counter)
 

@@ -66,7 +66,9 @@ class Simulation:
 
     def __post_init__(self) -> None:
         self.clock = Clock()
-        self._last_request = mmap.mmap(-1, struct.calcsize("d"))  # memory that forked processes share
+        self._last_request = mmap.mmap(
+            -1, struct.calcsize("d")
+        )  # memory that forked processes share
         self.last_request = time.monotonic()
         self.operations: dict[tuple[str, str], list[int]] = {}
         self._serial = 0
@@ -114,7 +116,11 @@ class Simulation:
     def find_key(self, secret: str) -> tuple[OrganizationState, ApiKey] | None:
         """Return organization and key of a secret, expired keys too."""
         if self._key_index is None:
-            self._key_index = {key.secret: (state, key) for state in self.organizations.values() for key in state.api_keys}
+            self._key_index = {
+                key.secret: (state, key)
+                for state in self.organizations.values()
+                for key in state.api_keys
+            }
         return self._key_index.get(secret)
 
     def find_organization(self, name: str) -> OrganizationState:
@@ -146,4 +152,6 @@ class Simulation:
             headers["Retry-After"] = str(max(1, math.ceil(window.ends - now)))
         elif self.options.retry_after == "date":
             headers["Retry-After"] = formatdate(ends, usegmt=True)
-        raise ApiError(429, "rate_limited", f"More than {limit} requests in {seconds} seconds", headers)
+        raise ApiError(
+            429, "rate_limited", f"More than {limit} requests in {seconds} seconds", headers
+        )

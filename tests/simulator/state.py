@@ -159,10 +159,20 @@ def fresh_state(identity: Identity, key_id: str, clock: Clock) -> OrganizationSt
     plan = "team" if identity.number == 3 else "enterprise"
     user_id = f"usr_01jq8me{'' if identity.number == 1 else identity.number}"
     return OrganizationState(
-        organization=Organization(id=identity.id, name=identity.name, slug=identity.slug, plan=plan, created_at="2024-06-01T00:00:00Z"),
+        organization=Organization(
+            id=identity.id,
+            name=identity.name,
+            slug=identity.slug,
+            plan=plan,
+            created_at="2024-06-01T00:00:00Z",
+        ),
         features=[feature for feature in FEATURES if feature != "sso" or plan == "enterprise"],
         tier=Tier(tier=plan),
-        profile=Profile(id=user_id, avatar_url=f"https://cdn.planasonix.com/avatars/{user_id}.png", organization_id=identity.id),
+        profile=Profile(
+            id=user_id,
+            avatar_url=f"https://cdn.planasonix.com/avatars/{user_id}.png",
+            organization_id=identity.id,
+        ),
         api_keys=[
             ApiKey(
                 id=key_id,

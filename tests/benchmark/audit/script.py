@@ -44,7 +44,16 @@ def audit(url: str, key: str) -> list[str]:
 
 
 def unmet(
-    mfa: Any, keys: Any, session: Any, settings: Any, entries: Any, enforcement: Any, retention: Any, features: Any, channels: Any, rules: Any
+    mfa: Any,
+    keys: Any,
+    session: Any,
+    settings: Any,
+    entries: Any,
+    enforcement: Any,
+    retention: Any,
+    features: Any,
+    channels: Any,
+    rules: Any,
 ) -> list[str]:
     """Evaluate the controls of roles/org_baseline/files/foundation.yml; returns the ids of those that are not met."""
     now = datetime.now(timezone.utc)
@@ -53,19 +62,31 @@ def unmet(
         "PLX-MFA-1": mfa["enabled"],
         "PLX-KEY-1": all(key["expires_at"] for key in keys),
         "PLX-KEY-2": all(now - moment(key["created_at"]) <= timedelta(days=180) for key in keys),
-        "PLX-KEY-3": all(now - moment(key["last_used_at"] or key["created_at"]) <= timedelta(days=90) for key in keys),
+        "PLX-KEY-3": all(
+            now - moment(key["last_used_at"] or key["created_at"]) <= timedelta(days=90)
+            for key in keys
+        ),
         "PLX-KEY-4": not any("*" in key["scopes"] for key in keys),
-        "PLX-KEY-5": all(key["expires_at"] and moment(key["expires_at"]) - moment(key["created_at"]) <= timedelta(days=365) for key in keys),
+        "PLX-KEY-5": all(
+            key["expires_at"]
+            and moment(key["expires_at"]) - moment(key["created_at"]) <= timedelta(days=365)
+            for key in keys
+        ),
         "PLX-SES-1": session["idle_timeout_minutes"] <= 30,
         "PLX-SES-2": session["absolute_timeout_minutes"] <= 1440,
         "PLX-SSO-1": settings["require_sso"] or "sso" not in features["features"],
         "PLX-CFG-1": settings["default_timezone"] in ("UTC", "Etc/UTC"),
         "PLX-NET-1": enforcement["enabled"],
-        "PLX-NET-2": not {"0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1"} & {entry["cidr"] for entry in entries},
+        "PLX-NET-2": not {"0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1"}
+        & {entry["cidr"] for entry in entries},
         "PLX-LOG-1": retention["audit_logs_days"] >= 365,
         "PLX-LOG-2": retention["run_logs_days"] >= 30,
         "PLX-LOG-3": retention["diagnostic_artifacts_days"] <= 30,
-        "PLX-ALR-1": any((one["name"], one["type"], one["enabled"]) == ("Security and operations alerts", "in_app", True) for one in channels),
+        "PLX-ALR-1": any(
+            (one["name"], one["type"], one["enabled"])
+            == ("Security and operations alerts", "in_app", True)
+            for one in channels
+        ),
         "PLX-ALR-2": "Failed pipeline runs" in rule_names,
         "PLX-ALR-3": "Growing dead-letter queues" in rule_names,
     }
@@ -82,7 +103,9 @@ def main(file: str, url: str, threads: str) -> None:
     with open(file, encoding="utf-8") as opened:
         keys = json.load(opened)
     with ThreadPoolExecutor(int(threads)) as pool:
-        for name, found in zip(keys, pool.map(lambda key: audit(url, key), keys.values()), strict=True):
+        for name, found in zip(
+            keys, pool.map(lambda key: audit(url, key), keys.values()), strict=True
+        ):
             print(f"{name}: {' '.join(found)}")
 
 

@@ -21,9 +21,13 @@ class ActionModule(ActionBase):
 
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None
+    ) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
-        answers = [call(**arguments) for arguments in (self._task.args, *self._task.args.get("then", ()))]
+        answers = [
+            call(**arguments) for arguments in (self._task.args, *self._task.args.get("then", ()))
+        ]
         return {**result, "changed": False, "answer": answers[0]}
 
 

@@ -18,10 +18,16 @@ class ActionModule(ActionBase):
 
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None
+    ) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
         arguments = self._task.args
-        values = arguments["values"] if "values" in arguments else {arguments["name"]: arguments["value"]}
+        values = (
+            arguments["values"]
+            if "values" in arguments
+            else {arguments["name"]: arguments["value"]}
+        )
         with Path(arguments["file"]).open("a", encoding="utf-8") as file:
             for item in values.items():
                 file.write(json.dumps(item, default=str) + "\n")

@@ -52,9 +52,19 @@ class CallbackModule(CallbackBase):
         forms = {
             "raw": raw,
             "dumped": self._dump_results(raw, indent=4, keep_invocation=True),
-            "diffs": [self._get_diff(one["diff"]) for one in (raw, *raw.get("results", [])) if one.get("diff")],
+            "diffs": [
+                self._get_diff(one["diff"])
+                for one in (raw, *raw.get("results", []))
+                if one.get("diff")
+            ],
             # Since ansible-core 2.19 they are there whether or not the result is censored.
-            "beside": [str(getattr(result, name, None)) for name in ("exception", "warnings", "deprecations")],
+            "beside": [
+                str(getattr(result, name, None))
+                for name in ("exception", "warnings", "deprecations")
+            ],
         }
         with open(os.environ["CONTRACT_EVENTS"], "a", encoding="utf-8") as file:
-            file.write(json.dumps([event, result._task.get_name(), forms], default=str, ensure_ascii=False) + "\n")
+            file.write(
+                json.dumps([event, result._task.get_name(), forms], default=str, ensure_ascii=False)
+                + "\n"
+            )

@@ -13,7 +13,14 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from ..errors import ApiError
-from ..schemas import MfaDisable, MfaEnable, MfaVerify, PasswordChange, PreferenceUpdate, ProfileUpdate
+from ..schemas import (
+    MfaDisable,
+    MfaEnable,
+    MfaVerify,
+    PasswordChange,
+    PreferenceUpdate,
+    ProfileUpdate,
+)
 from ..state import Mfa, Preference
 from .call import CurrentCall, data, no_content
 
@@ -45,7 +52,13 @@ async def change_password(call: CurrentCall, body: PasswordChange) -> Response:
 @router.get("/api/user/mfa")
 async def get_mfa(call: CurrentCall) -> JSONResponse:
     mfa = call.state.mfa
-    return data({"enabled": mfa.enabled, "methods": ["totp"] if mfa.enabled else [], "backup_codes_remaining": len(mfa.backup_codes)})
+    return data(
+        {
+            "enabled": mfa.enabled,
+            "methods": ["totp"] if mfa.enabled else [],
+            "backup_codes_remaining": len(mfa.backup_codes),
+        }
+    )
 
 
 @router.post("/api/user/mfa/enable")
@@ -55,8 +68,17 @@ async def enable_mfa(call: CurrentCall, body: MfaEnable) -> JSONResponse:
     secret = pyotp.random_base32()
     enrollment_id = call.simulation.new_id("mfaenr")
     call.state.mfa.enrollments[enrollment_id] = secret
-    uri = pyotp.TOTP(secret).provisioning_uri(name=call.state.profile.email, issuer_name="Planasonix")
-    return data({"method": body.method, "secret": secret, "otpauth_uri": uri, "enrollment_id": enrollment_id})
+    uri = pyotp.TOTP(secret).provisioning_uri(
+        name=call.state.profile.email, issuer_name="Planasonix"
+    )
+    return data(
+        {
+            "method": body.method,
+            "secret": secret,
+            "otpauth_uri": uri,
+            "enrollment_id": enrollment_id,
+        }
+    )
 
 
 def _is_current_code(secret: str, code: str) -> bool:
@@ -107,5 +129,7 @@ async def get_preference(call: CurrentCall, key: str) -> JSONResponse:
 async def set_preference(call: CurrentCall, key: str, body: PreferenceUpdate) -> JSONResponse:
     if not key:
         raise ApiError(404, "not_found", "A preference needs a key")
-    preference = call.state.preferences[key] = Preference(value=body.value, updated_at=call.simulation.clock.text())
+    preference = call.state.preferences[key] = Preference(
+        value=body.value, updated_at=call.simulation.clock.text()
+    )
     return data({"key": key, **preference.model_dump()})

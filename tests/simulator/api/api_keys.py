@@ -22,7 +22,9 @@ router = APIRouter(tags=["API keys"])
 
 @router.get("/api/user/api-keys")
 async def list_api_keys(request: Request, call: CurrentCall) -> JSONResponse:
-    return listing(request, call, call.state.api_keys, lambda key: key.model_dump(exclude={"secret"}))
+    return listing(
+        request, call, call.state.api_keys, lambda key: key.model_dump(exclude={"secret"})
+    )
 
 
 @router.post("/api/user/api-keys", status_code=201)
@@ -60,4 +62,11 @@ async def regenerate_api_key(call: CurrentCall, key_id: ObjectId) -> JSONRespons
     key = find(call.state.api_keys, key_id)
     key.secret, key.prefix = call.simulation.new_secret()
     call.simulation.keys_changed()
-    return data({"id": key.id, "secret": key.secret, "prefix": key.prefix, "rotated_at": call.simulation.clock.text()})
+    return data(
+        {
+            "id": key.id,
+            "secret": key.secret,
+            "prefix": key.prefix,
+            "rotated_at": call.simulation.clock.text(),
+        }
+    )

@@ -30,7 +30,9 @@ async def list_ip_whitelist(request: Request, call: CurrentCall) -> JSONResponse
 async def add_ip_whitelist_entry(call: CurrentCall, body: IpEntryCreate) -> JSONResponse:
     entries = call.state.ip_whitelist.entries
     network = ip_network(body.cidr)
-    if call.simulation.options.refuse_duplicate_networks and any(ip_network(entry.cidr) == network for entry in entries):
+    if call.simulation.options.refuse_duplicate_networks and any(
+        ip_network(entry.cidr) == network for entry in entries
+    ):
         raise ApiError(409, "duplicate_network", f"{network} is in the allowlist already")
     entry = IpEntry(
         id=call.simulation.new_id("ipw"),

@@ -44,27 +44,43 @@ async def list_channels(request: Request, call: CurrentCall) -> JSONResponse:
     mode = call.simulation.options.mask_config
 
     def shown(channel: Channel) -> dict[str, Any]:
-        return {**channel.model_dump(exclude={"created_at"}), "config": _masked(channel.config, mode)}
+        return {
+            **channel.model_dump(exclude={"created_at"}),
+            "config": _masked(channel.config, mode),
+        }
 
     return listing(request, call, call.state.channels, shown)
 
 
 @router.post("/api/notifications/channels", status_code=201)
 async def create_channel(call: CurrentCall, body: ChannelCreate) -> JSONResponse:
-    channel = Channel(id=call.simulation.new_id("nch"), created_at=iso(call.simulation.clock.creation()), **body.sent())
+    channel = Channel(
+        id=call.simulation.new_id("nch"),
+        created_at=iso(call.simulation.clock.creation()),
+        **body.sent(),
+    )
     call.state.channels.append(channel)
     return data(channel.model_dump(exclude={"config"}), 201)
 
 
 @router.put("/api/notifications/channels/{id}")
-async def update_channel(call: CurrentCall, channel_id: ObjectId, body: ChannelUpdate) -> JSONResponse:
+async def update_channel(
+    call: CurrentCall, channel_id: ObjectId, body: ChannelUpdate
+) -> JSONResponse:
     channel = find(call.state.channels, channel_id)
     changes = body.sent()
     if "config" in changes and call.simulation.options.refuse_channel_config:
         raise ApiError(422, "validation_failed", "config: Extra inputs are not permitted")
     for name, value in changes.items():
         setattr(channel, name, value)
-    return data({"id": channel.id, "name": channel.name, "enabled": channel.enabled, "updated_at": call.simulation.clock.text()})
+    return data(
+        {
+            "id": channel.id,
+            "name": channel.name,
+            "enabled": channel.enabled,
+            "updated_at": call.simulation.clock.text(),
+        }
+    )
 
 
 @router.delete("/api/notifications/channels/{id}", status_code=204)
@@ -74,17 +90,25 @@ async def delete_channel(call: CurrentCall, channel_id: ObjectId) -> Response:
     return no_content()
 
 
-@router.post("/api/notifications/channels/{id}/test", status_code=202, dependencies=[Depends(refuse_body)])
+@router.post(
+    "/api/notifications/channels/{id}/test", status_code=202, dependencies=[Depends(refuse_body)]
+)
 async def test_channel(call: CurrentCall, channel_id: ObjectId) -> JSONResponse:
     channel = find(call.state.channels, channel_id)
-    delivery = Delivery(id=call.simulation.new_id("ndl"), channel_id=channel.id, created_at=iso(call.simulation.clock.creation()))
+    delivery = Delivery(
+        id=call.simulation.new_id("ndl"),
+        channel_id=channel.id,
+        created_at=iso(call.simulation.clock.creation()),
+    )
     call.state.deliveries.append(delivery)
     return data({"delivery_id": delivery.id, "status": "queued"}, 202)
 
 
 @router.get("/api/notifications/rules")
 async def list_rules(request: Request, call: CurrentCall) -> JSONResponse:
-    return listing(request, call, call.state.rules, lambda rule: rule.model_dump(exclude={"created_at"}))
+    return listing(
+        request, call, call.state.rules, lambda rule: rule.model_dump(exclude={"created_at"})
+    )
 
 
 @router.post("/api/notifications/rules", status_code=201)

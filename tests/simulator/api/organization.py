@@ -25,7 +25,9 @@ async def get_session_timeout(call: CurrentCall) -> JSONResponse:
 async def update_session_timeout(call: CurrentCall, body: SessionTimeoutUpdate) -> JSONResponse:
     timeout = call.state.session_timeout.model_copy(update=body.sent())
     if timeout.idle_timeout_minutes > timeout.absolute_timeout_minutes:
-        raise ApiError(422, "validation_failed", "idle_timeout_minutes may not exceed absolute_timeout_minutes")
+        raise ApiError(
+            422, "validation_failed", "idle_timeout_minutes may not exceed absolute_timeout_minutes"
+        )
     call.state.session_timeout = timeout
     return data({**timeout.model_dump(), "updated_at": call.simulation.clock.text()})
 

@@ -26,7 +26,9 @@ def _encode(offset: int) -> str:
 
 def _decode(cursor: str) -> int:
     try:
-        kind, dummy, offset = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(":")
+        kind, dummy, offset = (
+            base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(":")
+        )
         if kind == "offset" and offset.isdecimal():
             return int(offset)
     except (binascii.Error, ValueError):
@@ -34,7 +36,9 @@ def _decode(cursor: str) -> int:
     raise ApiError(400, "invalid_cursor", f"{cursor!r} is not a cursor of this list")
 
 
-def listing(request: Request, call: Call, items: Sequence[Item], present: Callable[[Item], dict[str, Any]]) -> JSONResponse:
+def listing(
+    request: Request, call: Call, items: Sequence[Item], present: Callable[[Item], dict[str, Any]]
+) -> JSONResponse:
     """Answer a list. With paging on: at most `limit` items from `cursor` on, and `meta` with next_cursor and total."""
     options = call.simulation.options
     if options.page_size is None:
@@ -49,4 +53,9 @@ def listing(request: Request, call: Call, items: Sequence[Item], present: Callab
     next_cursor = _encode(end) if end < len(items) else None
     if options.cursor_repeats and cursor:
         next_cursor = cursor
-    return JSONResponse({"data": [present(item) for item in items[start:end]], "meta": {"next_cursor": next_cursor, "total": len(items)}})
+    return JSONResponse(
+        {
+            "data": [present(item) for item in items[start:end]],
+            "meta": {"next_cursor": next_cursor, "total": len(items)},
+        }
+    )

@@ -18,7 +18,16 @@ from ansible_collections.planasonix.admin.plugins.module_utils import _tls
 # Hypothesis would keep what it learns of the code in a folder in the tree. It does without where it cannot.
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.devnull)
 
-STRAYS = ("PLANASONIX_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC")
+STRAYS = (
+    "PLANASONIX_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "NETRC",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +43,9 @@ def loads(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> list[str 
     seen: list[str | None] = []
 
     class Context(ssl.SSLContext):
-        def load_verify_locations(self, cafile: t.Any = None, capath: t.Any = None, cadata: t.Any = None) -> None:
+        def load_verify_locations(
+            self, cafile: t.Any = None, capath: t.Any = None, cadata: t.Any = None
+        ) -> None:
             seen.append(cafile or capath)
             super().load_verify_locations(cafile, capath, cadata)
 

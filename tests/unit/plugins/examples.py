@@ -12,4 +12,11 @@ from hypothesis import HealthCheck, Phase, settings
 def examples(number: int) -> settings:
     """The same examples in each run. A failure is shown as small as it gets, and not explained, which would take longer than to find it."""
     phases = (Phase.generate, Phase.shrink)
-    return settings(max_examples=number, derandomize=True, database=None, deadline=None, phases=phases, suppress_health_check=[HealthCheck.too_slow])
+    return settings(
+        max_examples=number,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=phases,
+        suppress_health_check=[HealthCheck.too_slow],
+    )

@@ -58,7 +58,9 @@ class Fault:
 
 
 def iso(moment: float) -> str:
-    return datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
 
 
 class FakeApi(requests.adapters.BaseAdapter):
@@ -76,8 +78,14 @@ class FakeApi(requests.adapters.BaseAdapter):
     def __init__(self) -> None:
         super().__init__()
         self.now = START
-        self.settings: Values = {"default_timezone": "UTC", "require_sso": False, "data_residency": "us"}
-        self.more_settings: Values = {"feature_flags": {"lineage_v2": True, "git_integration": True}}
+        self.settings: Values = {
+            "default_timezone": "UTC",
+            "require_sso": False,
+            "data_residency": "us",
+        }
+        self.more_settings: Values = {
+            "feature_flags": {"lineage_v2": True, "git_integration": True}
+        }
         self.entries: list[Values] = []
         self.enabled = False
         self.refuse_second_entry = 0
@@ -109,14 +117,34 @@ class FakeApi(requests.adapters.BaseAdapter):
 
     def state(self) -> tuple[t.Any, ...]:
         """All that a task can change or tell, to compare two organizations."""
-        return (self.log, self.settings, self.more_settings, self.enabled, self.entries, self.keys, self.channels, self.rules, self.objects, self.password)
+        return (
+            self.log,
+            self.settings,
+            self.more_settings,
+            self.enabled,
+            self.entries,
+            self.keys,
+            self.channels,
+            self.rules,
+            self.objects,
+            self.password,
+        )
 
-    def fail(self, pattern: str, kind: str | t.Callable[[t.Any], t.Any], skip: int = 0, times: int = 1) -> FakeApi:
+    def fail(
+        self, pattern: str, kind: str | t.Callable[[t.Any], t.Any], skip: int = 0, times: int = 1
+    ) -> FakeApi:
         """Let matching requests fail; returns the API itself."""
         self.faults.append(Fault(pattern, kind, skip, times))
         return self
 
-    def add_key(self, name: str, days_old: float = 0, scopes: t.Sequence[str] = ("a:read",), days_left: float | None = None, **more: t.Any) -> str:
+    def add_key(
+        self,
+        name: str,
+        days_old: float = 0,
+        scopes: t.Sequence[str] = ("a:read",),
+        days_left: float | None = None,
+        **more: t.Any,
+    ) -> str:
         """Add a key that exists before the test; returns its id."""
         key_id = self._id("key")
         self.secrets[key_id] = f"plnx_live_secret{self.number:04}"
@@ -136,36 +164,79 @@ class FakeApi(requests.adapters.BaseAdapter):
 
     def add_entry(self, cidr: str, label: str | None = None, days_old: float = 0) -> str:
         """Add an allowlist entry that exists before the test; returns its id."""
-        entry = {"id": self._id("ipw"), "cidr": cidr, "label": label, "created_at": iso(self.now - days_old * 86400)}
+        entry = {
+            "id": self._id("ipw"),
+            "cidr": cidr,
+            "label": label,
+            "created_at": iso(self.now - days_old * 86400),
+        }
         self.entries.append(entry)
         return str(entry["id"])
 
     def add_channel(self, name: str, kind: str = "slack", **more: t.Any) -> str:
         """Add a notification channel that exists before the test; returns its id."""
-        channel = {"id": self._id("nch"), "type": kind, "name": name, "enabled": True, "config": {}, **more}
+        channel = {
+            "id": self._id("nch"),
+            "type": kind,
+            "name": name,
+            "enabled": True,
+            "config": {},
+            **more,
+        }
         self.channels.append(channel)
         return str(channel["id"])
 
     def add_rule(self, name: str, channel_ids: t.Sequence[str] = (), **more: t.Any) -> str:
         """Add a notification rule that exists before the test; returns its id."""
-        rule = {"id": self._id("nrl"), "name": name, "event": "pipeline.run.failed", "channel_ids": list(channel_ids), "filters": {}, "enabled": True, **more}
+        rule = {
+            "id": self._id("nrl"),
+            "name": name,
+            "event": "pipeline.run.failed",
+            "channel_ids": list(channel_ids),
+            "filters": {},
+            "enabled": True,
+            **more,
+        }
         self.rules.append(rule)
         return str(rule["id"])
 
     def add_singletons(self) -> FakeApi:
         """Add the objects of which there is one, as the documentation shows them; returns the API itself."""
         self.objects |= {
-            "user/profile": {"id": "usr_1", "email": "a@example.com", "display_name": "Alex", "timezone": "Etc/UTC", "locale": "en-US", "roles": ["admin"]},
+            "user/profile": {
+                "id": "usr_1",
+                "email": "a@example.com",
+                "display_name": "Alex",
+                "timezone": "Etc/UTC",
+                "locale": "en-US",
+                "roles": ["admin"],
+            },
             "user/mfa": {"enabled": False, "methods": [], "backup_codes_remaining": 0},
-            "session-timeout": {"idle_timeout_minutes": 60, "absolute_timeout_minutes": 1440, "extend_on_activity": True},
-            "settings/log-retention": {"run_logs_days": 30, "audit_logs_days": 365, "diagnostic_artifacts_days": 7},
+            "session-timeout": {
+                "idle_timeout_minutes": 60,
+                "absolute_timeout_minutes": 1440,
+                "extend_on_activity": True,
+            },
+            "settings/log-retention": {
+                "run_logs_days": 30,
+                "audit_logs_days": 365,
+                "diagnostic_artifacts_days": 7,
+            },
             "user-preferences": {"canvas.snap_to_grid": True, "digest": "weekly"},
         }
         return self
 
-    def client(self, connection: Connection, read_only: bool = False, secrets: t.Iterable[str] = ()) -> Client:
+    def client(
+        self, connection: Connection, read_only: bool = False, secrets: t.Iterable[str] = ()
+    ) -> Client:
         """The real client, with this API in place of the network."""
-        client = Client(connection, read_only=read_only, secrets=secrets, sleep=self.sleep, clock=lambda: self.now)
+        client = Client(
+            connection,
+            read_only=read_only,
+            secrets=secrets,
+            sleep=self.sleep,
+            clock=lambda: self.now,
+        )
         client.session.mount("https://", self)
         return client
 
@@ -176,7 +247,9 @@ class FakeApi(requests.adapters.BaseAdapter):
     def close(self) -> None:
         """There is nothing to close."""
 
-    def send(self, request: requests.PreparedRequest, *_arguments: t.Any, **_more: t.Any) -> requests.Response:
+    def send(
+        self, request: requests.PreparedRequest, *_arguments: t.Any, **_more: t.Any
+    ) -> requests.Response:
         assert request.headers["Authorization"] == f"Bearer {KEY}"
         method, path = str(request.method), urlsplit(str(request.url)).path
         body = json.loads(request.body) if request.body else None
@@ -197,7 +270,11 @@ class FakeApi(requests.adapters.BaseAdapter):
 
     def answer(self, method: str, path: list[str], body: t.Any) -> tuple[int, t.Any]:
         """What the API does with a request: the status, and the data or the error."""
-        if self.enabled and self.address is not None and not covers([entry["cidr"] for entry in self.entries], self.address):
+        if (
+            self.enabled
+            and self.address is not None
+            and not covers([entry["cidr"] for entry in self.entries], self.address)
+        ):
             return error(403, "ip_not_allowed")
         match method, path:
             case "GET", ["settings"]:
@@ -209,7 +286,11 @@ class FakeApi(requests.adapters.BaseAdapter):
                     (self.settings if name in self.settings else self.more_settings)[name] = value
                 return 200, {**self.settings, "updated_at": iso(self.now)}
             case "GET", ["settings", "ip-whitelist", "status"]:
-                return 200, {"enabled": self.enabled, "applies_to": ["api", "ui"], "entry_count": len(self.entries)}
+                return 200, {
+                    "enabled": self.enabled,
+                    "applies_to": ["api", "ui"],
+                    "entry_count": len(self.entries),
+                }
             case "POST", ["settings", "ip-whitelist", "toggle"]:
                 self.enabled = body["enabled"]
                 return 200, {"enabled": self.enabled, "updated_at": iso(self.now)}
@@ -235,7 +316,11 @@ class FakeApi(requests.adapters.BaseAdapter):
                     self.objects["user-preferences"][key] = body["value"]
                 if key not in self.objects["user-preferences"]:
                     return error(404, "not_found")
-                return 200, {"key": key, "value": self.objects["user-preferences"][key], "updated_at": iso(self.now)}
+                return 200, {
+                    "key": key,
+                    "value": self.objects["user-preferences"][key],
+                    "updated_at": iso(self.now),
+                }
             case "PUT", _ if "/".join(path) in PUT_OBJECTS:
                 self.objects["/".join(path)] |= body
                 return 200, {**self.objects["/".join(path)], "updated_at": iso(self.now)}
@@ -248,9 +333,16 @@ class FakeApi(requests.adapters.BaseAdapter):
             return 200, self.entries
         if method == "DELETE":
             return remove(self.entries, path[0])
-        if self.refuse_second_entry and any(entry["cidr"] == body["cidr"] for entry in self.entries):
+        if self.refuse_second_entry and any(
+            entry["cidr"] == body["cidr"] for entry in self.entries
+        ):
             return error(self.refuse_second_entry, "duplicate_cidr")
-        entry = {"id": self._id("ipw"), "cidr": body["cidr"], "label": body.get("label"), "created_at": iso(self.now)}
+        entry = {
+            "id": self._id("ipw"),
+            "cidr": body["cidr"],
+            "label": body.get("label"),
+            "created_at": iso(self.now),
+        }
         self.entries.append(entry)
         return 201, entry
 
@@ -259,7 +351,10 @@ class FakeApi(requests.adapters.BaseAdapter):
             case "GET", []:
                 return 200, self.keys
             case "GET", [key_id]:
-                return next(((200, key) for key in self.keys if key["id"] == key_id), error(404, "not_found"))
+                return next(
+                    ((200, key) for key in self.keys if key["id"] == key_id),
+                    error(404, "not_found"),
+                )
             case "DELETE", [key_id]:
                 return remove(self.keys, key_id)
             case "POST", []:
@@ -269,7 +364,12 @@ class FakeApi(requests.adapters.BaseAdapter):
             case "POST", [key_id, "regenerate"] if any(key["id"] == key_id for key in self.keys):
                 self.number += 1
                 self.secrets[key_id] = f"plnx_live_secret{self.number:04}"
-                return 200, {"id": key_id, "secret": self.secrets[key_id], "prefix": "plnx_live_", "rotated_at": iso(self.now)}
+                return 200, {
+                    "id": key_id,
+                    "secret": self.secrets[key_id],
+                    "prefix": "plnx_live_",
+                    "rotated_at": iso(self.now),
+                }
         return error(404, "not_found")
 
     def _channel(self, method: str, path: list[str], body: t.Any) -> tuple[int, t.Any]:
@@ -288,7 +388,11 @@ class FakeApi(requests.adapters.BaseAdapter):
                 for channel in self.channels:
                     if channel["id"] == channel_id:
                         channel.update(body)
-                        return 200, {"id": channel_id, "name": channel["name"], "enabled": channel["enabled"]}
+                        return 200, {
+                            "id": channel_id,
+                            "name": channel["name"],
+                            "enabled": channel["enabled"],
+                        }
         return error(404, "not_found")
 
     def _rule(self, body: Values) -> tuple[int, t.Any]:
@@ -303,13 +407,24 @@ class FakeApi(requests.adapters.BaseAdapter):
     def _mfa(self, action: str, body: Values) -> tuple[int, t.Any]:
         status = self.objects["user/mfa"]
         if action == "enable":
-            return error(409, "mfa_already_enabled") if status["enabled"] else (200, {"method": "totp", **self._enrollment()})
+            return (
+                error(409, "mfa_already_enabled")
+                if status["enabled"]
+                else (200, {"method": "totp", **self._enrollment()})
+            )
         if not status["enabled"] if action == "disable" else status["enabled"]:
             return error(409, "mfa_is_so_already")
-        if body.get("password", self.password) != self.password or body["code"] not in (*self.codes(), *BACKUP_CODES):
+        if body.get("password", self.password) != self.password or body["code"] not in (
+            *self.codes(),
+            *BACKUP_CODES,
+        ):
             return error(422, "invalid_code")
         on = action == "verify"
-        status |= {"enabled": on, "methods": ["totp"] if on else [], "backup_codes_remaining": len(BACKUP_CODES) if on else 0}
+        status |= {
+            "enabled": on,
+            "methods": ["totp"] if on else [],
+            "backup_codes_remaining": len(BACKUP_CODES) if on else 0,
+        }
         return (200, {"enabled": True, "backup_codes": BACKUP_CODES}) if on else (204, None)
 
     def codes(self) -> list[str]:
@@ -317,7 +432,9 @@ class FakeApi(requests.adapters.BaseAdapter):
         return [str(pyotp.TOTP(self.totp_secret).at(int(self.now)))]
 
     def _enrollment(self) -> Values:
-        uri = f"otpauth://totp/Planasonix:a%40example.com?secret={self.totp_secret}&issuer=Planasonix"
+        uri = (
+            f"otpauth://totp/Planasonix:a%40example.com?secret={self.totp_secret}&issuer=Planasonix"
+        )
         return {"secret": self.totp_secret, "otpauth_uri": uri, "enrollment_id": self._id("mfaenr")}
 
     def _id(self, kind: str) -> str:
@@ -339,12 +456,16 @@ class FakeApi(requests.adapters.BaseAdapter):
             raise Killed
         if kind == "refused":
             reason = urllib3.exceptions.NewConnectionError(mock.Mock(), "Connection refused")
-            raise requests.exceptions.ConnectionError(urllib3.exceptions.MaxRetryError(mock.Mock(), "/", reason))
+            raise requests.exceptions.ConnectionError(
+                urllib3.exceptions.MaxRetryError(mock.Mock(), "/", reason)
+            )
         if kind == "late":
             raise requests.exceptions.ReadTimeout("late")
         if kind == "lost":
             raise requests.exceptions.ConnectionError(
-                urllib3.exceptions.ProtocolError("Connection aborted.", ConnectionResetError(104, "Connection reset by peer"))
+                urllib3.exceptions.ProtocolError(
+                    "Connection aborted.", ConnectionResetError(104, "Connection reset by peer")
+                )
             )
         return self._respond(request, *error(int(kind), "planned_fault"))
 
@@ -352,7 +473,11 @@ class FakeApi(requests.adapters.BaseAdapter):
     def _respond(request: requests.PreparedRequest, status: int, body: t.Any) -> requests.Response:
         content = b"" if status == 204 else json.dumps(body).encode()
         raw = urllib3.HTTPResponse(
-            io.BytesIO(content), {"Content-Type": "application/json", "X-Request-Id": "req_1"}, status, preload_content=False, request_method=request.method
+            io.BytesIO(content),
+            {"Content-Type": "application/json", "X-Request-Id": "req_1"},
+            status,
+            preload_content=False,
+            request_method=request.method,
         )
         response: requests.Response = requests.adapters.HTTPAdapter().build_response(request, raw)
         assert response.content == content  # read, as a session does
@@ -374,12 +499,18 @@ def remove(items: list[Values], item_id: str) -> tuple[int, t.Any]:
 def covers(cidrs: t.Iterable[str], network: str) -> bool:
     """Whether each address of a small network is in some listed network: by counting, so that it owes nothing to the code under test."""
     networks = [ipaddress.ip_network(cidr) for cidr in cidrs]
-    return all(any(address in listed for listed in networks) for address in ipaddress.ip_network(network))
+    return all(
+        any(address in listed for listed in networks) for address in ipaddress.ip_network(network)
+    )
 
 
-def perform(api: FakeApi, module: _runner.Module, check_mode: bool = False, **arguments: t.Any) -> Values:
+def perform(
+    api: FakeApi, module: _runner.Module, check_mode: bool = False, **arguments: t.Any
+) -> Values:
     """Run a module's task against the API, its arguments validated as Ansible does it."""
-    validation = ArgumentSpecValidator(module.argument_spec(), **module.rules).validate({"api_key": KEY, **arguments})
+    validation = ArgumentSpecValidator(module.argument_spec(), **module.rules).validate(
+        {"api_key": KEY, **arguments}
+    )
     assert validation.error_messages == []
     with mock.patch.object(_runner, "Client", api.client):
         return _runner.run(module, validation.validated_parameters, check_mode)
@@ -391,5 +522,7 @@ def perform_both(api: FakeApi, module: _runner.Module, **arguments: t.Any) -> Va
     assert api.writes == []
     result = perform(api, module, **arguments)
     assert not result.get("failed"), result["msg"]
-    assert {name: expected[name] for name in ("changed", "msg", "diff")} == {name: result[name] for name in ("changed", "msg", "diff")}
+    assert {name: expected[name] for name in ("changed", "msg", "diff")} == {
+        name: result[name] for name in ("changed", "msg", "diff")
+    }
     return result

@@ -63,7 +63,11 @@ class ScriptedServer:
 
             def do(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                outer.requests.append(Request(self.command, self.path, dict(self.headers), body, self.client_address[1]))
+                outer.requests.append(
+                    Request(
+                        self.command, self.path, dict(self.headers), body, self.client_address[1]
+                    )
+                )
                 step = outer.script.pop(0) if outer.script else Answer()
                 if isinstance(step, Answer):
                     self.give(step)
@@ -81,12 +85,18 @@ class ScriptedServer:
                 self.connection.shutdown(socket.SHUT_RDWR)
 
             def do_CONNECT(self) -> None:
-                outer.requests.append(Request(self.command, self.path, dict(self.headers), b"", self.client_address[1]))
+                outer.requests.append(
+                    Request(
+                        self.command, self.path, dict(self.headers), b"", self.client_address[1]
+                    )
+                )
                 host, _colon, port = self.path.rpartition(":")
                 with socket.create_connection((host, int(port)), timeout=10) as target:
                     self.send_response(200)
                     self.end_headers()
-                    back = threading.Thread(target=pass_on, args=(target, self.connection), daemon=True)
+                    back = threading.Thread(
+                        target=pass_on, args=(target, self.connection), daemon=True
+                    )
                     back.start()
                     pass_on(self.connection, target)
                     back.join(10)
@@ -95,7 +105,13 @@ class ScriptedServer:
             do_GET = do_POST = do_PUT = do_DELETE = do
 
             def give(self, answer: Answer) -> None:
-                content = answer.body if isinstance(answer.body, bytes) else (answer.body if isinstance(answer.body, str) else json.dumps(answer.body)).encode()
+                content = (
+                    answer.body
+                    if isinstance(answer.body, bytes)
+                    else (
+                        answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
+                    ).encode()
+                )
                 self.send_response(answer.status)
                 headers = {"Content-Type": "application/json", **answer.headers}
                 for name, value in headers.items():
@@ -120,8 +136,12 @@ class ScriptedServer:
         self.scheme = "https" if tls else "http"
         if tls:
             # Each connection shakes hands in its own thread, at its first read.
-            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+            self.server.socket = tls.wrap_socket(
+                self.server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.thread = threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
 
     @property
     def url(self) -> str:

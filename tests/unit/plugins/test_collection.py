@@ -18,17 +18,30 @@ from ansible_collections.planasonix.admin.plugins.doc_fragments import attribute
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Connection
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
-from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC, SECRET_RESULTS, Module
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import (
+    CONNECTION_SPEC,
+    SECRET_RESULTS,
+    Module,
+)
 from ansible_collections.planasonix.admin.plugins.plugin_utils._action import PlanasonixAction
 
 COLLECTION = "ansible_collections.planasonix.admin.plugins"
 ROOT = Path(__file__).resolve().parents[3]
-MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
+MODULES = sorted(
+    path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if path.stem != "__init__"
+)
 RUNTIME = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
 FRAGMENT = yaml.safe_load(connection.ModuleDocFragment.DOCUMENTATION)
 
 
-SECRET_OPTIONS = {"secret_config", "current_password", "new_password", "password", "totp_secret", "code"}
+SECRET_OPTIONS = {
+    "secret_config",
+    "current_password",
+    "new_password",
+    "password",
+    "totp_secret",
+    "code",
+}
 
 
 def load(name: str) -> t.Any:
@@ -45,7 +58,14 @@ def test_there_are_modules():
 
 
 def test_each_module_has_an_action_file_and_each_action_file_a_module():
-    assert sorted(path.stem for path in (ROOT / "plugins" / "action").glob("*.py") if path.stem != "__init__") == MODULES
+    assert (
+        sorted(
+            path.stem
+            for path in (ROOT / "plugins" / "action").glob("*.py")
+            if path.stem != "__init__"
+        )
+        == MODULES
+    )
 
 
 def test_the_action_group_holds_each_module_once():
@@ -53,13 +73,21 @@ def test_the_action_group_holds_each_module_once():
 
 
 def test_each_module_has_an_integration_target_of_its_name_or_alias():
-    targets = [path for path in (ROOT / "tests" / "integration" / "targets").iterdir() if (path / "aliases").exists()]
-    names = {path.name for path in targets}.union(*((path / "aliases").read_text(encoding="utf-8").split() for path in targets))
+    targets = [
+        path
+        for path in (ROOT / "tests" / "integration" / "targets").iterdir()
+        if (path / "aliases").exists()
+    ]
+    names = {path.name for path in targets}.union(
+        *((path / "aliases").read_text(encoding="utf-8").split() for path in targets)
+    )
     assert set(MODULES) - names == set()
 
 
 def test_each_module_is_held_to_the_contract():
-    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "contract").glob("*.py"))
+    text = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "contract").glob("*.py")
+    )
     assert [name for name in MODULES if name not in text] == []
 
 
@@ -70,7 +98,9 @@ def test_the_readme_lists_each_module():
 
 def test_workflows_and_hooks_call_what_there_is():
     """They are not run here, so a target or session that is renamed would go unseen."""
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    targets = re.findall(
+        r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
     sessions = (ROOT / "noxfile.py").read_text(encoding="utf-8")
     files = [*(ROOT / ".github" / "workflows").glob("*.yml"), ROOT / ".pre-commit-config.yaml"]
     texts = [path.read_text(encoding="utf-8") for path in files]
@@ -78,8 +108,13 @@ def test_workflows_and_hooks_call_what_there_is():
     called = [name for text in texts for name in re.findall(r"run: make ([a-z-]+)", text)]
     assert called and set(called) <= set(targets)
     hooks = yaml.safe_load(texts[-1])["repos"][0]["hooks"]
-    assert {hook["entry"].removeprefix("python3 .ci/test.py ") for hook in hooks} == {"lint", "changelog"}
-    assert "def changelog(" in sessions and "--list" in (ROOT / ".ci" / "test.py").read_text(encoding="utf-8")
+    assert {hook["entry"].removeprefix("python3 .ci/test.py ") for hook in hooks} == {
+        "lint",
+        "changelog",
+    }
+    assert "def changelog(" in sessions and "--list" in (ROOT / ".ci" / "test.py").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_nothing_is_redirected():
@@ -99,8 +134,14 @@ def test_the_documentation_bears_the_name_of_the_module_and_uses_both_fragments(
     found = documentation(name)
     manages = isinstance(load(name).MODULE.manages, Resource)
     assert found["module"] == name
-    of_attributes, *others = (fragment for fragment in found["extends_documentation_fragment"] if fragment.startswith("planasonix.admin.attributes"))
-    assert of_attributes == ("planasonix.admin.attributes" if manages else "planasonix.admin.attributes.info")
+    of_attributes, *others = (
+        fragment
+        for fragment in found["extends_documentation_fragment"]
+        if fragment.startswith("planasonix.admin.attributes")
+    )
+    assert of_attributes == (
+        "planasonix.admin.attributes" if manages else "planasonix.admin.attributes.info"
+    )
     assert "planasonix.admin.connection" in found["extends_documentation_fragment"]
     # Anything beside it only says in which action group the module is.
     assert set(others) <= {"planasonix.admin.attributes.actiongroup_planasonix"}
@@ -114,7 +155,9 @@ def described(option: dict[str, t.Any]) -> dict[str, t.Any]:
         "required": option.get("required", False),
         "default": option.get("default"),
         "choices": option.get("choices"),
-        "suboptions": {name: described(inner) for name, inner in option.get("suboptions", {}).items()},
+        "suboptions": {
+            name: described(inner) for name, inner in option.get("suboptions", {}).items()
+        },
     }
 
 
@@ -132,8 +175,13 @@ def specified(option: dict[str, t.Any]) -> dict[str, t.Any]:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_documentation_tells_the_options(name):
-    told = {option: described(found) for option, found in {**FRAGMENT["options"], **documentation(name)["options"]}.items()}
-    assert told == {option: specified(found) for option, found in load(name).MODULE.argument_spec().items()}
+    told = {
+        option: described(found)
+        for option, found in {**FRAGMENT["options"], **documentation(name)["options"]}.items()
+    }
+    assert told == {
+        option: specified(found) for option, found in load(name).MODULE.argument_spec().items()
+    }
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -177,20 +225,32 @@ def test_updatable_options_have_no_default(name):
         "method",
         "waivers",
     }
-    assert {option for option, found in load(name).MODULE.options.items() if "default" in found} <= ways
+    assert {
+        option for option, found in load(name).MODULE.options.items() if "default" in found
+    } <= ways
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_secrets_are_no_log(name):
     spec = load(name).MODULE.argument_spec()
-    assert {option for option, found in spec.items() if found.get("no_log")} == {"api_key", *(SECRET_OPTIONS & set(spec))}
-    assert {option for option, found in spec.items() if "no_log" in found and found["no_log"] is False} == {
-        option for option in spec if option in ("key_id", "secret_file", "return_secret", "update_secrets")
+    assert {option for option, found in spec.items() if found.get("no_log")} == {
+        "api_key",
+        *(SECRET_OPTIONS & set(spec)),
+    }
+    assert {
+        option for option, found in spec.items() if "no_log" in found and found["no_log"] is False
+    } == {
+        option
+        for option in spec
+        if option in ("key_id", "secret_file", "return_secret", "update_secrets")
     }
 
 
 def test_the_connection_options_are_those_of_the_interface():
-    assert {name: (option.get("default"), option.get("fallback", (None, [None]))[1]) for name, option in CONNECTION_SPEC.items()} == {
+    assert {
+        name: (option.get("default"), option.get("fallback", (None, [None]))[1])
+        for name, option in CONNECTION_SPEC.items()
+    } == {
         "api_url": ("https://api.planasonix.com", ["PLANASONIX_API_URL"]),
         "api_key": (None, ["PLANASONIX_API_KEY"]),
         "validate_certs": (True, ["PLANASONIX_VALIDATE_CERTS"]),
@@ -200,8 +260,12 @@ def test_the_connection_options_are_those_of_the_interface():
         "retry_budget": (120, [None]),
     }
     defaults = Connection("https://api.planasonix.com", "x")
-    assert {name: CONNECTION_SPEC[name]["default"] for name in ("validate_certs", "timeout", "retries", "retry_budget")} == {
-        name: getattr(defaults, name) for name in ("validate_certs", "timeout", "retries", "retry_budget")
+    assert {
+        name: CONNECTION_SPEC[name]["default"]
+        for name in ("validate_certs", "timeout", "retries", "retry_budget")
+    } == {
+        name: getattr(defaults, name)
+        for name in ("validate_certs", "timeout", "retries", "retry_budget")
     }
 
 
@@ -240,7 +304,12 @@ def test_the_subsets_are_those_of_the_interface():
         "tier",
     ]
     assert set(SUBSETS) == {*names, "notification_channels", "notification_rules"}
-    assert documentation("planasonix_info")["options"]["gather_subset"]["choices"] == ["all", *SUBSETS, "!all", *(f"!{name}" for name in SUBSETS)]
+    assert documentation("planasonix_info")["options"]["gather_subset"]["choices"] == [
+        "all",
+        *SUBSETS,
+        "!all",
+        *(f"!{name}" for name in SUBSETS),
+    ]
 
 
 def test_the_secrets_of_results_are_those_of_the_interface():

@@ -17,7 +17,9 @@ from documented import GUIDES, PAGES, ROOT, blocks, plays_and_tasks
 
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC
 
-MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
+MODULES = sorted(
+    path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if path.stem != "__init__"
+)
 COLLECTION = "planasonix.admin."
 GROUP = f"group/{COLLECTION}planasonix"
 BLOCKS = {block.place: block for page in PAGES for block in blocks(page)}
@@ -41,11 +43,19 @@ def unknown(arguments: t.Any, spec: dict[str, t.Any], path: str) -> list[str]:
         if option is None:
             wrong.append(f"{path}.{name}")
             continue
-        values = [item for item in (value if isinstance(value, list) else [value]) if not (isinstance(item, str) and "{{" in item)]
+        values = [
+            item
+            for item in (value if isinstance(value, list) else [value])
+            if not (isinstance(item, str) and "{{" in item)
+        ]
         if "choices" in option:
             wrong += [f"{path}.{name}={item}" for item in values if item not in option["choices"]]
         if "options" in option:
-            wrong += [text for item in values for text in unknown(item, option["options"], f"{path}.{name}")]
+            wrong += [
+                text
+                for item in values
+                for text in unknown(item, option["options"], f"{path}.{name}")
+            ]
     return wrong
 
 
@@ -56,8 +66,12 @@ def test_there_are_blocks():
 
 def test_no_block_is_overlooked():
     """The patterns above find as many blocks as there are heads of blocks."""
-    heads = re.compile(r"^ *(?:\.\. (?:code-block|code|sourcecode):: *ya?ml|```ya?ml)", re.MULTILINE)
-    assert len(BLOCKS) == sum(len(heads.findall(path.read_text(encoding="utf-8"))) for path in PAGES)
+    heads = re.compile(
+        r"^ *(?:\.\. (?:code-block|code|sourcecode):: *ya?ml|```ya?ml)", re.MULTILINE
+    )
+    assert len(BLOCKS) == sum(
+        len(heads.findall(path.read_text(encoding="utf-8"))) for path in PAGES
+    )
 
 
 @pytest.mark.parametrize("place", BLOCKS)
@@ -66,8 +80,12 @@ def test_each_block_uses_modules_and_options_that_there_are(place):
     assert data
     for name, arguments in calls(data):
         module = name.removeprefix(COLLECTION)
-        assert name == COLLECTION + module and module in MODULES, f"{name} is no module of the collection"
-        spec = importlib.import_module(f"ansible_collections.{COLLECTION}plugins.modules.{module}").MODULE.argument_spec()
+        assert name == COLLECTION + module and module in MODULES, (
+            f"{name} is no module of the collection"
+        )
+        spec = importlib.import_module(
+            f"ansible_collections.{COLLECTION}plugins.modules.{module}"
+        ).MODULE.argument_spec()
         assert unknown(arguments, spec, name) == []
 
 
@@ -80,18 +98,29 @@ def test_each_block_gives_the_action_group_options_of_the_connection(place):
 
 
 def test_each_guide_is_in_the_table_of_contents_once():
-    contents = yaml.safe_load((ROOT / "docs" / "docsite" / "extra-docs.yml").read_text(encoding="utf-8"))
-    assert sorted(name for section in contents["sections"] for name in section["toctree"]) == [path.stem for path in GUIDES]
+    contents = yaml.safe_load(
+        (ROOT / "docs" / "docsite" / "extra-docs.yml").read_text(encoding="utf-8")
+    )
+    assert sorted(name for section in contents["sections"] for name in section["toctree"]) == [
+        path.stem for path in GUIDES
+    ]
 
 
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
 def test_each_guide_bears_its_label(path):
-    assert f".. _ansible_collections.{COLLECTION}docsite.{path.stem}:\n" in path.read_text(encoding="utf-8")
+    assert f".. _ansible_collections.{COLLECTION}docsite.{path.stem}:\n" in path.read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_each_module_occurs_in_a_guide(module):
-    used = {name for place, block in BLOCKS.items() if not place.startswith("README") for name, dummy_arguments in calls(block.data)}
+    used = {
+        name
+        for place, block in BLOCKS.items()
+        if not place.startswith("README")
+        for name, dummy_arguments in calls(block.data)
+    }
     assert COLLECTION + module in used
 
 
@@ -104,9 +133,16 @@ def test_each_module_occurs_in_a_guide(module):
         ("- planasonix.admin.x: {c: '{{ which }}'}", []),
         ("- planasonix.admin.x: {d: [{a: 1}, {b: 1}]}", ["planasonix.admin.x.d.b"]),
         ("- planasonix.admin.x: a=1", ["planasonix.admin.x is no mapping"]),
-        ("- hosts: all\n  handlers: [{block: [{rescue: [{planasonix.admin.x: {b: 1}}]}]}]", ["planasonix.admin.x.b"]),
+        (
+            "- hosts: all\n  handlers: [{block: [{rescue: [{planasonix.admin.x: {b: 1}}]}]}]",
+            ["planasonix.admin.x.b"],
+        ),
     ],
 )
 def test_what_is_wrong_is_found(text, wrong):
     spec = {"a": {}, "c": {"choices": ["two"]}, "d": {"options": {"a": {}}}}
-    assert [found for name, arguments in calls(yaml.safe_load(text)) for found in unknown(arguments, spec, name)] == wrong
+    assert [
+        found
+        for name, arguments in calls(yaml.safe_load(text))
+        for found in unknown(arguments, spec, name)
+    ] == wrong

@@ -45,7 +45,10 @@ def messages(guide: str) -> Iterator[tuple[str, str]]:
 
 def fixed_parts(message: str) -> list[str]:
     """The parts of a message that do not vary: between "..." and the statuses of HTTP, without the marks at their ends, which may come with a value."""
-    parts = (" ".join(part.split()).strip(" .,;:()'") for part in re.split(r"\.{3}|\b[1-5]\d\d\b", message))
+    parts = (
+        " ".join(part.split()).strip(" .,;:()'")
+        for part in re.split(r"\.{3}|\b[1-5]\d\d\b", message)
+    )
     return [part for part in parts if len(part) > SHORT]
 
 
@@ -53,20 +56,32 @@ def texts_of_python(source: str) -> Iterator[str]:
     """The texts of a Python file, with holes for what is filled in, and without documentation."""
     tree = ast.parse(source)
     comments = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    inner = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    documentation = {part for node in tree.body if isinstance(node, ast.Assign) and is_documentation(node) for part in ast.walk(node)}
+    inner = {
+        part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values
+    }
+    documentation = {
+        part
+        for node in tree.body
+        if isinstance(node, ast.Assign) and is_documentation(node)
+        for part in ast.walk(node)
+    }
     for node in ast.walk(tree):
         if node in comments or node in inner or node in documentation:
             continue
         if isinstance(node, ast.JoinedStr):
-            yield "".join(str(part.value) if isinstance(part, ast.Constant) else HOLE for part in node.values)
+            yield "".join(
+                str(part.value) if isinstance(part, ast.Constant) else HOLE for part in node.values
+            )
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield re.sub(r"\{\w*\}", HOLE, node.value)  # what str.format fills in
 
 
 def is_documentation(node: ast.Assign) -> bool:
     """Whether an assignment is of what ansible-doc shows."""
-    return any(isinstance(target, ast.Name) and target.id in ("DOCUMENTATION", "EXAMPLES", "RETURN") for target in node.targets)
+    return any(
+        isinstance(target, ast.Name) and target.id in ("DOCUMENTATION", "EXAMPLES", "RETURN")
+        for target in node.targets
+    )
 
 
 def texts_of_yaml(source: str) -> Iterator[str]:
@@ -75,7 +90,9 @@ def texts_of_yaml(source: str) -> Iterator[str]:
     def scalars(value: t.Any) -> Iterator[str]:
         if isinstance(value, str):
             yield re.sub(r"\{\{|\}\}|\{%|%\}", HOLE, value)
-        for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        for item in (
+            value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        ):
             yield from scalars(item)
 
     yield from scalars(yaml.safe_load(source))
@@ -84,8 +101,18 @@ def texts_of_yaml(source: str) -> Iterator[str]:
 @functools.cache
 def sources() -> str:
     """All texts of the collection that a user may see, with single blanks, one a line."""
-    found = [text for folder in PYTHON for path in (ROOT / "plugins" / folder).glob("*.py") for text in texts_of_python(path.read_text(encoding="utf-8"))]
-    found += [text for pattern in YAML for path in ROOT.glob(pattern) for text in texts_of_yaml(path.read_text(encoding="utf-8"))]
+    found = [
+        text
+        for folder in PYTHON
+        for path in (ROOT / "plugins" / folder).glob("*.py")
+        for text in texts_of_python(path.read_text(encoding="utf-8"))
+    ]
+    found += [
+        text
+        for pattern in YAML
+        for path in ROOT.glob(pattern)
+        for text in texts_of_yaml(path.read_text(encoding="utf-8"))
+    ]
     return "\n".join(" ".join(text.split()) for text in found)
 
 
@@ -116,7 +143,9 @@ def test_each_message_is_one_of_the_collection(message):
     assert [part for part in parts if part not in sources()] == []
 
 
-@pytest.mark.parametrize("message", [message for message in OWN if re.search(r"answered \d{3}", message)])
+@pytest.mark.parametrize(
+    "message", [message for message in OWN if re.search(r"answered \d{3}", message)]
+)
 def test_each_status_has_its_hint(message):
     status = int(re.findall(r"answered (\d{3})", message)[0])
     assert HINTS.get(status, "try again later") in message
@@ -126,9 +155,18 @@ def test_each_status_has_its_hint(message):
     ("message", "parts"),
     [
         ("api_key is empty: set it.", ["api_key is empty: set it"]),
-        ("Could not ...: no connection to ... (...); check api_url.", ["Could not", "no connection to", "check api_url"]),
-        ("Could not ...: ... answered 403 (...); the key lacks it.", ["Could not", "the key lacks it"]),
-        ("No API key has the id '...'; leave key_id out.", ["No API key has the id", "leave key_id out"]),
+        (
+            "Could not ...: no connection to ... (...); check api_url.",
+            ["Could not", "no connection to", "check api_url"],
+        ),
+        (
+            "Could not ...: ... answered 403 (...); the key lacks it.",
+            ["Could not", "the key lacks it"],
+        ),
+        (
+            "No API key has the id '...'; leave key_id out.",
+            ["No API key has the id", "leave key_id out"],
+        ),
         ("...", []),
     ],
 )
@@ -150,7 +188,16 @@ def test_texts_of_python_are_joined_and_split():
     """
     lines = [line.removeprefix("        ") for line in source.splitlines()]
     texts = list(texts_of_python("\n".join(lines)))
-    assert sorted(texts) == sorted(["file", "check the key", "There is no \0.", "The thing \0 is gone\0; make another.", " (\0)", ""])
+    assert sorted(texts) == sorted(
+        [
+            "file",
+            "check the key",
+            "There is no \0.",
+            "The thing \0 is gone\0; make another.",
+            " (\0)",
+            "",
+        ]
+    )
 
 
 def test_texts_of_yaml_are_folded_and_split():
@@ -161,7 +208,11 @@ def test_texts_of_yaml_are_folded_and_split():
             roll back to.
           that: "{{ 'This is wrong.' if wrong else '' }}"
     """
-    assert list(texts_of_yaml(source)) == ["Check", "There is no \0 path \0 to roll back to.", "\0 'This is wrong.' if wrong else '' \0"]
+    assert list(texts_of_yaml(source)) == [
+        "Check",
+        "There is no \0 path \0 to roll back to.",
+        "\0 'This is wrong.' if wrong else '' \0",
+    ]
 
 
 def test_messages_of_a_guide_are_found_by_section():

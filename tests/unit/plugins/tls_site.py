@@ -23,7 +23,10 @@ class Site:
         authority = trustme.CA()
         self.bundle = folder / "authority.pem"
         authority.cert_pem.write_to_path(str(self.bundle))
-        self.good, self.other_name = (ScriptedServer(tls=self.context(authority, name)) for name in ("127.0.0.1", "api.example.com"))
+        self.good, self.other_name = (
+            ScriptedServer(tls=self.context(authority, name))
+            for name in ("127.0.0.1", "api.example.com")
+        )
 
     @staticmethod
     def context(authority: trustme.CA, name: str) -> ssl.SSLContext:

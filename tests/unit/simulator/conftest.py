@@ -26,10 +26,19 @@ class Client:
         self.session.trust_env = False  # neither proxies nor .netrc
         self.key = key or simulator.keys[0]
 
-    def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
+    def __call__(
+        self, method: str, path: str, body: Any = None, **options: Any
+    ) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         headers.update(options.pop("headers", {}))
-        return self.session.request(method, self.simulator.url + path, json=body, headers=headers, timeout=options.pop("timeout", 10), **options)
+        return self.session.request(
+            method,
+            self.simulator.url + path,
+            json=body,
+            headers=headers,
+            timeout=options.pop("timeout", 10),
+            **options,
+        )
 
     def data(self, method: str, path: str, body: Any = None) -> Any:
         """Call, insist on success, return what is under `data`."""

@@ -30,7 +30,9 @@ def entries(simulator):
 # ---- faults
 
 
-@pytest.mark.parametrize(("kind", "written"), [("refuse", 0), ("drop_before", 0), ("drop_after", 1)])
+@pytest.mark.parametrize(
+    ("kind", "written"), [("refuse", 0), ("drop_before", 0), ("drop_after", 1)]
+)
 def test_a_dropped_connection(simulator, call, kind, written):
     simulator.fault(kind, method="POST", path="/api/settings/*")
     assert call("GET", "/api/settings/ip-whitelist").status_code == 200
@@ -46,7 +48,9 @@ def test_a_dropped_connection(simulator, call, kind, written):
 
 def test_a_truncated_answer(simulator, call):
     simulator.fault("truncate")
-    with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)) as caught:
+    with pytest.raises(
+        (requests.exceptions.ChunkedEncodingError, requests.ConnectionError)
+    ) as caught:
         call(*CREATE_ENTRY)
     assert "IncompleteRead" in str(caught.value)
     assert entries(simulator) == 1
@@ -79,7 +83,9 @@ def test_an_ignored_write_looks_like_a_success(simulator, call):
     assert len(call.data("GET", "/api/user/api-keys")) == 1
 
 
-@pytest.mark.parametrize(("field", "lacks"), [("cidr", "cidr"), (None, "data"), ("no such field", "no such field")])
+@pytest.mark.parametrize(
+    ("field", "lacks"), [("cidr", "cidr"), (None, "data"), ("no such field", "no such field")]
+)
 def test_an_answer_without_a_field(simulator, call, field, lacks):
     call(*CREATE_ENTRY)
     simulator.fault("omit", **({} if field is None else {"field": field}))
@@ -117,7 +123,12 @@ def test_tls(tmp_path):
         assert simulator.url.startswith("https://")
         with pytest.raises(requests.exceptions.SSLError):
             requests.get(f"{simulator.url}/api/tier", timeout=10)
-        answer = requests.get(f"{simulator.url}/api/tier", headers={"Authorization": f"Bearer {simulator.keys[0]}"}, verify=str(trusted), timeout=10)
+        answer = requests.get(
+            f"{simulator.url}/api/tier",
+            headers={"Authorization": f"Bearer {simulator.keys[0]}"},
+            verify=str(trusted),
+            timeout=10,
+        )
         assert answer.status_code == 200
         assert [row["path"] for row in simulator.log()] == ["/api/tier"]
 
@@ -126,7 +137,11 @@ def test_an_answer_of_the_tests_choice(simulator, call):
     simulator.fault("status", status=503, headers={"Retry-After": "7"}, times=2)
     for dummy in range(2):
         response = call(*CREATE_ENTRY)
-        assert (response.status_code, response.headers["Retry-After"], response.json()["error"]["code"]) == (503, "7", "service_unavailable")
+        assert (
+            response.status_code,
+            response.headers["Retry-After"],
+            response.json()["error"]["code"],
+        ) == (503, "7", "service_unavailable")
     assert entries(simulator) == 0
     simulator.fault("status", status=418, body={"odd": True})
     assert call("GET", "/api/tier").json() == {"odd": True}
@@ -134,12 +149,17 @@ def test_an_answer_of_the_tests_choice(simulator, call):
     assert call("GET", "/api/tier").text == "not JSON"
     simulator.fault("html")
     response = call("GET", "/api/tier")
-    assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (502, "text/html")
+    assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (
+        502,
+        "text/html",
+    )
     assert "<h1>502 Bad Gateway</h1>" in response.text
 
 
 def test_which_requests_a_fault_hits(simulator, call, client_of):
-    simulator.fault("status", method="GET", path="/api/t*", organization="globex", skip=1, times=None)
+    simulator.fault(
+        "status", method="GET", path="/api/t*", organization="globex", skip=1, times=None
+    )
     globex = client_of(simulator.keys[1])
     assert [globex("GET", "/api/tier").status_code for dummy in range(4)] == [200, 503, 503, 503]
     assert globex("GET", "/api/features").status_code == 200
@@ -164,13 +184,18 @@ def test_an_outage_refuses_connections_and_ends():
 
 
 def test_lists_in_pages(simulator, call):
-    ids = [call.data("POST", "/api/settings/ip-whitelist", {"cidr": f"10.0.{number}.0/24"})["id"] for number in range(5)]
+    ids = [
+        call.data("POST", "/api/settings/ip-whitelist", {"cidr": f"10.0.{number}.0/24"})["id"]
+        for number in range(5)
+    ]
     simulator.options(page_size=2)
 
     def pages(query=""):
         found, cursor = [], None
         while True:
-            answer = call("GET", f"/api/settings/ip-whitelist?{query}{f'&cursor={cursor}' if cursor else ''}").json()
+            answer = call(
+                "GET", f"/api/settings/ip-whitelist?{query}{f'&cursor={cursor}' if cursor else ''}"
+            ).json()
             assert answer["meta"]["total"] == 5
             found.append([item["id"] for item in answer["data"]])
             cursor = answer["meta"]["next_cursor"]
@@ -192,7 +217,10 @@ def test_a_cursor_that_does_not_advance(simulator, call):
         call.data("POST", "/api/settings/ip-whitelist", {"cidr": f"10.0.{number}.0/24"})
     simulator.options(page_size=1, cursor_repeats=True)
     cursor = call("GET", "/api/settings/ip-whitelist").json()["meta"]["next_cursor"]
-    assert call("GET", f"/api/settings/ip-whitelist?cursor={cursor}").json()["meta"]["next_cursor"] == cursor
+    assert (
+        call("GET", f"/api/settings/ip-whitelist?cursor={cursor}").json()["meta"]["next_cursor"]
+        == cursor
+    )
 
 
 # ---- rate limits, latency, errors
@@ -221,7 +249,11 @@ def test_forms_of_retry_after(simulator, call, form):
     if form == "none":
         assert "Retry-After" not in response.headers
     else:
-        assert 55 < parsedate_to_datetime(response.headers["Retry-After"]).timestamp() - time.time() <= 61
+        assert (
+            55
+            < parsedate_to_datetime(response.headers["Retry-After"]).timestamp() - time.time()
+            <= 61
+        )
 
 
 def test_latency(simulator, call):
@@ -247,13 +279,19 @@ def test_error_forms(simulator, call):
         assert set(response.json()) == {"code", "message", "request_id"}
     simulator.options(error_format="html")
     response = call("PUT", "/api/session-timeout", {"colour": "red"})
-    assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (422, "text/html")
+    assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (
+        422,
+        "text/html",
+    )
     with pytest.raises(SimulatorError, match='"code":"validation_failed"'):
         simulator.options(error_format="xml")
 
 
 def test_each_answer_has_a_request_id_of_its_own(call):
-    ids = {call("GET", path).headers["X-Request-Id"] for path in ("/api/tier", "/api/tier", "/api/nothing", "/_simulator/log", "/docs")}
+    ids = {
+        call("GET", path).headers["X-Request-Id"]
+        for path in ("/api/tier", "/api/tier", "/api/nothing", "/_simulator/log", "/docs")
+    }
     assert len(ids) == 5
 
 
@@ -265,7 +303,9 @@ def test_read_only(simulator, call):
     assert call("GET", "/api/tier").status_code == 200
     response = call(*CREATE_ENTRY)
     assert (response.status_code, response.json()["error"]["code"]) == (500, "read_only_violation")
-    assert [(row["method"], row["path"], row["body"]) for row in simulator.violations()] == [CREATE_ENTRY]
+    assert [(row["method"], row["path"], row["body"]) for row in simulator.violations()] == [
+        CREATE_ENTRY
+    ]
     simulator.options(read_only=False)
     assert entries(simulator) == 0
     assert len(simulator.violations()) == 1
@@ -277,10 +317,27 @@ def test_log(simulator, call, client_of):
     call("GET", "/api/user/api-keys?limit=5")
     client_of("wrong")("PUT", "/api/session-timeout", {"a": 1})
     call(*CREATE_ENTRY)
-    shown = [{name: row[name] for name in ("method", "path", "query", "status", "organization", "body")} for row in simulator.log()]
+    shown = [
+        {name: row[name] for name in ("method", "path", "query", "status", "organization", "body")}
+        for row in simulator.log()
+    ]
     assert shown == [
-        {"method": "GET", "path": "/api/user/api-keys", "query": "limit=5", "status": 200, "organization": "acme-analytics", "body": None},
-        {"method": "PUT", "path": "/api/session-timeout", "query": "", "status": 401, "organization": None, "body": {"a": 1}},
+        {
+            "method": "GET",
+            "path": "/api/user/api-keys",
+            "query": "limit=5",
+            "status": 200,
+            "organization": "acme-analytics",
+            "body": None,
+        },
+        {
+            "method": "PUT",
+            "path": "/api/session-timeout",
+            "query": "",
+            "status": 401,
+            "organization": None,
+            "body": {"a": 1},
+        },
         {
             "method": "POST",
             "path": CREATE_ENTRY[1],
@@ -296,7 +353,11 @@ def test_log(simulator, call, client_of):
 
 
 def test_state_can_be_changed_behind_the_back(simulator, call, client_of):
-    timeout = {"idle_timeout_minutes": 5, "absolute_timeout_minutes": 10, "extend_on_activity": False}
+    timeout = {
+        "idle_timeout_minutes": 5,
+        "absolute_timeout_minutes": 10,
+        "extend_on_activity": False,
+    }
     simulator.set_state("org_01jq8acme", session_timeout=timeout)
     assert call.data("GET", "/api/session-timeout") == timeout
     key = {**simulator.state()["api_keys"][0], "id": "key_planted", "secret": "plnx_live_planted"}
@@ -321,13 +382,18 @@ def test_reset_takes_everything_back(simulator, call, client_of):
     assert len(simulator.log()) == 1
     assert [row["admin_key"] for row in simulator.control("organizations")] == simulator.keys
     assert simulator.slugs[3:] == ["organization-004", "organization-005"]
-    assert client_of(simulator.keys[4]).data("GET", "/api/organization")["slug"] == "organization-005"
+    assert (
+        client_of(simulator.keys[4]).data("GET", "/api/organization")["slug"] == "organization-005"
+    )
 
 
 def test_documentation_page(simulator, call):
     assert call("GET", "/docs").status_code == 200
     schema = call("GET", "/openapi.json").json()
-    assert sum(len(methods) for path, methods in schema["paths"].items() if path.startswith("/api/")) == 38
+    assert (
+        sum(len(methods) for path, methods in schema["paths"].items() if path.startswith("/api/"))
+        == 38
+    )
     assert schema["security"] == [{"api_key": []}]
     assert simulator.log() == []
 
@@ -342,7 +408,12 @@ def test_prefix_and_start_options():
         response = requests.get(f"{simulator.url}/api/user/api-keys", headers=headers, timeout=10)
         assert response.json()["meta"] == {"next_cursor": None, "total": 1}
         assert response.headers["X-RateLimit-Limit"] == "100"
-        assert requests.get(f"http://127.0.0.1:{simulator.port}/api/tier", headers=headers, timeout=10).status_code == 404
+        assert (
+            requests.get(
+                f"http://127.0.0.1:{simulator.port}/api/tier", headers=headers, timeout=10
+            ).status_code
+            == 404
+        )
         assert [row["path"] for row in simulator.log()] == ["/api/user/api-keys", "/api/tier"]
         simulator.reset()
         assert simulator.control("options")["page_size"] == 1
@@ -365,7 +436,10 @@ def run_simulator(*arguments, folder=TESTS, module="simulator", **environment):
 def test_a_taken_port_is_one_sentence(running_simulator):
     result = run_simulator("--port", str(running_simulator.port))
     assert result.returncode == 2
-    assert result.stderr == f"Port {running_simulator.port} on 127.0.0.1 is in use; choose another one with --port, or 0 for any that is free.\n"
+    assert (
+        result.stderr
+        == f"Port {running_simulator.port} on 127.0.0.1 is in use; choose another one with --port, or 0 for any that is free.\n"
+    )
     with pytest.raises(SimulatorError, match="is in use"):
         Simulator(port=running_simulator.port).start()
 
@@ -391,7 +465,13 @@ def test_idle_exit_port_file_and_one_line_of_output(tmp_path):
 def test_the_package_runs_under_its_name_in_the_collection(tmp_path):
     package = tmp_path / "ansible_collections" / "planasonix" / "admin" / "tests" / "simulator"
     shutil.copytree(TESTS / "simulator", package, ignore=shutil.ignore_patterns("__pycache__"))
-    result = run_simulator("--idle-exit", "0.1", folder=tmp_path, module="ansible_collections.planasonix.admin.tests.simulator", PYTHONPATH="")
+    result = run_simulator(
+        "--idle-exit",
+        "0.1",
+        folder=tmp_path,
+        module="ansible_collections.planasonix.admin.tests.simulator",
+        PYTHONPATH="",
+    )
     assert (result.returncode, result.stderr) == (0, "")
     assert "http://127.0.0.1:" in result.stdout
 
@@ -405,7 +485,14 @@ def test_the_process_ends_with_the_block():
 
 def test_the_process_ends_with_its_parent():
     code = "import os; from simulator.process import Simulator; s = Simulator(1); s.start(); print(s.port, flush=True); os._exit(0)"
-    parent = subprocess.run([sys.executable, "-c", code], cwd=TESTS, capture_output=True, text=True, timeout=30, check=True)
+    parent = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=TESTS,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
     deadline = time.monotonic() + 10
     with pytest.raises(ConnectionRefusedError):
         while time.monotonic() < deadline:
@@ -415,7 +502,14 @@ def test_the_process_ends_with_its_parent():
 
 def test_the_client_needs_only_the_standard_library():
     code = "import sys, simulator.process; print(sorted(set(m.partition('.')[0] for m in sys.modules) & {'fastapi', 'pydantic', 'requests', 'uvicorn'}))"
-    result = subprocess.run([sys.executable, "-c", code], cwd=TESTS, capture_output=True, text=True, timeout=30, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=TESTS,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
     assert result.stdout.strip() == "[]"
     assert Path(TESTS, "simulator", "requirements.txt").is_file()
 
@@ -428,8 +522,17 @@ def test_workers_share_a_port_and_answer_alike():
         headers = {"Authorization": f"Bearer {simulator.keys[1]}"}
         answers = set()
         for dummy in range(30):  # each by a connection of its own, which any worker may accept
-            answer = requests.get(f"{simulator.url}/api/user/api-keys", headers=headers, timeout=10).json()
-            answers.add(str([{name: value for name, value in key.items() if name != "last_used_at"} for key in answer["data"]]))
+            answer = requests.get(
+                f"{simulator.url}/api/user/api-keys", headers=headers, timeout=10
+            ).json()
+            answers.add(
+                str(
+                    [
+                        {name: value for name, value in key.items() if name != "last_used_at"}
+                        for key in answer["data"]
+                    ]
+                )
+            )
         assert len(answers) == 1
         assert simulator.errors() == ""
 
@@ -437,10 +540,21 @@ def test_workers_share_a_port_and_answer_alike():
 def test_workers_refuse_what_only_one_of_them_would_know():
     with Simulator(1, workers=2) as simulator:
         headers = {"Authorization": f"Bearer {simulator.keys[0]}"}
-        response = requests.put(f"{simulator.url}/api/session-timeout", json={"idle_timeout_minutes": 5}, headers=headers, timeout=10)
-        assert (response.status_code, response.json()["error"]["code"]) == (500, "read_only_violation")
+        response = requests.put(
+            f"{simulator.url}/api/session-timeout",
+            json={"idle_timeout_minutes": 5},
+            headers=headers,
+            timeout=10,
+        )
+        assert (response.status_code, response.json()["error"]["code"]) == (
+            500,
+            "read_only_violation",
+        )
         for call in (simulator.log, simulator.reset, lambda: simulator.options(read_only=False)):
-            with pytest.raises(SimulatorError, match="409.*This simulator has 2 workers, each with a state and a log of its own"):
+            with pytest.raises(
+                SimulatorError,
+                match="409.*This simulator has 2 workers, each with a state and a log of its own",
+            ):
                 call()
     result = run_simulator("--workers", "2", "--rate-limit", "5/60")
     assert result.returncode == 2
@@ -449,7 +563,9 @@ def test_workers_refuse_what_only_one_of_them_would_know():
 
 def test_no_worker_outlives_the_first():
     with Simulator(1, workers=3) as simulator:
-        connections = [socket.create_connection(("127.0.0.1", simulator.port), 1) for dummy in range(10)]
+        connections = [
+            socket.create_connection(("127.0.0.1", simulator.port), 1) for dummy in range(10)
+        ]
         time.sleep(0.2)
         port = simulator.port
     with pytest.raises(ConnectionRefusedError):  # a worker that is left would still listen
@@ -460,7 +576,14 @@ def test_no_worker_outlives_the_first():
 
 def test_all_workers_end_with_their_parent_and_when_idle():
     code = "import os; from simulator.process import Simulator; s = Simulator(1, workers=3); s.start(); print(s.port, flush=True); os._exit(0)"
-    parent = subprocess.run([sys.executable, "-c", code], cwd=TESTS, capture_output=True, text=True, timeout=30, check=True)
+    parent = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=TESTS,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
     wait_until_refused(int(parent.stdout))
     with Simulator(1, workers=3, idle_exit=0.3) as simulator:
         wait_until_refused(simulator.port)

@@ -13,7 +13,9 @@ from typing import Any
 import pyotp
 import pytest
 
-EXAMPLES = json.loads(Path(__file__).with_name("reference_examples.json").read_text(encoding="utf-8"))
+EXAMPLES = json.loads(
+    Path(__file__).with_name("reference_examples.json").read_text(encoding="utf-8")
+)
 FREE_KEYS = ("config", "filters", "feature_flags")  # mappings whose keys are the user's
 TOTP_SECRET = "JBSWY3DPEHPK3PXP"
 PATHS = {
@@ -31,7 +33,9 @@ def name(example: dict[str, Any]) -> str:
 
 
 def documented(method: str, path: str) -> Any:
-    return next(example for example in EXAMPLES if (example["method"], example["path"]) == (method, path))["response"]["data"]
+    return next(
+        example for example in EXAMPLES if (example["method"], example["path"]) == (method, path)
+    )["response"]["data"]
 
 
 def objects_of_the_reference(simulator: Any) -> dict[str, Any]:
@@ -41,9 +45,18 @@ def objects_of_the_reference(simulator: Any) -> dict[str, Any]:
     channel = documented("GET", "/api/notifications/channels")[0]
     rule = documented("GET", "/api/notifications/rules")[0]
     return {
-        "api_keys": [*simulator.state()["api_keys"], {**key, "secret": "plnx_live_01jq8oldsecretshownonce"}],
-        "ip_whitelist": {**simulator.state()["ip_whitelist"], "entries": documented("GET", "/api/settings/ip-whitelist")},
-        "channels": [{**channel, **created}, {**channel, **created, "id": "nch_01jq802", "type": "email"}],
+        "api_keys": [
+            *simulator.state()["api_keys"],
+            {**key, "secret": "plnx_live_01jq8oldsecretshownonce"},
+        ],
+        "ip_whitelist": {
+            **simulator.state()["ip_whitelist"],
+            "entries": documented("GET", "/api/settings/ip-whitelist"),
+        },
+        "channels": [
+            {**channel, **created},
+            {**channel, **created, "id": "nch_01jq802", "type": "email"},
+        ],
         "rules": [{**rule, **created}],
         "mfa": {"enabled": True, "secret": TOTP_SECRET, "backup_codes": ["1111-2222-33"] * 6},
     }
@@ -93,7 +106,11 @@ def test_documented_call_gets_documented_answer(simulator, call, example):
         if field in expected["data"] and field not in ("code", "enabled"):
             assert got["data"][field] == value, f"{field} is not what was sent"
     row = simulator.log()[-1]
-    assert (row["method"], row["status"], row["organization"]) == (example["method"], example["status"], "acme-analytics")
+    assert (row["method"], row["status"], row["organization"]) == (
+        example["method"],
+        example["status"],
+        "acme-analytics",
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,20 +134,33 @@ def test_fresh_organization_is_the_one_of_the_reference(call, path):
 def test_lists_and_mfa_of_the_reference_are_answered_literally(simulator, call):
     simulator.set_state(**objects_of_the_reference(simulator))
     assert call.data("GET", "/api/user/mfa") == documented("GET", "/api/user/mfa")
-    assert call.data("GET", "/api/user/api-keys/key_01jq8ci") == documented("GET", "/api/user/api-keys/{id}")
-    assert call.data("GET", "/api/settings/ip-whitelist") == documented("GET", "/api/settings/ip-whitelist")
-    assert call.data("GET", "/api/notifications/channels")[:1] == documented("GET", "/api/notifications/channels")
-    assert call.data("GET", "/api/notifications/rules") == documented("GET", "/api/notifications/rules")
+    assert call.data("GET", "/api/user/api-keys/key_01jq8ci") == documented(
+        "GET", "/api/user/api-keys/{id}"
+    )
+    assert call.data("GET", "/api/settings/ip-whitelist") == documented(
+        "GET", "/api/settings/ip-whitelist"
+    )
+    assert call.data("GET", "/api/notifications/channels")[:1] == documented(
+        "GET", "/api/notifications/channels"
+    )
+    assert call.data("GET", "/api/notifications/rules") == documented(
+        "GET", "/api/notifications/rules"
+    )
 
 
 def test_the_simulator_has_the_documented_operations_and_no_other(simulator):
-    assert {(row["method"], row["path"]) for row in simulator.control("operations")} == {(example["method"], example["path"]) for example in EXAMPLES}
+    assert {(row["method"], row["path"]) for row in simulator.control("operations")} == {
+        (example["method"], example["path"]) for example in EXAMPLES
+    }
     assert len(EXAMPLES) == 38
 
 
 def test_operations_are_counted_by_their_template(simulator, call):
     def counts():
-        return {(row["method"], row["path"]): (row["count"], row["succeeded"]) for row in simulator.control("operations")}
+        return {
+            (row["method"], row["path"]): (row["count"], row["succeeded"])
+            for row in simulator.control("operations")
+        }
 
     before = counts()
     call("GET", "/api/user-preferences/canvas.show_minimap")

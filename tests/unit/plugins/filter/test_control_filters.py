@@ -17,17 +17,34 @@ from unit.plugins.fake_api import FakeApi, perform
 
 from ansible_collections.planasonix.admin.plugins.filter.baseline_controls import baseline_controls
 from ansible_collections.planasonix.admin.plugins.filter.export_controls import export_controls
-from ansible_collections.planasonix.admin.plugins.filter.onboarding_controls import onboarding_controls
-from ansible_collections.planasonix.admin.plugins.modules import planasonix_baseline, planasonix_info
+from ansible_collections.planasonix.admin.plugins.filter.onboarding_controls import (
+    onboarding_controls,
+)
+from ansible_collections.planasonix.admin.plugins.modules import (
+    planasonix_baseline,
+    planasonix_info,
+)
 
 PROFILE: dict[str, t.Any] = {
     "controls": [
-        {"id": "A", "severity": "high", "resource": "session_timeout", "require": {"idle_timeout_minutes": {"at_most": 30}, "extend_on_activity": True}},
+        {
+            "id": "A",
+            "severity": "high",
+            "resource": "session_timeout",
+            "require": {"idle_timeout_minutes": {"at_most": 30}, "extend_on_activity": True},
+        },
         {"id": "B", "resource": "log_retention", "require": {"audit_logs_days": {"at_least": 365}}},
     ]
 }
 EXTRA = {"id": "C", "resource": "mfa", "require": {"enabled": True}}
-SUBSETS = ["settings", "session_timeout", "log_retention", "ip_whitelist", "notification_channels", "notification_rules"]
+SUBSETS = [
+    "settings",
+    "session_timeout",
+    "log_retention",
+    "ip_whitelist",
+    "notification_channels",
+    "notification_rules",
+]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +70,10 @@ def test_controls_may_be_texts_and_ask_the_same():
     profile = {"controls": [*PROFILE["controls"], {**EXTRA, "title": title}]}
     controls, texts = baseline_controls(profile), baseline_controls(profile, as_text=True)
     assert {type(text) for text in texts} == {str}
-    by_controls, by_texts = (perform(FakeApi(), planasonix_baseline.MODULE, check_mode=True, controls=given) for given in (controls, texts))
+    by_controls, by_texts = (
+        perform(FakeApi(), planasonix_baseline.MODULE, check_mode=True, controls=given)
+        for given in (controls, texts)
+    )
     assert by_texts == by_controls
     assert by_texts["controls"][-1]["title"] == title
 
@@ -64,14 +84,18 @@ def test_a_profile_may_be_a_file(tmp_path):
     assert baseline_controls(str(path)) == baseline_controls(PROFILE)
     path.write_text(yaml.safe_dump({"controls": [EXTRA]}), encoding="utf-8")
     os.utime(path, ns=(0, 0))
-    assert baseline_controls(str(path), overrides={"C": {"severity": "low"}}) == [{**EXTRA, "severity": "low"}]
+    assert baseline_controls(str(path), overrides={"C": {"severity": "low"}}) == [
+        {**EXTRA, "severity": "low"}
+    ]
     assert baseline_controls(str(path)) == [EXTRA], "what one organization overrides stays its own"
 
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        pytest.param(None, r"the profile .*profile\.yml cannot be read: No such file", id="missing"),
+        pytest.param(
+            None, r"the profile .*profile\.yml cannot be read: No such file", id="missing"
+        ),
         pytest.param(b"controls: [", r"profile\.yml cannot be read: it is no YAML", id="broken"),
         pytest.param(b"\xff", r"profile\.yml cannot be read: it is no YAML", id="binary"),
         pytest.param(b"- id: A", "the input is no profile", id="list"),
@@ -88,18 +112,34 @@ def test_a_file_that_is_no_profile(tmp_path, content, complaint):
 def test_an_override_replaces_what_it_names():
     override = {"severity": "low", "require": {"idle_timeout_minutes": {"at_least": 5}}}
     (control, other) = baseline_controls(PROFILE, overrides={"A": override})
-    assert control == {**PROFILE["controls"][0], "severity": "low", "require": {"idle_timeout_minutes": {"at_least": 5}, "extend_on_activity": True}}
+    assert control == {
+        **PROFILE["controls"][0],
+        "severity": "low",
+        "require": {"idle_timeout_minutes": {"at_least": 5}, "extend_on_activity": True},
+    }
     assert other == PROFILE["controls"][1]
 
 
 @pytest.mark.parametrize(
     ("profile", "options", "complaint"),
     [
-        pytest.param(PROFILE, {"skip": ["X"]}, "skip: the profile has no control X; it has A, B.", id="skip"),
-        pytest.param(PROFILE, {"overrides": {"X": {}}}, "overrides: the profile has no control X", id="override"),
+        pytest.param(
+            PROFILE, {"skip": ["X"]}, "skip: the profile has no control X; it has A, B.", id="skip"
+        ),
+        pytest.param(
+            PROFILE,
+            {"overrides": {"X": {}}},
+            "overrides: the profile has no control X",
+            id="override",
+        ),
         pytest.param({"control": []}, {}, "the input is no profile", id="no-controls"),
         pytest.param([], {}, "the input is no profile", id="list"),
-        pytest.param("controls:\n- id: A", {}, "the input is a text: give the path of a file, or parse the text by from_yaml", id="text"),
+        pytest.param(
+            "controls:\n- id: A",
+            {},
+            "the input is a text: give the path of a file, or parse the text by from_yaml",
+            id="text",
+        ),
         pytest.param("a\0b", {}, "the input is a text", id="null-character"),
     ],
 )
@@ -124,10 +164,16 @@ def test_an_export_holds_where_it_comes_from():
     controls = export_controls(facts)
     assert [control["resource"] for control in controls] == SUBSETS
     by_resource = {control["resource"]: control["require"] for control in controls}
-    assert by_resource["notification_channels"]["present"][1]["secret_config"] == {"url": "PLACEHOLDER:Hook.url"}
+    assert by_resource["notification_channels"]["present"][1]["secret_config"] == {
+        "url": "PLACEHOLDER:Hook.url"
+    }
     assert by_resource["notification_rules"]["present"][0]["channels"] == ["Mail", "nch_gone"]
     result = perform(api, planasonix_baseline.MODULE, controls=controls)
-    assert (result["changed"], result["summary"]["pass"], api.writes) == (False, len(SUBSETS), []), result
+    assert (result["changed"], result["summary"]["pass"], api.writes) == (
+        False,
+        len(SUBSETS),
+        [],
+    ), result
 
 
 def test_an_export_makes_another_organization_alike():
@@ -148,7 +194,9 @@ def test_what_could_not_be_read_is_left_out():
     found = perform(api, planasonix_info.MODULE, on_forbidden="skip")
     with pytest.raises(AnsibleFilterError, match="notification_rules"):
         export_controls(found["planasonix"])
-    names = [control["id"] for control in export_controls(found["planasonix"], found["unavailable"])]
+    names = [
+        control["id"] for control in export_controls(found["planasonix"], found["unavailable"])
+    ]
     assert "notification_rules" not in names and "notification_channels" in names
 
 
@@ -161,8 +209,21 @@ def test_what_is_no_organization(facts):
 def test_onboarding():
     controls = onboarding_controls(
         {"require_sso": True, "extra": {"feature_flags": {"x": True}}},
-        ip_whitelist={"entries": [{"cidr": "192.0.2.0/24"}], "protected_addresses": ["192.0.2.1"], "allow_lockout": True, "state": "present"},
-        channels=[{"name": "Mail", "type": "email", "test": "never", "state": "present", "update_secrets": "on_create"}],
+        ip_whitelist={
+            "entries": [{"cidr": "192.0.2.0/24"}],
+            "protected_addresses": ["192.0.2.1"],
+            "allow_lockout": True,
+            "state": "present",
+        },
+        channels=[
+            {
+                "name": "Mail",
+                "type": "email",
+                "test": "never",
+                "state": "present",
+                "update_secrets": "on_create",
+            }
+        ],
         rules=[{"name": "R", "event": "e", "channels": ["Mail"]}],
     )
     assert {control["resource"]: control["require"] for control in controls} == {
@@ -172,10 +233,16 @@ def test_onboarding():
         "notification_rules": {"present": [{"name": "R", "event": "e", "channels": ["Mail"]}]},
     }
     assert onboarding_controls({}) == []
-    assert onboarding_controls({}, channels=[{"name": "Mail", "state": "absent"}])[0]["require"]["present"] == [{"name": "Mail", "state": "absent"}]
+    assert onboarding_controls({}, channels=[{"name": "Mail", "state": "absent"}])[0]["require"][
+        "present"
+    ] == [{"name": "Mail", "state": "absent"}]
 
 
-@pytest.mark.parametrize(("settings", "options"), [([], {}), ({}, {"ip_whitelist": ["192.0.2.0/24"]})], ids=["settings", "allowlist"])
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [([], {}), ({}, {"ip_whitelist": ["192.0.2.0/24"]})],
+    ids=["settings", "allowlist"],
+)
 def test_what_cannot_be_onboarded(settings, options):
     with pytest.raises(AnsibleFilterError, match="must be a mapping"):
         onboarding_controls(settings, **options)

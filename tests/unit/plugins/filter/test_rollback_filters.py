@@ -14,10 +14,23 @@ from ansible.errors import AnsibleFilterError
 from unit.plugins.fake_api import FakeApi, perform
 
 from ansible_collections.planasonix.admin.plugins.filter.export_controls import export_controls
-from ansible_collections.planasonix.admin.plugins.filter.rollback_controls import rollback_controls, rollback_report
-from ansible_collections.planasonix.admin.plugins.modules import planasonix_baseline, planasonix_info
+from ansible_collections.planasonix.admin.plugins.filter.rollback_controls import (
+    rollback_controls,
+    rollback_report,
+)
+from ansible_collections.planasonix.admin.plugins.modules import (
+    planasonix_baseline,
+    planasonix_info,
+)
 
-SUBSETS = ["settings", "session_timeout", "log_retention", "ip_whitelist", "notification_channels", "notification_rules"]
+SUBSETS = [
+    "settings",
+    "session_timeout",
+    "log_retention",
+    "ip_whitelist",
+    "notification_channels",
+    "notification_rules",
+]
 HIDDEN = "PLACEHOLDER:Hook.url"
 
 
@@ -38,12 +51,18 @@ class Organization:
         self.snapshot: dict[str, t.Any] = {"controls": export_controls(self.facts())}
 
     def facts(self) -> dict[str, t.Any]:
-        facts: dict[str, t.Any] = perform(self.api, planasonix_info.MODULE, gather_subset=SUBSETS)["planasonix"]
+        facts: dict[str, t.Any] = perform(self.api, planasonix_info.MODULE, gather_subset=SUBSETS)[
+            "planasonix"
+        ]
         return copy.deepcopy(facts)
 
     def require(self, resource: str) -> dict[str, t.Any]:
         """What the snapshot requires of a resource."""
-        return next(control["require"] for control in self.snapshot["controls"] if control["resource"] == resource)
+        return next(
+            control["require"]
+            for control in self.snapshot["controls"]
+            if control["resource"] == resource
+        )
 
     def roll_back(self, **options: t.Any) -> dict[str, list[str]]:
         """Roll back in check mode, for real, and again: check mode tells the same, and the second time changes nothing."""
@@ -51,7 +70,13 @@ class Organization:
         outcomes = []
         for check_mode, changed in ((True, None), (False, None), (False, False)):
             controls = rollback_controls(self.snapshot, facts)
-            result = perform(self.api, planasonix_baseline.MODULE, check_mode=check_mode, controls=controls, **options)
+            result = perform(
+                self.api,
+                planasonix_baseline.MODULE,
+                check_mode=check_mode,
+                controls=controls,
+                **options,
+            )
             assert "failed" not in result, result["msg"]
             assert changed is None or result["changed"] is changed, result["diff"]
             outcomes.append(rollback_report(self.snapshot, facts, result, check_mode))
@@ -77,7 +102,9 @@ def organization() -> Organization:
     return Organization()
 
 
-SECRETS = "Nobody can compare these secrets with the snapshot, so they stay as they are now: Hook.url."
+SECRETS = (
+    "Nobody can compare these secrets with the snapshot, so they stay as they are now: Hook.url."
+)
 GONE = (
     "The notification channel 'Hook' is gone and cannot be made again, since the snapshot does not hold url: "
     f"put the real value in the place of {HIDDEN} there."
@@ -103,12 +130,20 @@ def test_all_that_a_snapshot_is_about(organization):
     new = api.add_channel("New")
     api.add_rule("Later", [new])
     assert organization.roll_back() == {
-        "notes": [SECRETS, "The notification rule 'Later' is newer than the snapshot and is disabled, since the API cannot delete it."],
+        "notes": [
+            SECRETS,
+            "The notification rule 'Later' is newer than the snapshot and is disabled, since the API cannot delete it.",
+        ],
         "left": [],
     }
     after = organization.facts()
     assert organization.rule("Later")["enabled"] is False
-    after["notification_rules"] = [rule for name in ("Both", "Hooked") for rule in after["notification_rules"] if rule["name"] == name]
+    after["notification_rules"] = [
+        rule
+        for name in ("Both", "Hooked")
+        for rule in after["notification_rules"]
+        if rule["name"] == name
+    ]
     for facts in (before, after):
         for entry in facts["ip_whitelist"]["entries"]:
             del entry["id"], entry["created_at"]
@@ -129,12 +164,24 @@ def test_a_channel_that_only_the_user_can_make_again(organization):
         ],
     }
     assert [channel["name"] for channel in organization.api.channels] == ["Mail"]
-    assert (organization.names_of("Both"), organization.rule("Both")["enabled"], organization.names_of("Hooked")) == (["Mail"], True, ["gone"])
+    assert (
+        organization.names_of("Both"),
+        organization.rule("Both")["enabled"],
+        organization.names_of("Hooked"),
+    ) == (["Mail"], True, ["gone"])
     # With the secret in the place of its placeholder everything is back.
-    organization.require("notification_channels")["present"][1]["secret_config"]["url"] = "https://example.com"
+    organization.require("notification_channels")["present"][1]["secret_config"]["url"] = (
+        "https://example.com"
+    )
     assert organization.roll_back() == {"notes": [], "left": []}
-    assert (organization.names_of("Both"), organization.names_of("Hooked")) == (["Mail", "Hook"], ["Hook"])
-    assert organization.channel("Hook")["config"] == {"method": "POST", "url": "https://example.com"}
+    assert (organization.names_of("Both"), organization.names_of("Hooked")) == (
+        ["Mail", "Hook"],
+        ["Hook"],
+    )
+    assert organization.channel("Hook")["config"] == {
+        "method": "POST",
+        "url": "https://example.com",
+    }
 
 
 def test_a_channel_that_cannot_be_updated_keeps_nothing_else_from_it(organization):
@@ -158,7 +205,10 @@ def test_a_channel_of_another_type(organization):
         "The notification channel 'Hook' is of type 'pagerduty' by now and cannot be made again as 'webhook', since the snapshot does not hold"
     )
     assert report["notes"] == []
-    assert [(channel["name"], channel["type"]) for channel in organization.api.channels] == [("Hook", "pagerduty"), ("Mail", "email")]
+    assert [(channel["name"], channel["type"]) for channel in organization.api.channels] == [
+        ("Hook", "pagerduty"),
+        ("Mail", "email"),
+    ]
     assert organization.names_of("Both") == ["Mail", "Hook"]
 
 
@@ -181,7 +231,9 @@ def test_what_is_not_in_the_snapshot_and_stays(organization):
 
 def test_a_secret_that_the_user_put_into_the_snapshot(organization):
     """It is not compared where the channel is there, and that is told as for any other."""
-    organization.require("notification_channels")["present"][1]["secret_config"]["url"] = "https://example.com"
+    organization.require("notification_channels")["present"][1]["secret_config"]["url"] = (
+        "https://example.com"
+    )
     assert organization.roll_back() == {"notes": [SECRETS], "left": []}
     assert organization.channel("Hook")["config"]["url"] == "http****"
 
@@ -192,7 +244,9 @@ def test_a_mapping_that_was_empty(organization):
     organization.take()
     organization.api.more_settings["feature_flags"] = {"lineage_v2": True}
     organization.api.settings["default_timezone"] = "Etc/GMT"
-    assert organization.roll_back()["left"] == ["Settings: feature_flags was empty in the snapshot and is not by now; no write takes out what it holds."]
+    assert organization.roll_back()["left"] == [
+        "Settings: feature_flags was empty in the snapshot and is not by now; no write takes out what it holds."
+    ]
     assert organization.api.settings["default_timezone"] != "Etc/GMT"
 
 
@@ -201,10 +255,14 @@ def test_nothing_but_a_mapping_that_was_empty(organization):
     organization.api.more_settings["feature_flags"] = {"nested": {"new": True}, "other": 1}
     held: dict[str, t.Any]
     for held in ({"nested": {}}, {"nested": {}, "other": 1}):
-        organization.snapshot["controls"] = [{"resource": "settings", "require": {"feature_flags": held}}]
+        organization.snapshot["controls"] = [
+            {"resource": "settings", "require": {"feature_flags": held}}
+        ]
         facts = organization.facts()
         controls = rollback_controls(organization.snapshot, facts)
-        assert [control["require"] for control in controls] == ([{"feature_flags": {"other": 1}}] if "other" in held else [])
+        assert [control["require"] for control in controls] == (
+            [{"feature_flags": {"other": 1}}] if "other" in held else []
+        )
         assert rollback_report(organization.snapshot, facts, {"controls": []})["left"] == [
             "Settings: feature_flags.nested was empty in the snapshot and is not by now; no write takes out what it holds."
         ]
@@ -216,15 +274,22 @@ def test_what_the_key_may_no_longer_read_keeps_nothing_else_from_it(organization
     del facts[resource]
     controls = rollback_controls(organization.snapshot, facts)
     assert {control["resource"] for control in controls} == set(SUBSETS)
-    assert next(control for control in controls if control["resource"] == resource)["require"] == organization.require(resource)
+    assert next(control for control in controls if control["resource"] == resource)[
+        "require"
+    ] == organization.require(resource)
 
 
 def test_the_snapshot_of_another_organization(organization):
     facts = {**organization.facts(), "organization": {"id": "org_2", "name": "Globex"}}
     for taken in ({}, None, {"id": "org_2", "name": "Another name"}):
         assert rollback_controls({**organization.snapshot, "organization": taken}, facts)
-    with pytest.raises(AnsibleFilterError, match=r"no snapshot of this organization: it was taken of Acme \(org_1\), and this is Globex \(org_2\)"):
-        rollback_controls({**organization.snapshot, "organization": {"id": "org_1", "name": "Acme"}}, facts)
+    with pytest.raises(
+        AnsibleFilterError,
+        match=r"no snapshot of this organization: it was taken of Acme \(org_1\), and this is Globex \(org_2\)",
+    ):
+        rollback_controls(
+            {**organization.snapshot, "organization": {"id": "org_1", "name": "Acme"}}, facts
+        )
 
 
 def test_single_sign_on_that_the_plan_no_longer_has(organization):
@@ -234,7 +299,9 @@ def test_single_sign_on_that_the_plan_no_longer_has(organization):
     organization.api.settings["default_timezone"] = "Etc/GMT"
     assert organization.roll_back()["left"] == []
     organization.api.settings |= {"require_sso": False, "default_timezone": "Etc/GMT"}
-    assert organization.roll_back()["left"] == ["single sign-on is not among the features of the organization's plan"]
+    assert organization.roll_back()["left"] == [
+        "single sign-on is not among the features of the organization's plan"
+    ]
     assert organization.api.settings["default_timezone"] != "Etc/GMT"
 
 
@@ -260,10 +327,16 @@ def test_a_network_that_was_listed_twice(organization):
     organization.api.add_entry("203.0.113.0/24")
     organization.take()
     assert organization.roll_back() == {
-        "notes": [SECRETS, "IP allowlist: 203.0.113.0/24 is listed more than once in the snapshot, and once is enough."],
+        "notes": [
+            SECRETS,
+            "IP allowlist: 203.0.113.0/24 is listed more than once in the snapshot, and once is enough.",
+        ],
         "left": [],
     }
-    assert [(entry["cidr"], entry["label"]) for entry in organization.api.entries] == [("203.0.113.0/24", "Office"), ("2001:db8::/32", None)]
+    assert [(entry["cidr"], entry["label"]) for entry in organization.api.entries] == [
+        ("203.0.113.0/24", "Office"),
+        ("2001:db8::/32", None),
+    ]
 
 
 def test_namesakes(organization):
@@ -280,13 +353,18 @@ def test_namesakes(organization):
     assert organization.rule("Both")["event"] == "pipeline.run.failed"
     organization.rule("Twice")["enabled"] = False
     first, *others = organization.roll_back()["left"]
-    assert (first, len(others)) == ("Several notification rules are named 'Twice' in the snapshot, so they stay as they are.", 1)
+    assert (first, len(others)) == (
+        "Several notification rules are named 'Twice' in the snapshot, so they stay as they are.",
+        1,
+    )
     assert [channel["name"] for channel in organization.api.channels] == ["Mail", "Hook", "Mail"]
 
 
 def test_a_snapshot_that_somebody_edited(organization):
     """What is taken out of it is left alone, newer rules included."""
-    organization.snapshot["controls"] = [{"resource": "session_timeout", "require": {"idle_timeout_minutes": 10}}]
+    organization.snapshot["controls"] = [
+        {"resource": "session_timeout", "require": {"idle_timeout_minutes": 10}}
+    ]
     organization.api.add_rule("Later")
     report = organization.roll_back()
     assert report["left"] == []
@@ -297,10 +375,24 @@ def test_a_snapshot_that_somebody_edited(organization):
 @pytest.mark.parametrize(
     ("snapshot", "complaint"),
     [
-        pytest.param(None, "the input is no snapshot of this organization: it is no mapping with a list of controls", id="empty-file"),
-        pytest.param({"controls": []}, "it is no mapping with a list of controls", id="no-controls"),
-        pytest.param({"controls": ["settings"]}, "each of its controls must have resource and require", id="text"),
-        pytest.param({"controls": [{"resource": "settings", "require": []}]}, "each of its controls must have resource and require", id="require"),
+        pytest.param(
+            None,
+            "the input is no snapshot of this organization: it is no mapping with a list of controls",
+            id="empty-file",
+        ),
+        pytest.param(
+            {"controls": []}, "it is no mapping with a list of controls", id="no-controls"
+        ),
+        pytest.param(
+            {"controls": ["settings"]},
+            "each of its controls must have resource and require",
+            id="text",
+        ),
+        pytest.param(
+            {"controls": [{"resource": "settings", "require": []}]},
+            "each of its controls must have resource and require",
+            id="require",
+        ),
         pytest.param(
             {"controls": [{"resource": "notification_rules", "require": {"present": [{}]}}]},
             "present of notification_rules must be a list of mappings that have name",
@@ -321,13 +413,24 @@ def test_what_is_no_snapshot(organization, snapshot, complaint):
 
 
 def test_what_is_no_organization_or_no_result(organization):
-    with pytest.raises(AnsibleFilterError, match="rollback_controls: the facts are not what planasonix_info returns"):
+    with pytest.raises(
+        AnsibleFilterError,
+        match="rollback_controls: the facts are not what planasonix_info returns",
+    ):
         rollback_controls(organization.snapshot, [])
-    with pytest.raises(AnsibleFilterError, match="rollback_report: the result is not what planasonix_baseline returns"):
+    with pytest.raises(
+        AnsibleFilterError,
+        match="rollback_report: the result is not what planasonix_baseline returns",
+    ):
         rollback_report(organization.snapshot, organization.facts(), {"failed": True})
 
 
 @pytest.mark.parametrize(("check_mode", "left"), [(True, []), (False, ["it is not so"])])
 def test_what_is_still_not_met_is_told_whatever_the_reason(organization, check_mode, left):
     control = {"id": "A", "status": "fail", "detail": "it is not so", "remediable": True}
-    assert rollback_report(organization.snapshot, organization.facts(), {"controls": [control]}, check_mode)["left"] == left
+    assert (
+        rollback_report(
+            organization.snapshot, organization.facts(), {"controls": [control]}, check_mode
+        )["left"]
+        == left
+    )

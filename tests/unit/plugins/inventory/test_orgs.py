@@ -28,12 +28,19 @@ from unit.plugins.fake_api import KEY, FakeApi
 from ansible_collections.planasonix.admin.plugins.inventory import orgs
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Connection
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, NoConnection, PlanasonixError
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    ApiError,
+    NoConnection,
+    PlanasonixError,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC
 
 SECRET = vault.VaultSecret(b"password of the vault")
 DOCUMENTATION = yaml.safe_load(orgs.DOCUMENTATION)
-FRAGMENTS = [yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION) for fragment in (constructed, inventory_cache)]
+FRAGMENTS = [
+    yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)
+    for fragment in (constructed, inventory_cache)
+]
 IS_TRUSTED = getattr(template, "is_trusted_as_template", lambda text: True)
 
 
@@ -47,7 +54,9 @@ def facts(slug: str, tier: str = "enterprise", **organization: t.Any) -> dict[st
     }
 
 
-def refused(message: str = "Could not read the organization: GET /api/organization answered 401 (no).") -> ApiError:
+def refused(
+    message: str = "Could not read the organization: GET /api/organization answered 401 (no).",
+) -> ApiError:
     return ApiError(message, status=401)
 
 
@@ -66,7 +75,11 @@ class Outcome:
     @property
     def groups(self) -> dict[str, list[str]]:
         """The hosts of each group that there is not always."""
-        return {name: [host.name for host in group.hosts] for name, group in self.inventory.groups.items() if name not in ("all", "ungrouped")}
+        return {
+            name: [host.name for host in group.hosts]
+            for name, group in self.inventory.groups.items()
+            if name not in ("all", "ungrouped")
+        }
 
 
 @dataclass
@@ -96,9 +109,15 @@ class Fleet:
         self.asked.append(connection)
         return self.results[connection.key]
 
-    def parse(self, *organizations: t.Any, flush: bool = False, text: str | None = None, **options: t.Any) -> Outcome:
+    def parse(
+        self, *organizations: t.Any, flush: bool = False, text: str | None = None, **options: t.Any
+    ) -> Outcome:
         """Write the file, and parse it as Ansible does."""
-        content = {"plugin": "planasonix.admin.orgs", "organizations": list(organizations), **options}
+        content = {
+            "plugin": "planasonix.admin.orgs",
+            "organizations": list(organizations),
+            **options,
+        }
         self.path.write_text(json.dumps(content) if text is None else text, encoding="utf-8")
         loader: t.Any = DataLoader()
         secrets = [("default", self.secret)]
@@ -130,23 +149,46 @@ class Screen:
     shown: list[tuple[str, str]]
 
     def __getattr__(self, name: str) -> t.Callable[..., None]:
-        return lambda message, **more: self.shown.append((f"{name} {more}" if more else name, message))
+        return lambda message, **more: self.shown.append(
+            (f"{name} {more}" if more else name, message)
+        )
 
 
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     """Three organizations, the keys of which are in the environment."""
-    definitions = {name: option for part in (*FRAGMENTS, DOCUMENTATION) for name, option in part["options"].items()}
-    t.cast(t.Any, C.config).initialize_plugin_configuration_definitions("inventory", orgs.NAME, definitions)
-    fleet = Fleet(tmp_path, {"key-of-acme": facts("acme"), "key-of-globex": facts("globex"), "key-of-initech": facts("initech", "team")})
+    definitions = {
+        name: option
+        for part in (*FRAGMENTS, DOCUMENTATION)
+        for name, option in part["options"].items()
+    }
+    t.cast(t.Any, C.config).initialize_plugin_configuration_definitions(
+        "inventory", orgs.NAME, definitions
+    )
+    fleet = Fleet(
+        tmp_path,
+        {
+            "key-of-acme": facts("acme"),
+            "key-of-globex": facts("globex"),
+            "key-of-initech": facts("initech", "team"),
+        },
+    )
     for name in ("acme", "globex", "initech"):
         monkeypatch.setenv(f"{name.upper()}_API_KEY", f"key-of-{name}")
     monkeypatch.setattr(orgs, "read_organization", fleet.read)
     # From a plain checkout, without ansible-core's loader of collections, its own plugins have short names only.
     get = lookup_loader.get
-    monkeypatch.setattr(lookup_loader, "get", lambda name, *arguments, **more: get(name.removeprefix("ansible.builtin."), *arguments, **more))
+    monkeypatch.setattr(
+        lookup_loader,
+        "get",
+        lambda name, *arguments, **more: get(
+            name.removeprefix("ansible.builtin."), *arguments, **more
+        ),
+    )
     if hasattr(vault, "VaultSecretsContext"):
-        monkeypatch.setattr(vault.VaultSecretsContext, "_current", None)  # each file is parsed with its own, and nothing stays
+        monkeypatch.setattr(
+            vault.VaultSecretsContext, "_current", None
+        )  # each file is parsed with its own, and nothing stays
     return fleet
 
 
@@ -173,9 +215,18 @@ WRONG: list[tuple[t.Any, str]] = [
     ({"acme": {"api_key": "plnx_live_a-key"}}, "organizations must be a list"),
     ([], "organizations has no entry"),
     (["plnx_live_a-key"], "entry 1 of organizations: it must be a mapping"),
-    ([ACME, {"api_key_env": "A", "slug": "plnx_live_a-key"}], "entry 2 of organizations: slug is unknown; there are name, api_url, api_key_env,"),
-    ([{"name": "acme"}], "entry 1 of organizations (acme): give exactly one of api_key_env, api_key_file, api_key."),
-    ([{"api_key_env": "A", "api_key": "plnx_live_a-key"}], "give exactly one of api_key_env, api_key_file, api_key, not api_key_env and api_key."),
+    (
+        [ACME, {"api_key_env": "A", "slug": "plnx_live_a-key"}],
+        "entry 2 of organizations: slug is unknown; there are name, api_url, api_key_env,",
+    ),
+    (
+        [{"name": "acme"}],
+        "entry 1 of organizations (acme): give exactly one of api_key_env, api_key_file, api_key.",
+    ),
+    (
+        [{"api_key_env": "A", "api_key": "plnx_live_a-key"}],
+        "give exactly one of api_key_env, api_key_file, api_key, not api_key_env and api_key.",
+    ),
     ([{"name": 5, **ACME}], "entry 1 of organizations: name must be a text that is not empty."),
     ([{"name": None, **ACME}], "entry 1 of organizations: name must be a text that is not empty."),
     ([{"name": " ", **ACME}], "name must be a text that is not empty."),
@@ -183,25 +234,41 @@ WRONG: list[tuple[t.Any, str]] = [
     ([{"name": "ac\nme", **ACME}], "entry 1 of organizations: name must be plain text"),
     ([{"name": "{{ acme }}", **ACME}], "name must be plain text, not a template"),
     ([{"api_url": ["https://a"], **ACME}], "api_url must be a text that is not empty."),
-    ([{"api_url": "https://{{ a }}.example.com", **ACME}], "api_url must be plain text, not a template"),
+    (
+        [{"api_url": "https://{{ a }}.example.com", **ACME}],
+        "api_url must be plain text, not a template",
+    ),
     ([{"api_key_env": ""}], "api_key_env must be a text that is not empty."),
     ([{"api_key_env": ["A"]}], "api_key_env must be a text that is not empty."),
-    ([{"api_key_env": "A' ~ lookup('pipe', 'id') ~ '"}], "api_key_env must be the name of an environment variable"),
+    (
+        [{"api_key_env": "A' ~ lookup('pipe', 'id') ~ '"}],
+        "api_key_env must be the name of an environment variable",
+    ),
     ([{"api_key_env": "plnx_live_a-key"}], "api_key_env looks like a key itself"),
     ([{"api_key_file": "plnx_live_a-key"}], "api_key_file looks like a key itself"),
     ([{"api_key_file": "a}}{{ x"}], "api_key_file has a backslash, a brace,"),
     ([{"api_key_file": "a\\' ~ x"}], "api_key_file has a backslash, a brace,"),
     ([{"api_key_file": "a\"b'c"}], "api_key_file has a backslash, a brace,"),
     ([{"api_key_file": "a\nb"}], "api_key_file has a backslash, a brace,"),
-    ([{"api_key": "plnx_live_a-key"}], "entry 1 of organizations: api_key is in plain text, which is refused;"),
+    (
+        [{"api_key": "plnx_live_a-key"}],
+        "entry 1 of organizations: api_key is in plain text, which is refused;",
+    ),
     ([{"api_key": 12345678}], "api_key must be a text"),
-    ([{"name": "a", **ACME}, {"name": "b", **ACME}, {"name": "a", **GLOBEX}], "entry 3 of organizations (a): entry 1 has the same name;"),
+    (
+        [{"name": "a", **ACME}, {"name": "b", **ACME}, {"name": "a", **GLOBEX}],
+        "entry 3 of organizations (a): entry 1 has the same name;",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("organizations", "complaint"), WRONG, ids=[str(number) for number in range(len(WRONG))])
+@pytest.mark.parametrize(
+    ("organizations", "complaint"), WRONG, ids=[str(number) for number in range(len(WRONG))]
+)
 @pytest.mark.parametrize("on_error", ["fail", "skip", "group"])
-def test_a_list_that_cannot_be_used(fleet: Fleet, organizations: t.Any, complaint: str, on_error: str) -> None:
+def test_a_list_that_cannot_be_used(
+    fleet: Fleet, organizations: t.Any, complaint: str, on_error: str
+) -> None:
     """Whatever on_error says, and before anything is read; ansible-core would quote values of a wrong type."""
     message = fleet.complaint(organizations=organizations, on_error=on_error)
     assert message.startswith("planasonix.admin.orgs: ")
@@ -219,11 +286,19 @@ def test_a_list_that_cannot_be_used(fleet: Fleet, organizations: t.Any, complain
         ({"retries": -1}, "planasonix.admin.orgs: retries and retry_budget must not be negative"),
         ({"timeout": 0}, "planasonix.admin.orgs: timeout must be greater than 0 seconds"),
         ({"api_url": "http://api.example.com"}, "planasonix.admin.orgs: api_url is plain http://"),
-        ({"api_url": "https://{{ cell }}.example.com"}, "planasonix.admin.orgs: api_url must be plain text, not a template"),
-        ({"validate_certs": "treu"}, "validate_certs, or PLANASONIX_VALIDATE_CERTS, must be true or false."),
+        (
+            {"api_url": "https://{{ cell }}.example.com"},
+            "planasonix.admin.orgs: api_url must be plain text, not a template",
+        ),
+        (
+            {"validate_certs": "treu"},
+            "validate_certs, or PLANASONIX_VALIDATE_CERTS, must be true or false.",
+        ),
     ],
 )
-def test_options_that_cannot_be_used(fleet: Fleet, options: dict[str, t.Any], complaint: str) -> None:
+def test_options_that_cannot_be_used(
+    fleet: Fleet, options: dict[str, t.Any], complaint: str
+) -> None:
     message = fleet.complaint(ACME, on_error="skip", **options)
     assert complaint in message
     assert "a-key" not in message
@@ -236,14 +311,20 @@ def test_a_choice_that_there_is_not(fleet: Fleet) -> None:
 
 
 def test_an_url_of_an_entry_that_cannot_be_used(fleet: Fleet) -> None:
-    message = fleet.complaint(ACME, {"name": "globex", "api_url": "http://api.example.com", **GLOBEX}, on_error="skip")
-    assert "entry 2 of organizations (globex): api_url is plain http:// to api.example.com" in message
+    message = fleet.complaint(
+        ACME, {"name": "globex", "api_url": "http://api.example.com", **GLOBEX}, on_error="skip"
+    )
+    assert (
+        "entry 2 of organizations (globex): api_url is plain http:// to api.example.com" in message
+    )
 
 
 def test_a_folder_that_cannot_be_used(fleet: Fleet, tmp_path: Path) -> None:
     fleet.folder = tmp_path / "a{{b}}"
     fleet.folder.mkdir()
-    assert "entry 1 of organizations: api_key_file has a backslash, a brace" in fleet.complaint({"api_key_file": "key"})
+    assert "entry 1 of organizations: api_key_file has a backslash, a brace" in fleet.complaint(
+        {"api_key_file": "key"}
+    )
 
 
 def test_a_missing_library(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +334,13 @@ def test_a_missing_library(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize(
     ("name", "wanted"),
-    [("a.planasonix.yml", True), ("a.planasonix.yaml", True), ("planasonix.yml", False), ("a.yml", False), ("a.planasonix.json", False)],
+    [
+        ("a.planasonix.yml", True),
+        ("a.planasonix.yaml", True),
+        ("planasonix.yml", False),
+        ("a.yml", False),
+        ("a.planasonix.json", False),
+    ],
 )
 def test_files_are_known_by_their_names(fleet: Fleet, name: str, wanted: bool) -> None:
     (fleet.folder / name).touch()
@@ -265,13 +352,22 @@ def test_a_file_that_is_not_there(fleet: Fleet) -> None:
 
 
 def test_variables_of_a_host(fleet: Fleet) -> None:
-    outcome = fleet.parse(ACME, {"name": "the other", "api_url": "https://globex.example.com/v1", **GLOBEX})
+    outcome = fleet.parse(
+        ACME, {"name": "the other", "api_url": "https://globex.example.com/v1", **GLOBEX}
+    )
     read = facts("acme")
     assert list(outcome.hosts) == ["acme", "the other"]
-    assert {name: value for name, value in outcome.hosts["acme"].items() if name.startswith("planasonix_")} == {
+    assert {
+        name: value
+        for name, value in outcome.hosts["acme"].items()
+        if name.startswith("planasonix_")
+    } == {
         "planasonix_api_url": "https://api.planasonix.com",
         "planasonix_api_key": "{{ lookup('ansible.builtin.env', 'ACME_API_KEY') }}",
-        **{f"planasonix_{subset}": read[subset] for subset in ("organization", "tier", "features", "limits")},
+        **{
+            f"planasonix_{subset}": read[subset]
+            for subset in ("organization", "tier", "features", "limits")
+        },
     }
     assert outcome.hosts["the other"]["planasonix_api_url"] == "https://globex.example.com/v1"
     assert outcome.groups == {}
@@ -288,9 +384,17 @@ def test_options_of_the_connection(fleet: Fleet, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PLANASONIX_VALIDATE_CERTS", "false")
     monkeypatch.setenv("PLANASONIX_CA_PATH", "/certificates")
     fleet.parse(ACME, retries=1, retry_budget=2.5)
-    assert fleet.asked == [Connection("https://cell.example.com/v1", "key-of-acme", False, "/certificates", 7.5, 1, 2.5)]
+    assert fleet.asked == [
+        Connection(
+            "https://cell.example.com/v1", "key-of-acme", False, "/certificates", 7.5, 1, 2.5
+        )
+    ]
     fleet.parse(ACME, api_url="https://other.example.com", timeout=3, validate_certs=True)
-    assert (fleet.asked[1].url, fleet.asked[1].timeout, fleet.asked[1].validate_certs) == ("https://other.example.com", 3, True)
+    assert (fleet.asked[1].url, fleet.asked[1].timeout, fleet.asked[1].validate_certs) == (
+        "https://other.example.com",
+        3,
+        True,
+    )
 
 
 def test_the_documentation_tells_the_options_of_the_modules() -> None:
@@ -298,10 +402,16 @@ def test_the_documentation_tells_the_options_of_the_modules() -> None:
         return option["type"], option.get("default"), option.get("fallback", (None, []))[1]
 
     def of_plugin(option: dict[str, t.Any]) -> tuple[t.Any, ...]:
-        return option["type"], option.get("default"), [source["name"] for source in option.get("env", [])]
+        return (
+            option["type"],
+            option.get("default"),
+            [source["name"] for source in option.get("env", [])],
+        )
 
     names = set(CONNECTION_SPEC) - {"api_key"}
-    assert {name: of_plugin(DOCUMENTATION["options"][name]) for name in names} == {name: of_module(CONNECTION_SPEC[name]) for name in names}
+    assert {name: of_plugin(DOCUMENTATION["options"][name]) for name in names} == {
+        name: of_module(CONNECTION_SPEC[name]) for name in names
+    }
     suboptions = DOCUMENTATION["options"]["organizations"]["suboptions"]
     assert tuple(sorted(suboptions)) == tuple(sorted(orgs.ENTRY_OPTIONS))
 
@@ -313,7 +423,9 @@ def test_the_example_can_be_used() -> None:
     Loader.add_constructor("!vault", lambda loader, node: "{{ encrypted }}")
     example = yaml.load(orgs.EXAMPLES, Loader)
     orgs.check_organizations(example["organizations"])
-    assert set(example) <= {name for part in (*FRAGMENTS, DOCUMENTATION) for name in part["options"]}
+    assert set(example) <= {
+        name for part in (*FRAGMENTS, DOCUMENTATION) for name in part["options"]
+    }
 
 
 @pytest.mark.parametrize("name", ["key", "a key", "it's", 'say "hi"', "schlüssel", "100%", "#1"])
@@ -329,12 +441,17 @@ def test_a_key_in_a_file(fleet: Fleet, name: str) -> None:
     assert t.cast(t.Any, outcome.plugin).templar.template(variable) == "key-of-acme"
 
 
-def test_a_key_in_the_home_folder(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_key_in_the_home_folder(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "key").write_text("key-of-acme", encoding="utf-8")
     outcome = fleet.parse({"api_key_file": "~/key"})
-    assert outcome.hosts["acme"]["planasonix_api_key"] == f"{{{{ lookup('ansible.builtin.file', '{tmp_path}/home/key') }}}}"
+    assert (
+        outcome.hosts["acme"]["planasonix_api_key"]
+        == f"{{{{ lookup('ansible.builtin.file', '{tmp_path}/home/key') }}}}"
+    )
 
 
 def test_a_key_by_a_template(fleet: Fleet) -> None:
@@ -357,33 +474,62 @@ def test_an_encrypted_key_stays_encrypted(fleet: Fleet) -> None:
     assert "$ANSIBLE_VAULT" in str(variable._ciphertext)
 
 
-@pytest.mark.parametrize("literal", ["{{ 'key-of-acme' }}", "{{ lookup('ansible.builtin.env', 'NONE') or 'key-of-acme' }}"])
+@pytest.mark.parametrize(
+    "literal",
+    ["{{ 'key-of-acme' }}", "{{ lookup('ansible.builtin.env', 'NONE') or 'key-of-acme' }}"],
+)
 def test_a_template_that_holds_the_key(fleet: Fleet, literal: str) -> None:
     message = fleet.complaint({"name": "acme", "api_key": literal}, on_error="skip")
-    assert message == "planasonix.admin.orgs: entry 1 of organizations (acme): api_key holds the key in plain text, which is refused; let a lookup get it."
+    assert (
+        message
+        == "planasonix.admin.orgs: entry 1 of organizations (acme): api_key holds the key in plain text, which is refused; let a lookup get it."
+    )
 
 
 UNUSABLE_KEYS: list[tuple[dict[str, str], str]] = [
     ({"api_key_env": "NOT_THERE"}, "The environment variable NOT_THERE is not set, or is empty."),
     ({"api_key_env": "EMPTY"}, "The environment variable EMPTY is not set, or is empty."),
-    ({"api_key_env": "WITH_BLANK"}, "api_key holds a space, a line break or another character that no API key has; is there a line break at its end?"),
-    ({"api_key_file": "not-there"}, "The file {folder}/not-there does not exist, or cannot be read."),
+    (
+        {"api_key_env": "WITH_BLANK"},
+        "api_key holds a space, a line break or another character that no API key has; is there a line break at its end?",
+    ),
+    (
+        {"api_key_file": "not-there"},
+        "The file {folder}/not-there does not exist, or cannot be read.",
+    ),
     ({"api_key_file": "empty"}, "The file {folder}/empty is empty."),
-    ({"api_key": "{{ lookup('ansible.builtin.file', lookup('ansible.builtin.env', 'ACME_API_KEY')) }}"}, "The template of api_key cannot be rendered;"),
-    ({"api_key": "{{ not_there }}"}, "The template of api_key cannot be rendered; run with -vvv to see why."),
+    (
+        {
+            "api_key": "{{ lookup('ansible.builtin.file', lookup('ansible.builtin.env', 'ACME_API_KEY')) }}"
+        },
+        "The template of api_key cannot be rendered;",
+    ),
+    (
+        {"api_key": "{{ not_there }}"},
+        "The template of api_key cannot be rendered; run with -vvv to see why.",
+    ),
     ({"api_key": "{{ '' }}"}, "The template of api_key gives an empty text."),
 ]
 
 
-@pytest.mark.parametrize(("entry", "reason"), UNUSABLE_KEYS, ids=[str(number) for number in range(len(UNUSABLE_KEYS))])
-def test_a_key_that_cannot_be_used(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, entry: dict[str, str], reason: str) -> None:
+@pytest.mark.parametrize(
+    ("entry", "reason"), UNUSABLE_KEYS, ids=[str(number) for number in range(len(UNUSABLE_KEYS))]
+)
+def test_a_key_that_cannot_be_used(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, entry: dict[str, str], reason: str
+) -> None:
     """It counts as an organization that cannot be read. What a template says of its failure is for -vvv alone."""
     monkeypatch.setenv("EMPTY", "")
     monkeypatch.setenv("WITH_BLANK", "key-of-acme\n")
     (fleet.folder / "empty").write_text("\n", encoding="utf-8")
     reason = reason.format(folder=fleet.folder)
     message = fleet.complaint(entry, GLOBEX)
-    assert message.startswith("planasonix.admin.orgs: 1 of 2 organizations could not be read. entry 1 of organizations: ") and reason in message
+    assert (
+        message.startswith(
+            "planasonix.admin.orgs: 1 of 2 organizations could not be read. entry 1 of organizations: "
+        )
+        and reason in message
+    )
     outcome = fleet.parse(entry, GLOBEX, on_error="group")
     assert outcome.hosts["organization_1"]["planasonix_error"].startswith(reason)
     shown = [text for kind, text in fleet.screen if kind != "vvv"]
@@ -393,14 +539,21 @@ def test_a_key_that_cannot_be_used(fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 def test_a_vault_password_that_is_wrong(fleet: Fleet) -> None:
     fleet.secret = vault.VaultSecret(b"another password")
     outcome = fleet.parse(text=vaulted("key-of-acme", on_error="group"))
-    assert "cannot be decrypted; give the vault password" in outcome.hosts["acme"]["planasonix_error"]
+    assert (
+        "cannot be decrypted; give the vault password" in outcome.hosts["acme"]["planasonix_error"]
+    )
     assert isinstance(outcome.hosts["acme"]["planasonix_api_key"], orgs.Encrypted)
 
 
 @pytest.fixture
 def broken(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     """The second and the third of four organizations cannot be read."""
-    fleet.results |= {"key-of-globex": refused(), "dead": NoConnection("Could not read the organization: no connection to x (refused {{ 1 }}).")}
+    fleet.results |= {
+        "key-of-globex": refused(),
+        "dead": NoConnection(
+            "Could not read the organization: no connection to x (refused {{ 1 }})."
+        ),
+    }
     monkeypatch.setenv("DEAD", "dead")
     return fleet
 
@@ -428,10 +581,23 @@ def test_failures_are_skipped(broken: Fleet) -> None:
 
 def test_failures_are_grouped(broken: Fleet) -> None:
     """They are in no other group, since nothing is known of them."""
-    outcome = broken.parse(*FOUR, on_error="group", strict=True, groups={"everybody": "true"}, compose={"slug": "planasonix_organization.slug"})
+    outcome = broken.parse(
+        *FOUR,
+        on_error="group",
+        strict=True,
+        groups={"everybody": "true"},
+        compose={"slug": "planasonix_organization.slug"},
+    )
     assert list(outcome.hosts) == ["acme", "globex", "organization_3", "initech"]
-    assert outcome.groups == {"planasonix_unreachable": ["globex", "organization_3"], "everybody": ["acme", "initech"]}
-    assert {name: value for name, value in outcome.hosts["organization_3"].items() if name.startswith("planasonix_")} == {
+    assert outcome.groups == {
+        "planasonix_unreachable": ["globex", "organization_3"],
+        "everybody": ["acme", "initech"],
+    }
+    assert {
+        name: value
+        for name, value in outcome.hosts["organization_3"].items()
+        if name.startswith("planasonix_")
+    } == {
         "planasonix_api_url": "https://api.planasonix.com",
         "planasonix_api_key": "{{ lookup('ansible.builtin.env', 'DEAD') }}",
         "planasonix_error": "Could not read the organization: no connection to x (refused {{ 1 }}).",
@@ -447,7 +613,10 @@ def test_the_group_of_failures_is_there_even_if_there_are_none(fleet: Fleet) -> 
 @pytest.mark.parametrize("on_error", ["fail", "skip", "group"])
 def test_two_organizations_of_one_slug(fleet: Fleet, on_error: str) -> None:
     fleet.results["key-of-globex"] = facts("acme")
-    assert "entry 1 of organizations and entry 2 of organizations are both the host acme; " in fleet.complaint(ACME, GLOBEX, on_error=on_error)
+    assert (
+        "entry 1 of organizations and entry 2 of organizations are both the host acme; "
+        in fleet.complaint(ACME, GLOBEX, on_error=on_error)
+    )
     assert list(fleet.parse(ACME, {"name": "second", **GLOBEX}).hosts) == ["acme", "second"]
 
 
@@ -463,7 +632,10 @@ def test_groups_and_variables_from_expressions(fleet: Fleet) -> None:
         ACME,
         INITECH,
         strict=True,
-        keyed_groups=[{"prefix": "tier", "key": "planasonix_tier.tier"}, {"prefix": "feature", "key": "planasonix_features"}],
+        keyed_groups=[
+            {"prefix": "tier", "key": "planasonix_tier.tier"},
+            {"prefix": "feature", "key": "planasonix_features"},
+        ],
         groups={"small": "planasonix_limits.max_pipelines < 50", "not-safe": "slug == 'acme'"},
         compose={"slug": "planasonix_organization.slug"},
     )
@@ -491,7 +663,10 @@ def test_no_expression_gets_at_a_key(fleet: Fleet, options: dict[str, t.Any]) ->
     outcome = fleet.parse(ACME, **options)
     assert outcome.groups == {}
     assert "found" not in outcome.hosts["acme"]
-    assert outcome.hosts["acme"]["planasonix_api_key"] == "{{ lookup('ansible.builtin.env', 'ACME_API_KEY') }}"
+    assert (
+        outcome.hosts["acme"]["planasonix_api_key"]
+        == "{{ lookup('ansible.builtin.env', 'ACME_API_KEY') }}"
+    )
 
 
 def test_nothing_that_the_api_says_is_a_template(fleet: Fleet) -> None:
@@ -528,7 +703,10 @@ def test_the_cache(fleet: Fleet) -> None:
 
     fleet.asked.clear()
     fleet.results["key-of-acme"] = facts("acme", "team")
-    assert fleet.parse(ACME, INITECH, flush=True, **options).hosts["acme"]["planasonix_tier"]["tier"] == "team"
+    assert (
+        fleet.parse(ACME, INITECH, flush=True, **options).hosts["acme"]["planasonix_tier"]["tier"]
+        == "team"
+    )
     assert sorted(fleet.keys) == ["key-of-acme", "key-of-initech"], "flushed"
 
     fleet.asked.clear()
@@ -536,14 +714,21 @@ def test_the_cache(fleet: Fleet) -> None:
     assert fleet.keys == ["key-of-globex"], "what was not in the file is not kept"
 
     fleet.asked.clear()
-    fleet.parse({"name": "acme", "api_key": "{{ lookup('ansible.builtin.env', 'ACME_API_KEY') }}"}, **options)
+    fleet.parse(
+        {"name": "acme", "api_key": "{{ lookup('ansible.builtin.env', 'ACME_API_KEY') }}"},
+        **options,
+    )
     fleet.parse({"name": "acme", "api_url": "https://cell.example.com", **ACME}, **options)
-    assert fleet.keys == ["key-of-acme"] * 2, "another place of the key, or another URL, is another organization"
+    assert fleet.keys == ["key-of-acme"] * 2, (
+        "another place of the key, or another URL, is another organization"
+    )
 
 
 def test_the_cache_holds_no_secret_of_any_source(fleet: Fleet) -> None:
     options = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
-    template_with_secret = "{{ 'opens-the-manager' and lookup('ansible.builtin.env', 'ACME_API_KEY') }}"
+    template_with_secret = (
+        "{{ 'opens-the-manager' and lookup('ansible.builtin.env', 'ACME_API_KEY') }}"
+    )
     fleet.parse({"api_key": template_with_secret}, **options)
     assert "opens-the-manager" not in cached(fleet)
     fleet.parse(text=vaulted("key-of-acme", **options))
@@ -600,7 +785,17 @@ def test_what_is_cached_gets_old(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) 
     assert len(fleet.asked) == 3, "0 is for ever"
 
 
-@pytest.mark.parametrize("item", [None, [], {}, {"read_at": 2e9}, {"read_at": 2e9, "facts": {"organization": {}}}, {"facts": facts("acme")}])
+@pytest.mark.parametrize(
+    "item",
+    [
+        None,
+        [],
+        {},
+        {"read_at": 2e9},
+        {"read_at": 2e9, "facts": {"organization": {}}},
+        {"facts": facts("acme")},
+    ],
+)
 def test_what_another_version_cached_is_read_again(item: t.Any) -> None:
     assert orgs.is_usable({"read_at": 2e9, "facts": facts("acme")}, 1e9)
     assert not orgs.is_usable(item, 1e9)
@@ -616,22 +811,35 @@ def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     api = FakeApi()
     read = facts("acme")
     paths = {"organization": "organization", "tier": "tier", "features/limits": "limits"}
-    api.objects |= {path: read[subset] for path, subset in paths.items()} | {"features": {"features": read["features"]}}
+    api.objects |= {path: read[subset] for path, subset in paths.items()} | {
+        "features": {"features": read["features"]}
+    }
     monkeypatch.setattr(orgs, "Client", api.client)
     return api
 
 
 def test_an_organization_is_read_by_four_requests(api: FakeApi) -> None:
     assert orgs.read_organization(connection()) == facts("acme")
-    assert sorted(path for _method, path, _body in api.log) == ["/api/features", "/api/features/limits", "/api/organization", "/api/tier"]
+    assert sorted(path for _method, path, _body in api.log) == [
+        "/api/features",
+        "/api/features/limits",
+        "/api/organization",
+        "/api/tier",
+    ]
     assert api.writes == []
 
 
 @pytest.mark.parametrize(
     ("fault", "requests", "complaint"),
-    [("401 before", 1, "answered 401"), ("refused", 2, "no connection to"), ("lost before", 2, "gave no whole answer")],
+    [
+        ("401 before", 1, "answered 401"),
+        ("refused", 2, "no connection to"),
+        ("lost before", 2, "gave no whole answer"),
+    ],
 )
-def test_an_organization_is_not_asked_further(api: FakeApi, fault: str, requests: int, complaint: str) -> None:
+def test_an_organization_is_not_asked_further(
+    api: FakeApi, fault: str, requests: int, complaint: str
+) -> None:
     api.fail("GET *", fault, times=99)
     result = orgs.read_organization(connection())
     assert isinstance(result, PlanasonixError)
@@ -642,10 +850,15 @@ def test_an_organization_is_not_asked_further(api: FakeApi, fault: str, requests
 def test_an_organization_of_which_a_part_is_forbidden(api: FakeApi) -> None:
     api.fail("GET /api/tier", "403 before")
     result = orgs.read_organization(connection())
-    assert isinstance(result, PlanasonixError) and "Could not read the subscription tier" in result.message
+    assert (
+        isinstance(result, PlanasonixError)
+        and "Could not read the subscription tier" in result.message
+    )
 
 
-def test_a_fault_of_the_collection_is_told_without_its_text(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_the_collection_is_told_without_its_text(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     facts_by_key: dict[str, t.Any] = {}
     monkeypatch.setattr(orgs, "read_facts", lambda *arguments, **more: facts_by_key[KEY])
     result = orgs.read_organization(connection())
@@ -698,15 +911,24 @@ def test_a_long_read_tells_how_far_it_is(fleet: Fleet, monkeypatch: pytest.Monke
     monkeypatch.setattr(orgs, "PROGRESS_SECONDS", 0.05)
     monkeypatch.setattr(Screen, "display", staticmethod(display), raising=False)
     fleet.parse(ACME, GLOBEX)
-    assert fleet.screen == [("{'stderr': True}", "planasonix.admin.orgs: 1 of 2 organizations read")]
+    assert fleet.screen == [
+        ("{'stderr': True}", "planasonix.admin.orgs: 1 of 2 organizations read")
+    ]
 
 
-def test_progress_is_told_while_keys_are_looked_for(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_told_while_keys_are_looked_for(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown: list[str] = []
     monkeypatch.setattr(orgs, "PROGRESS_SECONDS", 0)
-    monkeypatch.setattr(Screen, "display", staticmethod(lambda text, **_options: shown.append(text)), raising=False)
+    monkeypatch.setattr(
+        Screen, "display", staticmethod(lambda text, **_options: shown.append(text)), raising=False
+    )
     fleet.parse(ACME, GLOBEX)
-    assert [text for text in shown if "keys" in text] == [f"planasonix.admin.orgs: looked for the keys of {number} of 2 organizations" for number in (0, 1)]
+    assert [text for text in shown if "keys" in text] == [
+        f"planasonix.admin.orgs: looked for the keys of {number} of 2 organizations"
+        for number in (0, 1)
+    ]
 
 
 def test_whoever_interrupts_does_not_wait_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:

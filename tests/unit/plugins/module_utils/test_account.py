@@ -9,7 +9,10 @@ from __future__ import annotations
 import pytest
 from unit.plugins.fake_api import FakeApi, perform, perform_both
 
-from ansible_collections.planasonix.admin.plugins.modules import planasonix_password, planasonix_preferences
+from ansible_collections.planasonix.admin.plugins.modules import (
+    planasonix_password,
+    planasonix_preferences,
+)
 
 PREFERENCES, PASSWORD = planasonix_preferences.MODULE, planasonix_password.MODULE
 PASSWORDS = {"current_password": "old password", "new_password": "new password"}
@@ -25,11 +28,30 @@ def api() -> FakeApi:
     [
         pytest.param({}, {}, "no change", id="nothing"),
         pytest.param({"digest": "weekly"}, {}, "no change", id="as-it-is"),
-        pytest.param({"digest": "daily"}, {"digest": "daily"}, 'preferences: digest "weekly" -> "daily"', id="changed"),
-        pytest.param({"digest": None}, {"digest": None}, 'preferences: digest "weekly" -> null', id="null"),
-        pytest.param({"digest": ""}, {"digest": ""}, 'preferences: digest "weekly" -> ""', id="made-empty"),
-        pytest.param({"canvas.snap_to_grid": 1}, {"canvas.snap_to_grid": 1}, "preferences: canvas.snap_to_grid true -> 1", id="true-is-not-one"),
-        pytest.param({"new": {"a": [1, {"b": 2}]}}, {"new": {"a": [1, {"b": 2}]}}, 'preferences: new (unset) -> {"a": [1, {"b": 2}]}', id="new-and-nested"),
+        pytest.param(
+            {"digest": "daily"},
+            {"digest": "daily"},
+            'preferences: digest "weekly" -> "daily"',
+            id="changed",
+        ),
+        pytest.param(
+            {"digest": None}, {"digest": None}, 'preferences: digest "weekly" -> null', id="null"
+        ),
+        pytest.param(
+            {"digest": ""}, {"digest": ""}, 'preferences: digest "weekly" -> ""', id="made-empty"
+        ),
+        pytest.param(
+            {"canvas.snap_to_grid": 1},
+            {"canvas.snap_to_grid": 1},
+            "preferences: canvas.snap_to_grid true -> 1",
+            id="true-is-not-one",
+        ),
+        pytest.param(
+            {"new": {"a": [1, {"b": 2}]}},
+            {"new": {"a": [1, {"b": 2}]}},
+            'preferences: new (unset) -> {"a": [1, {"b": 2}]}',
+            id="new-and-nested",
+        ),
         pytest.param(
             {"digest": "daily", "canvas.snap_to_grid": True, "a/b c?": 1},
             {"digest": "daily", "a/b c?": 1},
@@ -64,16 +86,24 @@ def test_each_written_preference_is_read_back_by_itself(api):
     """The list may be behind: what counts is the preference's own answer."""
     stale = dict(api.objects["user-preferences"])
     answer = api.answer
-    api.answer = lambda method, path, body: (200, stale) if path == ["user-preferences"] else answer(method, path, body)  # type: ignore[method-assign]
+    api.answer = lambda method, path, body: (
+        (200, stale) if path == ["user-preferences"] else answer(method, path, body)
+    )  # type: ignore[method-assign]
     result = perform(api, PREFERENCES, preferences={"digest": "daily", "canvas.snap_to_grid": True})
     assert result["preferences"]["digest"] == "daily"
     reads = [path for method, path, _body in api.log if method == "GET"]
-    assert reads == ["/api/user-preferences", "/api/user-preferences", "/api/user-preferences/digest"]
+    assert reads == [
+        "/api/user-preferences",
+        "/api/user-preferences",
+        "/api/user-preferences/digest",
+    ]
 
 
 def test_a_preference_that_was_not_applied_is_an_error(api):
     answer = api.answer
-    api.answer = lambda method, path, body: (200, body) if method == "PUT" else answer(method, path, body)  # type: ignore[method-assign]
+    api.answer = lambda method, path, body: (
+        (200, body) if method == "PUT" else answer(method, path, body)
+    )  # type: ignore[method-assign]
     result = perform(api, PREFERENCES, preferences={"digest": "daily"})
     assert (result["failed"], result["changed"]) == (True, True)
     assert 'digest "weekly" -> "daily"' in result["msg"]
@@ -104,7 +134,12 @@ def test_an_empty_password_is_refused(api, name):
 
 def test_a_wrong_password_is_a_failure(api):
     result = perform(api, PASSWORD, **{**PASSWORDS, "current_password": "wrong"})
-    assert (result["failed"], result["changed"], result["status"], result["code"]) == (True, False, 422, "invalid_password")
+    assert (result["failed"], result["changed"], result["status"], result["code"]) == (
+        True,
+        False,
+        422,
+        "invalid_password",
+    )
 
 
 def test_check_mode_needs_a_good_key(api):
@@ -130,8 +165,13 @@ def test_a_connection_that_never_came_about_is_tried_again(api):
 
 def test_a_new_preference_that_was_not_stored_is_an_error(api):
     answer = api.answer
-    api.answer = lambda method, path, body: (200, body) if method == "PUT" else answer(method, path, body)  # type: ignore[method-assign]
-    assert "shows no effect (new (unset) -> 1)" in perform(api, PREFERENCES, preferences={"new": 1})["msg"]
+    api.answer = lambda method, path, body: (
+        (200, body) if method == "PUT" else answer(method, path, body)
+    )  # type: ignore[method-assign]
+    assert (
+        "shows no effect (new (unset) -> 1)"
+        in perform(api, PREFERENCES, preferences={"new": 1})["msg"]
+    )
 
 
 @pytest.mark.parametrize("status", [403, 404])

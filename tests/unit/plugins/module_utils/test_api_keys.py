@@ -11,7 +11,11 @@ import datetime
 import pytest
 from unit.plugins.fake_api import KEY, FakeApi, perform, perform_both
 
-from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import moment, namesakes, own_keys
+from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import (
+    moment,
+    namesakes,
+    own_keys,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_api_key import MODULE
 
@@ -35,7 +39,11 @@ def calls(api: FakeApi) -> list[str]:
         if method == "DELETE":
             texts.append("-" + path.removeprefix(f"{PATH}/"))
         elif method == "POST" and path == PATH:
-            texts.append("+" + ",".join(body["scopes"]) + (f" {body['expires_in_days']}d" if "expires_in_days" in body else ""))
+            texts.append(
+                "+"
+                + ",".join(body["scopes"])
+                + (f" {body['expires_in_days']}d" if "expires_in_days" in body else "")
+            )
         elif method == "POST":
             texts.append(path.removeprefix(f"{PATH}/").replace("/", " "))
     return texts
@@ -48,19 +56,67 @@ RECREATE = {"on_mismatch": "recreate"}
     ("keys", "task", "writes", "message", "superseded"),
     [
         pytest.param([], {"scopes": READ}, ["+a:read"], "created", [], id="create"),
-        pytest.param([], {"scopes": READ, "expires_in_days": 90}, ["+a:read 90d"], "created", [], id="create-expiring"),
+        pytest.param(
+            [],
+            {"scopes": READ, "expires_in_days": 90},
+            ["+a:read 90d"],
+            "created",
+            [],
+            id="create-expiring",
+        ),
         pytest.param([], {"scopes": []}, ["+"], "created", [], id="create-without-rights"),
-        pytest.param([{"name": "Other"}], {"scopes": READ}, ["+a:read"], "created", [], id="create-beside-another"),
+        pytest.param(
+            [{"name": "Other"}],
+            {"scopes": READ},
+            ["+a:read"],
+            "created",
+            [],
+            id="create-beside-another",
+        ),
         pytest.param([{}], {"scopes": READ}, [], None, [], id="same"),
         pytest.param([{}], {}, [], None, [], id="left-alone"),
         pytest.param([{}], {"expires_in_days": 5}, [], None, [], id="expiry-acts-at-creation-only"),
-        pytest.param([{"scopes": ["b", "a"]}], {"scopes": ["a", "b", "a"]}, [], None, [], id="scopes-are-a-set"),
-        pytest.param([{"scopes": ["a", "b"]}], {"scopes": ["a"], **RECREATE}, ["+a", "-key_1"], "recreated (scopes a, b -> a)", [], id="scopes-shrunk"),
-        pytest.param([{"scopes": ["a"]}], {"scopes": [], **RECREATE}, ["+", "-key_1"], "recreated (scopes a -> none)", [], id="scopes-emptied"),
-        pytest.param([{"days_old": 30}], {"rotate_after_days": 30}, [], None, [], id="as-old-as-allowed"),
-        pytest.param([{"days_old": 30.01}], {"rotate_after_days": 30}, ["+a:read", "-key_1"], "recreated (older than 30 days)", [], id="too-old"),
-        pytest.param([{"days_left": 14.01}], {"renew_before_days": 14}, [], None, [], id="expires-later"),
-        pytest.param([{"days_left": None}], {"renew_before_days": 14}, [], None, [], id="never-expires"),
+        pytest.param(
+            [{"scopes": ["b", "a"]}],
+            {"scopes": ["a", "b", "a"]},
+            [],
+            None,
+            [],
+            id="scopes-are-a-set",
+        ),
+        pytest.param(
+            [{"scopes": ["a", "b"]}],
+            {"scopes": ["a"], **RECREATE},
+            ["+a", "-key_1"],
+            "recreated (scopes a, b -> a)",
+            [],
+            id="scopes-shrunk",
+        ),
+        pytest.param(
+            [{"scopes": ["a"]}],
+            {"scopes": [], **RECREATE},
+            ["+", "-key_1"],
+            "recreated (scopes a -> none)",
+            [],
+            id="scopes-emptied",
+        ),
+        pytest.param(
+            [{"days_old": 30}], {"rotate_after_days": 30}, [], None, [], id="as-old-as-allowed"
+        ),
+        pytest.param(
+            [{"days_old": 30.01}],
+            {"rotate_after_days": 30},
+            ["+a:read", "-key_1"],
+            "recreated (older than 30 days)",
+            [],
+            id="too-old",
+        ),
+        pytest.param(
+            [{"days_left": 14.01}], {"renew_before_days": 14}, [], None, [], id="expires-later"
+        ),
+        pytest.param(
+            [{"days_left": None}], {"renew_before_days": 14}, [], None, [], id="never-expires"
+        ),
         pytest.param(
             [{"days_old": 76, "days_left": 14}],
             {"renew_before_days": 14},
@@ -69,18 +125,65 @@ RECREATE = {"on_mismatch": "recreate"}
             [],
             id="expires-soon",
         ),
-        pytest.param([{"days_old": 90, "days_left": -5}], {"renew_before_days": 14}, ["+a:read 85d", "-key_1"], "recreated", [], id="expired"),
-        pytest.param([{"days_old": 9, "days_left": 1}], {"rotate_after_days": 5}, ["+a:read 10d", "-key_1"], "recreated", [], id="lifetime-is-kept"),
         pytest.param(
-            [{"days_old": 9, "days_left": 1}], {"rotate_after_days": 5, "expires_in_days": 30}, ["+a:read 30d", "-key_1"], "recreated", [], id="lifetime-given"
+            [{"days_old": 90, "days_left": -5}],
+            {"renew_before_days": 14},
+            ["+a:read 85d", "-key_1"],
+            "recreated",
+            [],
+            id="expired",
         ),
         pytest.param(
-            [{"days_old": 9, "days_left": -8.9}], {"rotate_after_days": 5}, ["+a:read 1d", "-key_1"], "recreated", [], id="lifetime-of-a-day-at-least"
+            [{"days_old": 9, "days_left": 1}],
+            {"rotate_after_days": 5},
+            ["+a:read 10d", "-key_1"],
+            "recreated",
+            [],
+            id="lifetime-is-kept",
         ),
-        pytest.param([{"days_old": 9}], {"rotate_after_days": 5, "revoke_old": False}, ["+a:read"], "recreated", ["key_1"], id="old-one-stays"),
-        pytest.param([{"days_old": 9}, {"days_old": 1}], {}, [], None, ["key_1"], id="newest-is-meant"),
-        pytest.param([{"days_old": 1}, {"days_old": 9}, {"days_old": 5}], {}, [], None, ["key_3", "key_2"], id="newest-is-meant-whatever-the-order"),
-        pytest.param([{"days_old": 9}, {"days_old": 7}], {"rotate_after_days": 5}, ["+a:read", "-key_2", "-key_1"], "recreated", [], id="recreate-revokes-all"),
+        pytest.param(
+            [{"days_old": 9, "days_left": 1}],
+            {"rotate_after_days": 5, "expires_in_days": 30},
+            ["+a:read 30d", "-key_1"],
+            "recreated",
+            [],
+            id="lifetime-given",
+        ),
+        pytest.param(
+            [{"days_old": 9, "days_left": -8.9}],
+            {"rotate_after_days": 5},
+            ["+a:read 1d", "-key_1"],
+            "recreated",
+            [],
+            id="lifetime-of-a-day-at-least",
+        ),
+        pytest.param(
+            [{"days_old": 9}],
+            {"rotate_after_days": 5, "revoke_old": False},
+            ["+a:read"],
+            "recreated",
+            ["key_1"],
+            id="old-one-stays",
+        ),
+        pytest.param(
+            [{"days_old": 9}, {"days_old": 1}], {}, [], None, ["key_1"], id="newest-is-meant"
+        ),
+        pytest.param(
+            [{"days_old": 1}, {"days_old": 9}, {"days_old": 5}],
+            {},
+            [],
+            None,
+            ["key_3", "key_2"],
+            id="newest-is-meant-whatever-the-order",
+        ),
+        pytest.param(
+            [{"days_old": 9}, {"days_old": 7}],
+            {"rotate_after_days": 5},
+            ["+a:read", "-key_2", "-key_1"],
+            "recreated",
+            [],
+            id="recreate-revokes-all",
+        ),
         pytest.param(
             [{"days_old": 9}, {"days_old": 7}],
             {"rotate_after_days": 5, "revoke_old": False},
@@ -89,14 +192,44 @@ RECREATE = {"on_mismatch": "recreate"}
             ["key_2", "key_1"],
             id="recreate-revokes-none",
         ),
-        pytest.param([{"days_old": 9}, {"days_old": 7}, {"days_old": 8}], {"key_id": "key_3"}, [], None, ["key_1"], id="older-than-the-one-by-id"),
+        pytest.param(
+            [{"days_old": 9}, {"days_old": 7}, {"days_old": 8}],
+            {"key_id": "key_3"},
+            [],
+            None,
+            ["key_1"],
+            id="older-than-the-one-by-id",
+        ),
         pytest.param([{}], {"rotate": True}, ["key_1 regenerate"], "regenerated", [], id="rotate"),
-        pytest.param([], {"rotate": True, "scopes": READ}, ["+a:read"], "created", [], id="rotate-what-is-not-there"),
-        pytest.param([{"days_old": 9}], {"rotate": True, "rotate_after_days": 5}, ["+a:read", "-key_1"], "recreated", [], id="recreate-before-rotate"),
+        pytest.param(
+            [],
+            {"rotate": True, "scopes": READ},
+            ["+a:read"],
+            "created",
+            [],
+            id="rotate-what-is-not-there",
+        ),
+        pytest.param(
+            [{"days_old": 9}],
+            {"rotate": True, "rotate_after_days": 5},
+            ["+a:read", "-key_1"],
+            "recreated",
+            [],
+            id="recreate-before-rotate",
+        ),
         pytest.param([{}], {"state": "absent"}, ["-key_1"], "deleted", None, id="absent"),
         pytest.param([], {"state": "absent"}, [], None, None, id="absent-already"),
-        pytest.param([{}, {}], {"state": "absent", "key_id": "key_2"}, ["-key_2"], "deleted", None, id="absent-by-id"),
-        pytest.param([{}], {"state": "absent", "key_id": "key_9"}, [], None, None, id="absent-already-by-id"),
+        pytest.param(
+            [{}, {}],
+            {"state": "absent", "key_id": "key_2"},
+            ["-key_2"],
+            "deleted",
+            None,
+            id="absent-by-id",
+        ),
+        pytest.param(
+            [{}], {"state": "absent", "key_id": "key_9"}, [], None, None, id="absent-already-by-id"
+        ),
     ],
 )
 def test_calls(keys, task, writes, message, superseded):
@@ -121,30 +254,104 @@ OWN = {"prefix": KEY[:12]}
 @pytest.mark.parametrize(
     ("keys", "task", "message"),
     [
-        pytest.param([], {}, "The API key 'Deploy' does not exist; scopes is needed to create it", id="no-scopes"),
         pytest.param(
-            [{"scopes": ["a", "b"]}], {"scopes": ["a"]}, "has other scopes a, b -> a, and the API cannot change them; set on_mismatch: recreate", id="scopes"
+            [],
+            {},
+            "The API key 'Deploy' does not exist; scopes is needed to create it",
+            id="no-scopes",
+        ),
+        pytest.param(
+            [{"scopes": ["a", "b"]}],
+            {"scopes": ["a"]},
+            "has other scopes a, b -> a, and the API cannot change them; set on_mismatch: recreate",
+            id="scopes",
         ),
         pytest.param([{}], {"key_id": "key_9"}, "No API key has the id 'key_9'", id="no-such-id"),
-        pytest.param([{}, {"name": "Other"}], {"key_id": "key_2"}, "The API key 'key_2' is named 'Other', not 'Deploy'", id="other-name"),
-        pytest.param([{"name": "Other"}], {"key_id": "key_1", "state": "absent"}, "is named 'Other'", id="other-name-absent"),
         pytest.param(
-            [{}, {}], {"state": "absent"}, "Several API keys are named 'Deploy': key_2, key_1; remove them one by one by key_id", id="two-of-one-name-absent"
+            [{}, {"name": "Other"}],
+            {"key_id": "key_2"},
+            "The API key 'key_2' is named 'Other', not 'Deploy'",
+            id="other-name",
         ),
-        pytest.param([OWN], {"state": "absent"}, "that this task itself uses, so it is not deleted", id="own-absent"),
+        pytest.param(
+            [{"name": "Other"}],
+            {"key_id": "key_1", "state": "absent"},
+            "is named 'Other'",
+            id="other-name-absent",
+        ),
+        pytest.param(
+            [{}, {}],
+            {"state": "absent"},
+            "Several API keys are named 'Deploy': key_2, key_1; remove them one by one by key_id",
+            id="two-of-one-name-absent",
+        ),
+        pytest.param(
+            [OWN],
+            {"state": "absent"},
+            "that this task itself uses, so it is not deleted",
+            id="own-absent",
+        ),
         pytest.param([OWN], {"rotate": True}, "so it is not regenerated", id="own-rotate"),
-        pytest.param([{**OWN, "days_old": 9}], {"rotate_after_days": 5}, "that this task itself uses", id="own-recreate"),
-        pytest.param([{**OWN, "days_old": 9}], {"rotate_after_days": 5, "revoke_old": False}, "that this task itself uses", id="own-recreate-old-one-stays"),
-        pytest.param([{**OWN, "days_old": 9}, {"days_old": 7}], {"rotate_after_days": 5}, "so it is not deleted", id="own-among-the-older"),
         pytest.param(
-            [{"days_old": 9, "days_left": 1}], {"renew_before_days": 10}, "lives 10 days, so with this renew_before_days every run", id="renewed-by-every-run"
+            [{**OWN, "days_old": 9}],
+            {"rotate_after_days": 5},
+            "that this task itself uses",
+            id="own-recreate",
         ),
-        pytest.param([], {"scopes": READ, "renew_before_days": 5, "expires_in_days": 5}, "must be less than expires_in_days", id="made-anew-by-every-run"),
-        pytest.param([], {"scopes": READ, "expires_in_days": 0}, "expires_in_days must be at least 1 day", id="expires-at-once"),
-        pytest.param([{}], {"rotate_after_days": 0}, "rotate_after_days must be at least 1 day", id="rotate-after-0"),
-        pytest.param([{}], {"renew_before_days": -1}, "renew_before_days must be at least 1 day", id="renew-before-negative"),
-        pytest.param([{}], {"return_secret": False}, "return_secret: false needs secret_file", id="secret-nowhere"),
-        pytest.param([{"created_at": None}, {"created_at": "yesterday"}], {}, "no ISO 8601 time in created_at: 'yesterday'", id="odd-time"),
+        pytest.param(
+            [{**OWN, "days_old": 9}],
+            {"rotate_after_days": 5, "revoke_old": False},
+            "that this task itself uses",
+            id="own-recreate-old-one-stays",
+        ),
+        pytest.param(
+            [{**OWN, "days_old": 9}, {"days_old": 7}],
+            {"rotate_after_days": 5},
+            "so it is not deleted",
+            id="own-among-the-older",
+        ),
+        pytest.param(
+            [{"days_old": 9, "days_left": 1}],
+            {"renew_before_days": 10},
+            "lives 10 days, so with this renew_before_days every run",
+            id="renewed-by-every-run",
+        ),
+        pytest.param(
+            [],
+            {"scopes": READ, "renew_before_days": 5, "expires_in_days": 5},
+            "must be less than expires_in_days",
+            id="made-anew-by-every-run",
+        ),
+        pytest.param(
+            [],
+            {"scopes": READ, "expires_in_days": 0},
+            "expires_in_days must be at least 1 day",
+            id="expires-at-once",
+        ),
+        pytest.param(
+            [{}],
+            {"rotate_after_days": 0},
+            "rotate_after_days must be at least 1 day",
+            id="rotate-after-0",
+        ),
+        pytest.param(
+            [{}],
+            {"renew_before_days": -1},
+            "renew_before_days must be at least 1 day",
+            id="renew-before-negative",
+        ),
+        pytest.param(
+            [{}],
+            {"return_secret": False},
+            "return_secret: false needs secret_file",
+            id="secret-nowhere",
+        ),
+        pytest.param(
+            [{"created_at": None}, {"created_at": "yesterday"}],
+            {},
+            "no ISO 8601 time in created_at: 'yesterday'",
+            id="odd-time",
+        ),
     ],
 )
 def test_refusals(keys, task, message):
@@ -168,7 +375,10 @@ def test_refusals(keys, task, message):
     ],
 )
 def test_own_keys(prefixes, own):
-    keys = [{"id": f"key_{number}", "name": "x", "prefix": prefix} for number, prefix in enumerate(prefixes)]
+    keys = [
+        {"id": f"key_{number}", "name": "x", "prefix": prefix}
+        for number, prefix in enumerate(prefixes)
+    ]
     assert own_keys([*keys, {"id": "key_9", "name": "x"}], KEY) == own
 
 
@@ -184,7 +394,10 @@ def test_own_keys(prefixes, own):
     ],
 )
 def test_namesakes(seconds, newest_first):
-    keys = [{"id": number, "name": "x", "created_at": f"2026-01-01T00:00:0{second}Z"} for number, second in enumerate(seconds)]
+    keys = [
+        {"id": number, "name": "x", "created_at": f"2026-01-01T00:00:0{second}Z"}
+        for number, second in enumerate(seconds)
+    ]
     assert [key["id"] for key in namesakes([*keys, {"id": 9, "name": "y"}], "x")] == newest_first
 
 
@@ -194,15 +407,21 @@ def test_namesakes(seconds, newest_first):
         pytest.param("2026-01-02T03:04:05Z", "2026-01-02T03:04:05+00:00", id="z"),
         pytest.param("2026-01-02T03:04:05", "2026-01-02T03:04:05+00:00", id="no-zone"),
         pytest.param("2026-01-02 03:04:05+00:00", "2026-01-02T03:04:05+00:00", id="space"),
-        pytest.param("2026-01-02T03:04:05+0130", "2026-01-02T01:34:05+00:00", id="zone-without-colon"),
+        pytest.param(
+            "2026-01-02T03:04:05+0130", "2026-01-02T01:34:05+00:00", id="zone-without-colon"
+        ),
         pytest.param("2026-01-02T03:04:05-01:30", "2026-01-02T04:34:05+00:00", id="zone"),
         pytest.param("2026-01-02T03:04:05.25Z", "2026-01-02T03:04:05.250000+00:00", id="fraction"),
-        pytest.param("2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:05.123456+00:00", id="nanoseconds"),
+        pytest.param(
+            "2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:05.123456+00:00", id="nanoseconds"
+        ),
         pytest.param(None, None, id="null"),
     ],
 )
 def test_moment(text, time):
-    assert moment({"name": "x", "created_at": text}, "created_at") == (time and datetime.datetime.fromisoformat(time))
+    assert moment({"name": "x", "created_at": text}, "created_at") == (
+        time and datetime.datetime.fromisoformat(time)
+    )
 
 
 @pytest.mark.parametrize("text", ["", "now", 1767225600, "2026-01-02", "2026-01-02T03:04:05 CET"])
@@ -237,14 +456,19 @@ def test_a_key_id_is_confirmed():
 def test_the_returned_key():
     api = organization()
     task: dict = {"name": "Deploy", "scopes": READ, "expires_in_days": 90}
-    assert perform(api, MODULE, check_mode=True, **task)["api_key"] == {"name": "Deploy", "scopes": READ}
+    assert perform(api, MODULE, check_mode=True, **task)["api_key"] == {
+        "name": "Deploy",
+        "scopes": READ,
+    }
     result = perform(api, MODULE, **task)
     assert result["api_key"] == api.keys[0]
     assert result["diff"] == {"before": {}, "after": task}
     assert perform(api, MODULE, name="Deploy", state="absent")["api_key"] == {}
 
 
-@pytest.mark.parametrize("options", [{"rotate": True}, {"rotate_after_days": 1}], ids=["regenerate", "recreate"])
+@pytest.mark.parametrize(
+    "options", [{"rotate": True}, {"rotate_after_days": 1}], ids=["regenerate", "recreate"]
+)
 def test_only_a_real_run_tells_a_secret(options):
     api = organization({"days_old": 9})
     assert "secret" not in perform(api, MODULE, check_mode=True, name="Deploy", **options)
@@ -254,7 +478,12 @@ def test_only_a_real_run_tells_a_secret(options):
 def test_each_rotation_makes_a_new_secret_of_the_same_key():
     api = organization({})
     first, second = (perform(api, MODULE, name="Deploy", rotate=True) for _run in range(2))
-    assert (first["changed"], second["changed"], first["api_key"]["id"], second["api_key"]["id"]) == (True, True, "key_1", "key_1")
+    assert (
+        first["changed"],
+        second["changed"],
+        first["api_key"]["id"],
+        second["api_key"]["id"],
+    ) == (True, True, "key_1", "key_1")
     assert first["secret"] != second["secret"] == api.secrets["key_1"]
 
 
@@ -262,7 +491,9 @@ def test_each_rotation_makes_a_new_secret_of_the_same_key():
     ("change", "words"),
     [
         pytest.param(lambda api: api.keys.pop(), "the new key is not listed", id="not-listed"),
-        pytest.param(lambda api: api.keys[-1].update(scopes=["b"]), "its scopes are b", id="other-scopes"),
+        pytest.param(
+            lambda api: api.keys[-1].update(scopes=["b"]), "its scopes are b", id="other-scopes"
+        ),
     ],
 )
 def test_a_key_is_read_back_and_its_secret_still_told(change, words):

@@ -42,7 +42,13 @@ def one_known_key(api: FakeApi, secret: str) -> bool:
     return [api.secrets[key["id"]] for key in api.keys] == [secret]
 
 
-def break_calls(monkeypatch: pytest.MonkeyPatch, name: str, failure: BaseException, skip: int = 0, times: int = 1) -> None:
+def break_calls(
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    failure: BaseException,
+    skip: int = 0,
+    times: int = 1,
+) -> None:
     """Let some calls of a function of ``os`` fail, before they do anything."""
     real, calls = getattr(os, name), [0]
 
@@ -59,7 +65,12 @@ def break_calls(monkeypatch: pytest.MonkeyPatch, name: str, failure: BaseExcepti
 @pytest.mark.parametrize(
     ("kind", "times"),
     [
-        *((f"{kind} {when}", times) for kind in ("lost", "502", "503", "504") for when in ("before", "after") for times in (1, 3)),
+        *(
+            (f"{kind} {when}", times)
+            for kind in ("lost", "502", "503", "504")
+            for when in ("before", "after")
+            for times in (1, 3)
+        ),
         ("refused", 2),
         ("429 before", 2),
     ],
@@ -68,10 +79,23 @@ def test_creation_whose_answer_is_lost(api, file, kind, times, with_file):
     api.add_key("Deploy", 9)
     api.add_key("Other")
     api.fail(CREATE, kind, times=times)
-    result = perform(api, MODULE, **{**TASK, "rotate_after_days": 5, "return_secret": True, **({"secret_file": str(file)} if with_file else {})})
+    result = perform(
+        api,
+        MODULE,
+        **{
+            **TASK,
+            "rotate_after_days": 5,
+            "return_secret": True,
+            **({"secret_file": str(file)} if with_file else {}),
+        },
+    )
     assert not result.get("failed"), result["msg"]
     assert [key["name"] for key in api.keys] == ["Other", "Deploy"]
-    assert api.secrets[api.keys[1]["id"]] == result["secret"] == (file.read_text() if with_file else result["secret"])
+    assert (
+        api.secrets[api.keys[1]["id"]]
+        == result["secret"]
+        == (file.read_text() if with_file else result["secret"])
+    )
     assert list(file.parent.iterdir()) == ([file] if with_file else [])
     assert len(api.pauses) == times
 
@@ -83,36 +107,71 @@ def test_creation_whose_answer_is_lost(api, file, kind, times, with_file):
         pytest.param("500 after", "look at the state", id="500-after"),
         pytest.param("422 before", "answered 422", id="422"),
         pytest.param("200 before", "lacks the documented id and secret", id="no-data"),
-        pytest.param(lambda data: {name: value for name, value in data.items() if name != "secret"}, "lacks the documented id and secret", id="no-secret"),
-        pytest.param(lambda data: {**data, "secret": ""}, "lacks the documented id and secret", id="empty-secret"),
-        pytest.param(lambda data: {name: value for name, value in data.items() if name != "id"}, "lacks the documented id and secret", id="no-id"),
+        pytest.param(
+            lambda data: {name: value for name, value in data.items() if name != "secret"},
+            "lacks the documented id and secret",
+            id="no-secret",
+        ),
+        pytest.param(
+            lambda data: {**data, "secret": ""},
+            "lacks the documented id and secret",
+            id="empty-secret",
+        ),
+        pytest.param(
+            lambda data: {name: value for name, value in data.items() if name != "id"},
+            "lacks the documented id and secret",
+            id="no-id",
+        ),
         pytest.param(lambda data: [data], "lacks the documented id and secret", id="list"),
-        pytest.param(lambda data: {**data, "scopes": ["all"]}, "with another scopes than asked for. The new key was deleted again", id="other-scopes"),
-        pytest.param(lambda data: {**data, "name": "x"}, "with another name than asked for", id="other-name"),
-        pytest.param(lambda data: {**data, "expires_at": None}, "with another expires_in_days than asked for", id="no-expiry"),
+        pytest.param(
+            lambda data: {**data, "scopes": ["all"]},
+            "with another scopes than asked for. The new key was deleted again",
+            id="other-scopes",
+        ),
+        pytest.param(
+            lambda data: {**data, "name": "x"}, "with another name than asked for", id="other-name"
+        ),
+        pytest.param(
+            lambda data: {**data, "expires_at": None},
+            "with another expires_in_days than asked for",
+            id="no-expiry",
+        ),
     ],
 )
 def test_failed_creation_leaves_nothing_behind(api, file, kind, words):
     old = api.add_key("Deploy", 9)
     api.fail(CREATE, kind)
-    result = perform(api, MODULE, **TASK, rotate_after_days=5, expires_in_days=30, secret_file=str(file))
+    result = perform(
+        api, MODULE, **TASK, rotate_after_days=5, expires_in_days=30, secret_file=str(file)
+    )
     assert result["failed"] and words in result["msg"] and "secret" not in result
     assert ([key["id"] for key in api.keys], list(file.parent.iterdir())) == ([old], [])
 
 
-@pytest.mark.parametrize("task", [TASK, {"name": "Other", "rotate": True}], ids=["create", "regenerate"])
+@pytest.mark.parametrize(
+    "task", [TASK, {"name": "Other", "rotate": True}], ids=["create", "regenerate"]
+)
 @pytest.mark.parametrize("kind", ["refused", "403 before"])
 def test_a_refusal_without_a_file_changes_nothing(api, kind, task):
     old = api.add_key("Other")
     result = perform(api.fail("POST *", kind, times=99), MODULE, **task)
-    assert (result["failed"], result["changed"], [key["id"] for key in api.keys]) == (True, False, [old])
+    assert (result["failed"], result["changed"], [key["id"] for key in api.keys]) == (
+        True,
+        False,
+        [old],
+    )
 
 
 @pytest.mark.parametrize("pattern", [f"GET {PATH}", DELETE], ids=["look", "delete"])
 def test_a_clean_up_that_fails_is_done_by_the_next_run(api, file, pattern):
     api.fail(CREATE, "lost after").fail(pattern, "500 before", skip=int(pattern.startswith("GET")))
     result = perform(api, MODULE, **TASK, secret_file=str(file))
-    assert (result["failed"], result["status"], len(api.keys), note_of(file).exists()) == (True, 500, 1, True)
+    assert (result["failed"], result["status"], len(api.keys), note_of(file).exists()) == (
+        True,
+        500,
+        1,
+        True,
+    )
     assert perform(api, MODULE, **TASK, secret_file=str(file))["changed"]
     assert one_known_key(api, file.read_text())
 
@@ -121,7 +180,12 @@ def test_a_clean_up_that_fails_is_done_by_the_next_run(api, file, pattern):
 def test_creation_that_never_gets_an_answer(api, file, kind, count):
     api.fail(CREATE, kind, times=99)
     result = perform(api, MODULE, **TASK, secret_file=str(file), retries=2)
-    assert (result["failed"], api.writes.count(CREATE), api.keys, list(file.parent.iterdir())) == (True, count, [], [])
+    assert (result["failed"], api.writes.count(CREATE), api.keys, list(file.parent.iterdir())) == (
+        True,
+        count,
+        [],
+        [],
+    )
 
 
 def test_several_keys_that_a_lost_creation_could_have_made(api):
@@ -132,7 +196,9 @@ def test_several_keys_that_a_lost_creation_could_have_made(api):
     assert (len(api.keys), DELETE in api.writes) == (2, False)
 
 
-@pytest.mark.parametrize("other", [{"name": "Other"}, {"name": "Deploy", "scopes": ["b"]}], ids=["name", "scopes"])
+@pytest.mark.parametrize(
+    "other", [{"name": "Other"}, {"name": "Deploy", "scopes": ["b"]}], ids=["name", "scopes"]
+)
 def test_a_new_key_of_somebody_else_is_left_alone(api, other):
     api.fail(CREATE, "lost after")
     api.observe = lambda: api.log[-1][0] == "POST" and len(api.keys) == 1 and api.add_key(**other)
@@ -148,10 +214,16 @@ def test_a_new_key_of_somebody_else_is_left_alone(api, other):
         pytest.param(["lost after"], None, id="lost-after"),
         pytest.param(["502 after"], None, id="502-after"),
         pytest.param(["429 before", "refused"], None, id="not-sent"),
-        pytest.param(["lost after", "lost after"], "The old secret may be void: run again", id="lost-twice"),
+        pytest.param(
+            ["lost after", "lost after"], "The old secret may be void: run again", id="lost-twice"
+        ),
         pytest.param(["500 after"], "look at the state", id="500"),
         pytest.param(["403 before"], "lacks the needed scope", id="403"),
-        pytest.param([lambda data: {"id": data["id"]}], "lacks the documented secret, and the old one may be void", id="no-secret"),
+        pytest.param(
+            [lambda data: {"id": data["id"]}],
+            "lacks the documented secret, and the old one may be void",
+            id="no-secret",
+        ),
     ],
 )
 def test_regeneration(api, file, kinds, words):
@@ -176,13 +248,17 @@ def test_regeneration_whose_answer_is_lost_and_that_is_then_refused(api, file, s
     """The first attempt voided the old secret, so the next run must know."""
     api.fail(REGENERATE, "lost after").fail(REGENERATE, second, times=99)
     file.write_text(api.secrets[api.add_key("Deploy")])
-    assert perform(api, MODULE, name="Deploy", rotate=True, secret_file=str(file), retries=1)["failed"]
+    assert perform(api, MODULE, name="Deploy", rotate=True, secret_file=str(file), retries=1)[
+        "failed"
+    ]
     api.faults.clear()
     perform(api, MODULE, name="Deploy", secret_file=str(file))
     assert one_known_key(api, file.read_text())
 
 
-@pytest.mark.parametrize("task", [{}, {"scopes": ["b"], "on_mismatch": "recreate"}], ids=["regenerate", "recreate"])
+@pytest.mark.parametrize(
+    "task", [{}, {"scopes": ["b"], "on_mismatch": "recreate"}], ids=["regenerate", "recreate"]
+)
 @pytest.mark.parametrize("kind", ["refused", "403 before"])
 def test_mending_that_is_refused_is_done_by_the_run_after(api, file, kind, task):
     """A killed run voided the secret; the one that finds its note fails early, and the third must still know."""
@@ -199,14 +275,21 @@ def test_mending_that_is_refused_is_done_by_the_run_after(api, file, kind, task)
 
 @pytest.mark.parametrize("function", ["fsync", "replace"])
 @pytest.mark.parametrize(
-    "task", [TASK, {"name": "Deploy", "rotate": True}, {"name": "Deploy", "rotate_after_days": 5}], ids=["create", "regenerate", "recreate"]
+    "task",
+    [TASK, {"name": "Deploy", "rotate": True}, {"name": "Deploy", "rotate_after_days": 5}],
+    ids=["create", "regenerate", "recreate"],
 )
 def test_no_room_for_the_note(api, file, monkeypatch, function, task):
     if task is not TASK:
         api.add_key("Deploy", 9)
     break_calls(monkeypatch, function, FULL)
     result = perform(api, MODULE, **task, secret_file=str(file))
-    assert (result["failed"], result["changed"], api.writes, list(file.parent.iterdir())) == (True, False, [], [])
+    assert (result["failed"], result["changed"], api.writes, list(file.parent.iterdir())) == (
+        True,
+        False,
+        [],
+        [],
+    )
     assert "could not be stored (No space left on device); nothing was changed" in result["msg"]
 
 
@@ -215,7 +298,11 @@ def test_no_room_for_the_secret_of_a_new_key(api, file, monkeypatch, function):
     old = api.add_key("Deploy", 9)
     break_calls(monkeypatch, function, FULL, skip=1)
     result = perform(api, MODULE, name="Deploy", rotate_after_days=5, secret_file=str(file))
-    assert result["failed"] and "(No space left on device). The new key was deleted again." in result["msg"] and "secret" not in result
+    assert (
+        result["failed"]
+        and "(No space left on device). The new key was deleted again." in result["msg"]
+        and "secret" not in result
+    )
     assert ([key["id"] for key in api.keys], list(file.parent.iterdir())) == ([old], [])
 
 
@@ -223,7 +310,10 @@ def test_no_room_for_the_secret_of_a_new_key_that_cannot_be_deleted(api, file, m
     api.fail(DELETE, "403 before")
     break_calls(monkeypatch, "replace", FULL, skip=1)
     result = perform(api, MODULE, **TASK, secret_file=str(file))
-    assert result["failed"] and "The new key key_1 could not be deleted again: delete it by hand" in result["msg"]
+    assert (
+        result["failed"]
+        and "The new key key_1 could not be deleted again: delete it by hand" in result["msg"]
+    )
     assert one_known_key(api, result["secret"])
     # The note is still there, so the next run replaces the key.
     perform(api, MODULE, **TASK, secret_file=str(file))
@@ -261,7 +351,13 @@ def test_a_regenerated_secret_that_is_not_in_force(api, file, listed, told, appl
         assert "its prefix is still plnx_live_old1" in result["msg"]
 
 
-LATE: dict = {"name": "Deploy", "scopes": ["a:read"], "id": "key_late", "created_at": "2026-01-01T00:00:00Z", "expires_at": None}
+LATE: dict = {
+    "name": "Deploy",
+    "scopes": ["a:read"],
+    "id": "key_late",
+    "created_at": "2026-01-01T00:00:00Z",
+    "expires_at": None,
+}
 
 
 def take_effect_late(api: FakeApi, seconds: float) -> None:
@@ -285,10 +381,14 @@ def take_effect_late(api: FakeApi, seconds: float) -> None:
 
 @pytest.mark.parametrize("with_file", [False, True], ids=["returned", "in-a-file"])
 @pytest.mark.parametrize("refusal", ["409 before", "403 before", "refused"])
-def test_a_lost_creation_that_takes_effect_late_is_undone_although_the_next_is_refused(api, file, with_file, refusal):
+def test_a_lost_creation_that_takes_effect_late_is_undone_although_the_next_is_refused(
+    api, file, with_file, refusal
+):
     take_effect_late(api, 1)
     api.fail(CREATE, refusal, times=99)
-    result = perform(api, MODULE, **TASK, retries=1, **({"secret_file": str(file)} if with_file else {}))
+    result = perform(
+        api, MODULE, **TASK, retries=1, **({"secret_file": str(file)} if with_file else {})
+    )
     assert result["failed"]
     assert (api.keys, note_of(file).exists()) == ([], False)
 
@@ -301,7 +401,10 @@ def test_a_clean_up_that_fails_does_not_cost_the_new_secret(api, file, with_file
     take_effect_late(api, 1)
     api.fail(pattern, kind, skip=2 if pattern.startswith("GET") else 0, times=99)
     result = perform(api, MODULE, **TASK, **({"secret_file": str(file)} if with_file else {}))
-    assert result["failed"] and "its secret is kept, but a key named 'Deploy' may be left" in result["msg"]
+    assert (
+        result["failed"]
+        and "its secret is kept, but a key named 'Deploy' may be left" in result["msg"]
+    )
     known = file.read_text() if with_file else result["secret"]
     assert known in [api.secrets[key["id"]] for key in api.keys]
     assert not note_of(file).exists()
@@ -311,7 +414,10 @@ def test_a_clean_up_that_fails_does_not_cost_the_new_secret(api, file, with_file
 def test_a_key_that_could_not_be_looked_for_is_told(api, file, with_file):
     api.fail(CREATE, "504 after").fail(f"GET {PATH}", "500 before", skip=1, times=99)
     result = perform(api, MODULE, **TASK, **({"secret_file": str(file)} if with_file else {}))
-    assert result["failed"] and "a key named 'Deploy' may be left of a request whose answer was lost" in result["msg"]
+    assert (
+        result["failed"]
+        and "a key named 'Deploy' may be left of a request whose answer was lost" in result["msg"]
+    )
     if with_file:
         api.faults.clear()
         recover(api, {**TASK, "secret_file": str(file)}, file)
@@ -374,11 +480,23 @@ def test_killed_at_any_request(operation, when, file):
         api.fail("*", f"killed {when}", skip=number)
         with pytest.raises(Killed):
             perform(api, MODULE, **task)
-        assert all(left.stat().st_mode & 0o777 == 0o600 for left in [note_of(file)] if left.exists())
+        assert all(
+            left.stat().st_mode & 0o777 == 0o600 for left in [note_of(file)] if left.exists()
+        )
         recover(api, task, file)
 
 
-WRITES = [(operation, function, skip) for operation in TASKS for function, skip in (("fsync", 0), ("fsync", 1), ("replace", 0), ("replace", 1), ("unlink", 0))]
+WRITES = [
+    (operation, function, skip)
+    for operation in TASKS
+    for function, skip in (
+        ("fsync", 0),
+        ("fsync", 1),
+        ("replace", 0),
+        ("replace", 1),
+        ("unlink", 0),
+    )
+]
 
 
 @pytest.mark.parametrize(("operation", "function", "skip"), WRITES)
@@ -415,18 +533,33 @@ def test_check_mode_leaves_a_note_alone(api, file):
     ("note", "task", "words"),
     [
         pytest.param(
-            '{"name": "Other", "operation": "create", "ids": []}', {}, "belongs to the API key 'Other': run the task of that key first", id="of-another-key"
+            '{"name": "Other", "operation": "create", "ids": []}',
+            {},
+            "belongs to the API key 'Other': run the task of that key first",
+            id="of-another-key",
         ),
         pytest.param("{", {}, "cannot be read (JSONDecodeError)", id="broken"),
         pytest.param("[]", {}, "is not a note of this collection", id="list"),
-        pytest.param('{"name": "Deploy", "operation": "create"}', {}, "is not a note of this collection", id="without-ids"),
-        pytest.param('{"name": "Deploy", "operation": "create", "ids": "key_1"}', {}, "is not a note of this collection", id="odd-ids"),
+        pytest.param(
+            '{"name": "Deploy", "operation": "create"}',
+            {},
+            "is not a note of this collection",
+            id="without-ids",
+        ),
+        pytest.param(
+            '{"name": "Deploy", "operation": "create", "ids": "key_1"}',
+            {},
+            "is not a note of this collection",
+            id="odd-ids",
+        ),
     ],
 )
 def test_odd_notes(api, file, note, task, words):
     note_of(file).write_text(note)
     result = perform(api, MODULE, **TASK, **task, secret_file=str(file))
-    assert result["failed"] and words in result["msg"] and api.writes == [] and note_of(file).exists()
+    assert (
+        result["failed"] and words in result["msg"] and api.writes == [] and note_of(file).exists()
+    )
 
 
 @pytest.mark.parametrize("state", ["absent", "present"])
@@ -444,7 +577,12 @@ def test_an_orphan_that_is_addressed_by_its_id(api, file, state):
 def test_a_missing_file_is_no_reason_for_a_new_key(api, file, task):
     api.add_key("Deploy", 1)
     result = perform(api, MODULE, **TASK, **task, secret_file=str(file))
-    assert (result["changed"], "secret" in result, api.writes, file.exists()) == (False, False, [], False)
+    assert (result["changed"], "secret" in result, api.writes, file.exists()) == (
+        False,
+        False,
+        [],
+        False,
+    )
 
 
 def begin_another_run(api: FakeApi, file: Path) -> None:
@@ -452,7 +590,9 @@ def begin_another_run(api: FakeApi, file: Path) -> None:
 
     def note() -> None:
         api.observe = lambda: None
-        note_of(file).write_text(json.dumps({"name": "Deploy", "operation": "create", "ids": [], "run": "elsewhere 1"}))
+        note_of(file).write_text(
+            json.dumps({"name": "Deploy", "operation": "create", "ids": [], "run": "elsewhere 1"})
+        )
 
     api.observe = note
 
@@ -461,7 +601,11 @@ def test_another_run_that_began_meanwhile_gets_the_file(api, file):
     """One of two runs ends with a key and its secret in the file; this one takes its key back, and leaves the other's note alone."""
     begin_another_run(api, file)
     result = perform(api, MODULE, **TASK, secret_file=str(file))
-    assert result["failed"] and "Another run began meanwhile" in result["msg"] and "deleted again" in result["msg"]
+    assert (
+        result["failed"]
+        and "Another run began meanwhile" in result["msg"]
+        and "deleted again" in result["msg"]
+    )
     assert (api.keys, file.exists(), "secret" in result) == ([], False, False)
     assert json.loads(note_of(file).read_text())["run"] == "elsewhere 1"
 
@@ -493,7 +637,10 @@ def test_a_note_that_stays_is_told(operation, file, monkeypatch):
     api, task = prepare(operation, file)
     break_calls(monkeypatch, "unlink", OSError(errno.EACCES, "Permission denied"), times=9)
     result = perform(api, MODULE, **task)
-    assert result["failed"] and f"{file}.pending could not be removed (Permission denied)" in result["msg"]
+    assert (
+        result["failed"]
+        and f"{file}.pending could not be removed (Permission denied)" in result["msg"]
+    )
     assert file.read_text() in api.secrets.values()
 
 
@@ -507,5 +654,10 @@ def test_revocations_that_were_interrupted_are_finished(api, file):
     assert (note["revoke"], old in note["ids"], unlisted in note["ids"]) == ([old], True, True)
     refused = perform(api, MODULE, key_id=old, secret_file=str(file))
     assert refused["failed"] and "was about to be revoked by an interrupted run" in refused["msg"]
-    assert perform(api, MODULE, **task)["msg"] == "API key 'Deploy': 1 left behind by an interrupted run deleted"
-    assert [key["id"] for key in api.keys if key["id"] != unlisted] == [key["id"] for key in api.keys if api.secrets[key["id"]] == file.read_text()]
+    assert (
+        perform(api, MODULE, **task)["msg"]
+        == "API key 'Deploy': 1 left behind by an interrupted run deleted"
+    )
+    assert [key["id"] for key in api.keys if key["id"] != unlisted] == [
+        key["id"] for key in api.keys if api.secrets[key["id"]] == file.read_text()
+    ]

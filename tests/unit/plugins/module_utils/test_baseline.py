@@ -20,7 +20,10 @@ from ansible.module_utils.common.parameters import PASS_VARS
 from unit.plugins.fake_api import KEY, START, FakeApi, covers, iso, perform
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _runner
-from ansible_collections.planasonix.admin.plugins.module_utils._runner import run_as_module, run_in_worker
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import (
+    run_as_module,
+    run_in_worker,
+)
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_baseline import MODULE
 
 try:
@@ -29,7 +32,9 @@ except ImportError:
 
     @contextlib.contextmanager
     def patch_module_args(args: dict[str, t.Any] | None = None) -> Iterator[None]:
-        with mock.patch.object(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": args or {}}).encode()):
+        with mock.patch.object(
+            basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": args or {}}).encode()
+        ):
             yield
 
 
@@ -40,7 +45,11 @@ CENSORED = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 OF_THE_RUN = {"status", "summary", "compliant", "msg"}
 """What check mode and a run may tell differently."""
 
-POST_SETTINGS, PUT_SESSION, PUT_RETENTION = "POST /api/settings", "PUT /api/session-timeout", "PUT /api/settings/log-retention"
+POST_SETTINGS, PUT_SESSION, PUT_RETENTION = (
+    "POST /api/settings",
+    "PUT /api/session-timeout",
+    "PUT /api/settings/log-retention",
+)
 POST_ENTRY, TOGGLE = "POST /api/settings/ip-whitelist", "POST /api/settings/ip-whitelist/toggle"
 POST_CHANNEL, POST_RULE = "POST /api/notifications/channels", "POST /api/notifications/rules"
 
@@ -81,11 +90,20 @@ def organization() -> FakeApi:
 
 
 def control(resource: str, require: t.Any, control_id: str | None = None, **more: t.Any) -> Values:
-    return {"resource": resource, "require": require, **({} if control_id is None else {"id": control_id}), **more}
+    return {
+        "resource": resource,
+        "require": require,
+        **({} if control_id is None else {"id": control_id}),
+        **more,
+    }
 
 
 def waiver(control_id: str, expires: str | None = None) -> Values:
-    return {"id": control_id, "reason": "legacy scheduler", **({} if expires is None else {"expires": expires})}
+    return {
+        "id": control_id,
+        "reason": "legacy scheduler",
+        **({} if expires is None else {"expires": expires}),
+    }
 
 
 def audit(api: FakeApi, *controls: Values, **options: t.Any) -> Values:
@@ -108,7 +126,9 @@ def statuses(result: Values) -> dict[str, str]:
 def without_the_run(value: t.Any) -> t.Any:
     """A result without what only a run changes."""
     if isinstance(value, dict):
-        return {name: without_the_run(item) for name, item in value.items() if name not in OF_THE_RUN}
+        return {
+            name: without_the_run(item) for name, item in value.items() if name not in OF_THE_RUN
+        }
     return [without_the_run(item) for item in value] if isinstance(value, list) else value
 
 
@@ -121,7 +141,10 @@ def audit_and_harden(api: FakeApi, *controls: Values, **options: t.Any) -> Value
     assert without_the_run(expected) == without_the_run(result)
     assert set(expected) == set(result)
     after = {"fail": ("fail", "fixed")}
-    assert all(status in after.get(statuses(expected)[name], (statuses(expected)[name],)) for name, status in statuses(result).items())
+    assert all(
+        status in after.get(statuses(expected)[name], (statuses(expected)[name],))
+        for name, status in statuses(result).items()
+    )
     for told in (expected, result):
         counts = Counter(statuses(told).values())
         assert {name: count for name, count in told["summary"].items() if count} == counts
@@ -170,7 +193,10 @@ def test_an_audit_of_what_is_met(api):
     (verdict,) = result["controls"]
     assert {name: verdict[name] for name in given} == given
     assert (verdict["status"], verdict["detail"], verdict["remediable"]) == ("pass", "", True)
-    assert (verdict["current"], verdict["expected"]) == ({"idle_timeout_minutes": 60}, given["require"])
+    assert (verdict["current"], verdict["expected"]) == (
+        {"idle_timeout_minutes": 60},
+        given["require"],
+    )
     assert (result["changed"], result["compliant"]) == (False, True)
     assert result["summary"]["pass"] == 1 and sum(result["summary"].values()) == 1
     assert set(result["summary"]) == {"pass", "fail", "fixed", "waived", "not_entitled", "error"}
@@ -180,10 +206,17 @@ def test_an_audit_of_what_fails_is_changed_and_not_compliant(api):
     given = control("session_timeout", {"idle_timeout_minutes": {"at_most": 30}})
     result = audit(api, given)
     verdict = by_id(result)["session_timeout"]
-    assert (verdict["status"], verdict["current"], verdict["remediable"]) == ("fail", {"idle_timeout_minutes": 60}, True)
+    assert (verdict["status"], verdict["current"], verdict["remediable"]) == (
+        "fail",
+        {"idle_timeout_minutes": 60},
+        True,
+    )
     assert "60" in verdict["detail"] and "30" in verdict["detail"]
     assert (result["changed"], result["compliant"], result["summary"]["fail"]) == (True, False, 1)
-    assert result["diff"] == {"before": {"session_timeout": {"idle_timeout_minutes": 60}}, "after": {"session_timeout": {"idle_timeout_minutes": 30}}}
+    assert result["diff"] == {
+        "before": {"session_timeout": {"idle_timeout_minutes": 60}},
+        "after": {"session_timeout": {"idle_timeout_minutes": 30}},
+    }
     assert "\n" not in result["msg"] and "1 fail" in result["msg"]
     fixed = audit_and_harden(api, given)
     assert statuses(fixed) == {"session_timeout": "fixed"}
@@ -191,15 +224,32 @@ def test_an_audit_of_what_fails_is_changed_and_not_compliant(api):
 
 
 def test_the_id_is_by_default_the_resource(api):
-    assert list(by_id(audit(api, control("tier", {"tier": "enterprise"}), control("mfa", {"enabled": False}, "M")))) == ["tier", "M"]
+    assert list(
+        by_id(
+            audit(
+                api,
+                control("tier", {"tier": "enterprise"}),
+                control("mfa", {"enabled": False}, "M"),
+            )
+        )
+    ) == ["tier", "M"]
 
 
 @pytest.mark.parametrize(
     "controls",
     [
-        pytest.param([control("tier", {"tier": "x"}, "A"), control("mfa", {"enabled": True}, "A")], id="given"),
-        pytest.param([control("tier", {"tier": "x"}), control("tier", {"billing_period": "annual"})], id="default"),
-        pytest.param([control("tier", {"tier": "x"}), control("mfa", {"enabled": True}, "tier")], id="given-and-default"),
+        pytest.param(
+            [control("tier", {"tier": "x"}, "A"), control("mfa", {"enabled": True}, "A")],
+            id="given",
+        ),
+        pytest.param(
+            [control("tier", {"tier": "x"}), control("tier", {"billing_period": "annual"})],
+            id="default",
+        ),
+        pytest.param(
+            [control("tier", {"tier": "x"}), control("mfa", {"enabled": True}, "tier")],
+            id="given-and-default",
+        ),
     ],
 )
 def test_an_id_is_not_used_twice(api, controls):
@@ -208,35 +258,110 @@ def test_an_id_is_not_used_twice(api, controls):
 
 def test_no_controls(api):
     result = audit_and_harden(api)
-    assert (result["controls"], result["compliant"], result["changed"], api.log) == ([], True, False, [])
+    assert (result["controls"], result["compliant"], result["changed"], api.log) == (
+        [],
+        True,
+        False,
+        [],
+    )
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        pytest.param(control("session_timeout", {"idle_timeout_minutes": {"at_most": 30, "unit": "m"}}), ["at_most", "unit"], id="mixed"),
-        pytest.param(control("session_timeout", {"idle_timeout_minutes": {"at_most": "soon"}}), ["at_most", "soon"], id="no-number"),
-        pytest.param(control("session_timeout", {"idle_timeout_minutes": "soon"}), ["idle_timeout_minutes", "soon"], id="no-number-in-a-plain-value"),
-        pytest.param(control("session_timeout", {"extend_on_activity": "perhaps"}), ["extend_on_activity", "perhaps"], id="no-boolean"),
+        pytest.param(
+            control("session_timeout", {"idle_timeout_minutes": {"at_most": 30, "unit": "m"}}),
+            ["at_most", "unit"],
+            id="mixed",
+        ),
+        pytest.param(
+            control("session_timeout", {"idle_timeout_minutes": {"at_most": "soon"}}),
+            ["at_most", "soon"],
+            id="no-number",
+        ),
+        pytest.param(
+            control("session_timeout", {"idle_timeout_minutes": "soon"}),
+            ["idle_timeout_minutes", "soon"],
+            id="no-number-in-a-plain-value",
+        ),
+        pytest.param(
+            control("session_timeout", {"extend_on_activity": "perhaps"}),
+            ["extend_on_activity", "perhaps"],
+            id="no-boolean",
+        ),
         pytest.param(control("ip_whitelist", {"enable": True}), ["enable"], id="allowlist-unknown"),
-        pytest.param(control("ip_whitelist", {"enabled": {"one_of": [True]}}), ["enabled"], id="allowlist-operator"),
-        pytest.param(control("ip_whitelist", {"entries": [{"label": "x"}]}), ["cidr"], id="allowlist-without-network"),
-        pytest.param(control("ip_whitelist", {"entries": [{"cidr": "203.0.113.7/24"}]}), ["203.0.113.0/24"], id="allowlist-host-bits"),
-        pytest.param(control("ip_whitelist", {"forbid": ["everything"]}), ["everything"], id="allowlist-forbid"),
+        pytest.param(
+            control("ip_whitelist", {"enabled": {"one_of": [True]}}),
+            ["enabled"],
+            id="allowlist-operator",
+        ),
+        pytest.param(
+            control("ip_whitelist", {"entries": [{"label": "x"}]}),
+            ["cidr"],
+            id="allowlist-without-network",
+        ),
+        pytest.param(
+            control("ip_whitelist", {"entries": [{"cidr": "203.0.113.7/24"}]}),
+            ["203.0.113.0/24"],
+            id="allowlist-host-bits",
+        ),
+        pytest.param(
+            control("ip_whitelist", {"forbid": ["everything"]}),
+            ["everything"],
+            id="allowlist-forbid",
+        ),
         pytest.param(control("ip_whitelist", {"entries": [A]}), [A], id="allowlist-text"),
-        pytest.param(control("ip_whitelist", {"purge": True}), ["purge"], id="allowlist-purge-alone"),
-        pytest.param(control("ip_whitelist", {"entries": [{"cidr": A, "label": "x"}, {"cidr": A, "label": "y"}]}), [A], id="allowlist-two-labels"),
-        pytest.param(control("notification_channels", {"purge": True}), ["purge"], id="channels-purge-alone"),
-        pytest.param(control("notification_channels", {"present": [{"type": "slack"}]}), ["name"], id="channel-without-name"),
-        pytest.param(control("notification_channels", {"present": [{"name": "x", "test": "always"}]}), ["test"], id="channel-test"),
-        pytest.param(control("notification_channels", {"absent": []}), ["absent"], id="channels-unknown"),
-        pytest.param(control("notification_rules", {"purge": True, "present": []}), ["purge"], id="rules-purge"),
-        pytest.param(control("notification_rules", {"present": [{"event": "x"}]}), ["name"], id="rule-without-name"),
-        pytest.param(control("notification_rules", {"present": [{"name": "x", "channels": "Alerts"}]}), ["channels"], id="rule-channels-text"),
+        pytest.param(
+            control("ip_whitelist", {"purge": True}), ["purge"], id="allowlist-purge-alone"
+        ),
+        pytest.param(
+            control(
+                "ip_whitelist", {"entries": [{"cidr": A, "label": "x"}, {"cidr": A, "label": "y"}]}
+            ),
+            [A],
+            id="allowlist-two-labels",
+        ),
+        pytest.param(
+            control("notification_channels", {"purge": True}), ["purge"], id="channels-purge-alone"
+        ),
+        pytest.param(
+            control("notification_channels", {"present": [{"type": "slack"}]}),
+            ["name"],
+            id="channel-without-name",
+        ),
+        pytest.param(
+            control("notification_channels", {"present": [{"name": "x", "test": "always"}]}),
+            ["test"],
+            id="channel-test",
+        ),
+        pytest.param(
+            control("notification_channels", {"absent": []}), ["absent"], id="channels-unknown"
+        ),
+        pytest.param(
+            control("notification_rules", {"purge": True, "present": []}),
+            ["purge"],
+            id="rules-purge",
+        ),
+        pytest.param(
+            control("notification_rules", {"present": [{"event": "x"}]}),
+            ["name"],
+            id="rule-without-name",
+        ),
+        pytest.param(
+            control("notification_rules", {"present": [{"name": "x", "channels": "Alerts"}]}),
+            ["channels"],
+            id="rule-channels-text",
+        ),
         pytest.param(control("api_keys", {"max_age": 90}), ["max_age"], id="keys-unknown"),
-        pytest.param(control("api_keys", {"max_age_days": "old"}), ["max_age_days"], id="keys-no-number"),
-        pytest.param(control("api_keys", {"max_age_days": True}), ["max_age_days"], id="keys-boolean"),
-        pytest.param(control("api_keys", {"max_age_days": "1.5"}), ["max_age_days"], id="keys-fraction"),
+        pytest.param(
+            control("api_keys", {"max_age_days": "old"}), ["max_age_days"], id="keys-no-number"
+        ),
+        pytest.param(
+            control("api_keys", {"max_age_days": True}), ["max_age_days"], id="keys-boolean"
+        ),
+        pytest.param(
+            control("api_keys", {"max_age_days": "1.5"}), ["max_age_days"], id="keys-fraction"
+        ),
     ],
 )
 def test_controls_that_cannot_be_understood(api, given, words):
@@ -253,20 +378,43 @@ def test_controls_that_cannot_be_understood(api, given, words):
         pytest.param("mfa", {"enabled": True}, "fail", id="mfa-off"),
         pytest.param("mfa", {"enabled": False, "methods": []}, "pass", id="mfa"),
         pytest.param("mfa", {"methods": {"contains": ["totp"]}}, "fail", id="mfa-method"),
-        pytest.param("organization", {"plan": {"one_of": ["enterprise", "business"]}}, "pass", id="organization"),
+        pytest.param(
+            "organization",
+            {"plan": {"one_of": ["enterprise", "business"]}},
+            "pass",
+            id="organization",
+        ),
         pytest.param("organization", {"slug": "globex"}, "fail", id="organization-other"),
         pytest.param("features", {"contains": ["sso"]}, "pass", id="features"),
         pytest.param("features", {"contains": ["sso", "scim"]}, "fail", id="features-lack"),
         pytest.param("features", {"excludes": ["lineage"]}, "fail", id="features-too-many"),
-        pytest.param("limits", {"max_pipelines": {"at_least": 100}, "max_connections": {"at_least": 200}}, "pass", id="limits"),
+        pytest.param(
+            "limits",
+            {"max_pipelines": {"at_least": 100}, "max_connections": {"at_least": 200}},
+            "pass",
+            id="limits",
+        ),
         pytest.param("limits", {"max_pipelines": {"at_least": "501"}}, "fail", id="limits-too-few"),
         pytest.param("tier", {"tier": {"not_one_of": ["free"]}}, "pass", id="tier"),
-        pytest.param("tier", {"tier": {"not_one_of": ["free", "enterprise"]}}, "fail", id="tier-not-allowed"),
+        pytest.param(
+            "tier", {"tier": {"not_one_of": ["free", "enterprise"]}}, "fail", id="tier-not-allowed"
+        ),
         pytest.param("tier", {"renewal_date": "2027-01-01"}, "error", id="tier-field-missing"),
-        pytest.param("organization", {"owner": {"mfa": True}}, "error", id="organization-field-missing"),
-        pytest.param("organization", {"plan": {"name": "x"}}, "error", id="organization-no-mapping"),
-        pytest.param("mfa", {"enforced": {"not_one_of": [False]}}, "error", id="missing-is-not-allowed-either"),
-        pytest.param("mfa", {"devices": {"excludes": ["sms"]}}, "error", id="missing-excludes-nothing"),
+        pytest.param(
+            "organization", {"owner": {"mfa": True}}, "error", id="organization-field-missing"
+        ),
+        pytest.param(
+            "organization", {"plan": {"name": "x"}}, "error", id="organization-no-mapping"
+        ),
+        pytest.param(
+            "mfa",
+            {"enforced": {"not_one_of": [False]}},
+            "error",
+            id="missing-is-not-allowed-either",
+        ),
+        pytest.param(
+            "mfa", {"devices": {"excludes": ["sms"]}}, "error", id="missing-excludes-nothing"
+        ),
     ],
 )
 def test_what_is_audited_alone(api, resource, require, status):
@@ -287,18 +435,57 @@ def test_what_is_audited_alone(api, resource, require, status):
         pytest.param({"days_left": 30}, {"must_expire": True}, False, id="expires"),
         pytest.param({}, {"must_expire": False}, False, id="need-not-expire"),
         pytest.param({}, {"must_expire": "yes"}, True, id="templated-must-expire"),
-        pytest.param({"days_old": 5, "days_left": 86}, {"max_lifetime_days": 90}, True, id="lives-too-long"),
-        pytest.param({"days_old": 5, "days_left": 85}, {"max_lifetime_days": 90}, False, id="lives-just-not-too-long"),
+        pytest.param(
+            {"days_old": 5, "days_left": 86}, {"max_lifetime_days": 90}, True, id="lives-too-long"
+        ),
+        pytest.param(
+            {"days_old": 5, "days_left": 85},
+            {"max_lifetime_days": 90},
+            False,
+            id="lives-just-not-too-long",
+        ),
         pytest.param({"days_old": 5}, {"max_lifetime_days": 90}, True, id="lives-forever"),
-        pytest.param({"days_old": 60, "last_used_at": iso(START - 31 * 86400)}, {"unused_days": 30}, True, id="unused"),
-        pytest.param({"days_old": 60, "last_used_at": iso(START - 30 * 86400)}, {"unused_days": 30}, False, id="used"),
+        pytest.param(
+            {"days_old": 60, "last_used_at": iso(START - 31 * 86400)},
+            {"unused_days": 30},
+            True,
+            id="unused",
+        ),
+        pytest.param(
+            {"days_old": 60, "last_used_at": iso(START - 30 * 86400)},
+            {"unused_days": 30},
+            False,
+            id="used",
+        ),
         pytest.param({"days_old": 60}, {"unused_days": 30}, True, id="never-used"),
         pytest.param({"days_old": 5}, {"unused_days": 30}, False, id="never-used-but-new"),
-        pytest.param({"scopes": ["a:read", "admin:organization"]}, {"forbidden_scopes": ["admin:organization", "x"]}, True, id="forbidden-scope"),
-        pytest.param({"scopes": ["a:read"]}, {"forbidden_scopes": ["admin:organization", "a"]}, False, id="allowed-scope"),
-        pytest.param({"scopes": []}, {"forbidden_scopes": ["admin:organization"]}, False, id="no-scope"),
-        pytest.param({"days_old": 5, "days_left": 20}, {"max_age_days": 90, "must_expire": True, "max_lifetime_days": 30}, False, id="all-met"),
-        pytest.param({"days_old": 5, "days_left": 40}, {"max_age_days": 90, "must_expire": True, "max_lifetime_days": 30}, True, id="one-of-several"),
+        pytest.param(
+            {"scopes": ["a:read", "admin:organization"]},
+            {"forbidden_scopes": ["admin:organization", "x"]},
+            True,
+            id="forbidden-scope",
+        ),
+        pytest.param(
+            {"scopes": ["a:read"]},
+            {"forbidden_scopes": ["admin:organization", "a"]},
+            False,
+            id="allowed-scope",
+        ),
+        pytest.param(
+            {"scopes": []}, {"forbidden_scopes": ["admin:organization"]}, False, id="no-scope"
+        ),
+        pytest.param(
+            {"days_old": 5, "days_left": 20},
+            {"max_age_days": 90, "must_expire": True, "max_lifetime_days": 30},
+            False,
+            id="all-met",
+        ),
+        pytest.param(
+            {"days_old": 5, "days_left": 40},
+            {"max_age_days": 90, "must_expire": True, "max_lifetime_days": 30},
+            True,
+            id="one-of-several",
+        ),
     ],
 )
 def test_api_keys_that_offend_are_listed_by_name_and_id(api, key, require, offends):
@@ -315,7 +502,9 @@ def test_api_keys_that_offend_are_listed_by_name_and_id(api, key, require, offen
 
 
 def test_no_key_offends_where_there_is_none(api):
-    assert statuses(audit(api, control("api_keys", {"max_age_days": 1, "must_expire": True}))) == {"api_keys": "pass"}
+    assert statuses(audit(api, control("api_keys", {"max_age_days": 1, "must_expire": True}))) == {
+        "api_keys": "pass"
+    }
 
 
 @pytest.mark.parametrize(
@@ -335,35 +524,100 @@ def test_api_keys_that_lack_a_field_are_an_error_not_a_pass(api, field, value, r
         del api.keys[0][field]
     else:
         api.keys[0][field] = value
-    verdict = by_id(audit_and_harden(api, control("api_keys", require), control("mfa", {"enabled": False})))["api_keys"]
+    verdict = by_id(
+        audit_and_harden(api, control("api_keys", require), control("mfa", {"enabled": False}))
+    )["api_keys"]
     assert verdict["status"] == "error" and field in verdict["detail"]
 
 
 # Remediation.
 
 REMEDIATIONS = [
-    pytest.param("settings", {"default_timezone": "Etc/UTC"}, [{"default_timezone": "Etc/UTC"}], id="settings"),
-    pytest.param("settings", {"data_residency": {"one_of": ["eu", "ch"]}}, [{"data_residency": "eu"}], id="settings-choice"),
+    pytest.param(
+        "settings",
+        {"default_timezone": "Etc/UTC"},
+        [{"default_timezone": "Etc/UTC"}],
+        id="settings",
+    ),
+    pytest.param(
+        "settings",
+        {"data_residency": {"one_of": ["eu", "ch"]}},
+        [{"data_residency": "eu"}],
+        id="settings-choice",
+    ),
     pytest.param("settings", {"require_sso": True}, [{"require_sso": True}], id="settings-sso"),
-    pytest.param("settings", {"require_sso": "true"}, [{"require_sso": True}], id="settings-templated-boolean"),
-    pytest.param("settings", {"require_sso": {"one_of": [True]}}, [{"require_sso": True}], id="settings-sso-choice"),
+    pytest.param(
+        "settings",
+        {"require_sso": "true"},
+        [{"require_sso": True}],
+        id="settings-templated-boolean",
+    ),
+    pytest.param(
+        "settings",
+        {"require_sso": {"one_of": [True]}},
+        [{"require_sso": True}],
+        id="settings-sso-choice",
+    ),
     pytest.param(
         "settings",
         {"feature_flags": {"lineage_v2": False}, "data_residency": "eu"},
         [{"feature_flags": {"lineage_v2": False, "git_integration": True}, "data_residency": "eu"}],
         id="settings-nested",
     ),
-    pytest.param("session_timeout", {"idle_timeout_minutes": {"at_most": 30}}, [(30, 1440, True)], id="session-at-most"),
-    pytest.param("session_timeout", {"idle_timeout_minutes": {"at_most": "30"}}, [(30, 1440, True)], id="session-at-most-templated"),
-    pytest.param("session_timeout", {"idle_timeout_minutes": "30", "extend_on_activity": "no"}, [(30, 1440, False)], id="session-templated"),
-    pytest.param("session_timeout", {"idle_timeout_minutes": {"one_of": ["15", "30"]}}, [(15, 1440, True)], id="session-choice-templated"),
-    pytest.param("session_timeout", {"absolute_timeout_minutes": {"at_most": 480}}, [(60, 480, True)], id="session-absolute"),
-    pytest.param("session_timeout", {"absolute_timeout_minutes": {"at_most": 45}}, [(45, 45, True)], id="session-idle-lowered-along"),
-    pytest.param("session_timeout", {"absolute_timeout_minutes": 45}, [(45, 45, True)], id="session-idle-lowered-along-to-a-value"),
-    pytest.param("session_timeout", {"absolute_timeout_minutes": {"one_of": [40, 50]}}, [(40, 40, True)], id="session-idle-lowered-along-to-a-choice"),
     pytest.param(
         "session_timeout",
-        {"absolute_timeout_minutes": {"at_most": 45}, "idle_timeout_minutes": {"at_most": 90, "at_least": 20}},
+        {"idle_timeout_minutes": {"at_most": 30}},
+        [(30, 1440, True)],
+        id="session-at-most",
+    ),
+    pytest.param(
+        "session_timeout",
+        {"idle_timeout_minutes": {"at_most": "30"}},
+        [(30, 1440, True)],
+        id="session-at-most-templated",
+    ),
+    pytest.param(
+        "session_timeout",
+        {"idle_timeout_minutes": "30", "extend_on_activity": "no"},
+        [(30, 1440, False)],
+        id="session-templated",
+    ),
+    pytest.param(
+        "session_timeout",
+        {"idle_timeout_minutes": {"one_of": ["15", "30"]}},
+        [(15, 1440, True)],
+        id="session-choice-templated",
+    ),
+    pytest.param(
+        "session_timeout",
+        {"absolute_timeout_minutes": {"at_most": 480}},
+        [(60, 480, True)],
+        id="session-absolute",
+    ),
+    pytest.param(
+        "session_timeout",
+        {"absolute_timeout_minutes": {"at_most": 45}},
+        [(45, 45, True)],
+        id="session-idle-lowered-along",
+    ),
+    pytest.param(
+        "session_timeout",
+        {"absolute_timeout_minutes": 45},
+        [(45, 45, True)],
+        id="session-idle-lowered-along-to-a-value",
+    ),
+    pytest.param(
+        "session_timeout",
+        {"absolute_timeout_minutes": {"one_of": [40, 50]}},
+        [(40, 40, True)],
+        id="session-idle-lowered-along-to-a-choice",
+    ),
+    pytest.param(
+        "session_timeout",
+        {
+            "absolute_timeout_minutes": {"at_most": 45},
+            "idle_timeout_minutes": {"at_most": 90, "at_least": 20},
+        },
         [(45, 45, True)],
         id="session-idle-lowered-within-its-own-bound",
     ),
@@ -373,8 +627,15 @@ REMEDIATIONS = [
         [(15, 45, True)],
         id="session-both-lowered",
     ),
-    pytest.param("session_timeout", {"extend_on_activity": False}, [(60, 1440, False)], id="session-boolean"),
-    pytest.param("session_timeout", {"idle_timeout_minutes": {"at_least": 90, "at_most": 120}}, [(90, 1440, True)], id="session-raised"),
+    pytest.param(
+        "session_timeout", {"extend_on_activity": False}, [(60, 1440, False)], id="session-boolean"
+    ),
+    pytest.param(
+        "session_timeout",
+        {"idle_timeout_minutes": {"at_least": 90, "at_most": 120}},
+        [(90, 1440, True)],
+        id="session-raised",
+    ),
     pytest.param(
         "log_retention",
         {"audit_logs_days": {"at_least": 400}, "run_logs_days": {"at_least": 10}},
@@ -387,47 +648,135 @@ REMEDIATIONS = [
         [{"run_logs_days": 30, "audit_logs_days": 365, "diagnostic_artifacts_days": 5}],
         id="retention-shorter",
     ),
-    pytest.param("profile", {"locale": {"one_of": ["de-DE"]}}, [{"display_name": "Alex", "timezone": "Etc/UTC", "locale": "de-DE"}], id="profile"),
-    pytest.param("preferences", {"digest": "daily", "canvas.snap_to_grid": True}, [{"value": "daily"}], id="preferences"),
-    pytest.param("preferences", {"digest": {"not_one_of": ["weekly"], "one_of": ["weekly", "never"]}}, [{"value": "never"}], id="preferences-choice"),
-    pytest.param("ip_whitelist", {"entries": [{"cidr": B, "label": "VPN"}]}, [{"cidr": B, "label": "VPN"}], id="allowlist-entry"),
-    pytest.param("ip_whitelist", {"entries": [{"cidr": B}]}, [{"cidr": B}], id="allowlist-entry-without-label"),
-    pytest.param("ip_whitelist", {"entries": [{"cidr": A, "label": "new"}]}, [{"cidr": A, "label": "new"}, None], id="allowlist-label"),
-    pytest.param("ip_whitelist", {"enabled": True}, [{"enabled": True}], id="allowlist-enforcement"),
-    pytest.param("ip_whitelist", {"enabled": "yes"}, [{"enabled": True}], id="allowlist-enforcement-templated"),
+    pytest.param(
+        "profile",
+        {"locale": {"one_of": ["de-DE"]}},
+        [{"display_name": "Alex", "timezone": "Etc/UTC", "locale": "de-DE"}],
+        id="profile",
+    ),
+    pytest.param(
+        "preferences",
+        {"digest": "daily", "canvas.snap_to_grid": True},
+        [{"value": "daily"}],
+        id="preferences",
+    ),
+    pytest.param(
+        "preferences",
+        {"digest": {"not_one_of": ["weekly"], "one_of": ["weekly", "never"]}},
+        [{"value": "never"}],
+        id="preferences-choice",
+    ),
+    pytest.param(
+        "ip_whitelist",
+        {"entries": [{"cidr": B, "label": "VPN"}]},
+        [{"cidr": B, "label": "VPN"}],
+        id="allowlist-entry",
+    ),
+    pytest.param(
+        "ip_whitelist",
+        {"entries": [{"cidr": B}]},
+        [{"cidr": B}],
+        id="allowlist-entry-without-label",
+    ),
+    pytest.param(
+        "ip_whitelist",
+        {"entries": [{"cidr": A, "label": "new"}]},
+        [{"cidr": A, "label": "new"}, None],
+        id="allowlist-label",
+    ),
+    pytest.param(
+        "ip_whitelist", {"enabled": True}, [{"enabled": True}], id="allowlist-enforcement"
+    ),
+    pytest.param(
+        "ip_whitelist",
+        {"enabled": "yes"},
+        [{"enabled": True}],
+        id="allowlist-enforcement-templated",
+    ),
     pytest.param("ip_whitelist", {"forbid": [C]}, [None], id="allowlist-forbidden"),
-    pytest.param("ip_whitelist", {"entries": [{"cidr": A}], "purge": True}, [None], id="allowlist-purge"),
-    pytest.param("ip_whitelist", {"entries": [], "purge": True}, [None, None], id="allowlist-purge-all"),
+    pytest.param(
+        "ip_whitelist", {"entries": [{"cidr": A}], "purge": True}, [None], id="allowlist-purge"
+    ),
+    pytest.param(
+        "ip_whitelist", {"entries": [], "purge": True}, [None, None], id="allowlist-purge-all"
+    ),
     pytest.param(
         "notification_channels",
-        {"present": [{"name": "Pager", "type": "pagerduty", "config": {"team": "x"}, "secret_config": {"token": SECRET}}]},
+        {
+            "present": [
+                {
+                    "name": "Pager",
+                    "type": "pagerduty",
+                    "config": {"team": "x"},
+                    "secret_config": {"token": SECRET},
+                }
+            ]
+        },
         [{"type": "pagerduty", "name": "Pager", "config": {"team": "x", "token": SECRET}}],
         id="channel",
     ),
-    pytest.param("notification_channels", {"present": [{"name": "Alerts", "enabled": False}]}, [{"name": "Alerts", "enabled": False}], id="channel-disabled"),
+    pytest.param(
+        "notification_channels",
+        {"present": [{"name": "Alerts", "enabled": False}]},
+        [{"name": "Alerts", "enabled": False}],
+        id="channel-disabled",
+    ),
     pytest.param(
         "notification_channels",
         {"present": [{"name": "Alerts", "config": {"room": "2"}}]},
         [{"name": "Alerts", "enabled": True, "config": {"room": "2", "workspace": "acme"}}],
         id="channel-config",
     ),
-    pytest.param("notification_channels", {"present": [{"name": "Alerts"}], "purge": True}, [None], id="channels-purge"),
+    pytest.param(
+        "notification_channels",
+        {"present": [{"name": "Alerts"}], "purge": True},
+        [None],
+        id="channels-purge",
+    ),
     pytest.param(
         "notification_rules",
-        {"present": [{"name": "DLQ", "event": "dlq", "channels": ["Alerts"], "filters": {"threshold": 5}}]},
-        [{"name": "DLQ", "event": "dlq", "channel_ids": ["nch_3"], "filters": {"threshold": 5}, "enabled": True}],
+        {
+            "present": [
+                {"name": "DLQ", "event": "dlq", "channels": ["Alerts"], "filters": {"threshold": 5}}
+            ]
+        },
+        [
+            {
+                "name": "DLQ",
+                "event": "dlq",
+                "channel_ids": ["nch_3"],
+                "filters": {"threshold": 5},
+                "enabled": True,
+            }
+        ],
         id="rule",
     ),
     pytest.param(
         "notification_rules",
         {"present": [{"name": "Failures", "channels": ["Spare"]}]},
-        [{"name": "Failures", "event": "pipeline.run.failed", "channel_ids": ["nch_4"], "filters": {}, "enabled": True}],
+        [
+            {
+                "name": "Failures",
+                "event": "pipeline.run.failed",
+                "channel_ids": ["nch_4"],
+                "filters": {},
+                "enabled": True,
+            }
+        ],
         id="rule-channels",
     ),
     pytest.param(
         "notification_rules",
         {"present": [{"name": "Failures", "enabled": False}]},
-        [{"name": "Failures", "event": "pipeline.run.failed", "channel_ids": ["nch_3"], "filters": {}, "enabled": False}],
+        [
+            {
+                "name": "Failures",
+                "event": "pipeline.run.failed",
+                "channel_ids": ["nch_3"],
+                "filters": {},
+                "enabled": False,
+            }
+        ],
         id="rule-retired",
     ),
 ]
@@ -451,7 +800,12 @@ def test_what_fails_is_set_to_what_is_nearest_and_passes_from_then_on(resource, 
     result = audit_and_harden(api, control(resource, require), **options)
     assert statuses(result) == {resource: "fixed"}
     sent = [
-        tuple(body[name] for name in ("idle_timeout_minutes", "absolute_timeout_minutes", "extend_on_activity")) if resource == "session_timeout" else body
+        tuple(
+            body[name]
+            for name in ("idle_timeout_minutes", "absolute_timeout_minutes", "extend_on_activity")
+        )
+        if resource == "session_timeout"
+        else body
         for body in api.bodies
     ]
     assert sent == bodies
@@ -461,25 +815,55 @@ def test_what_fails_is_set_to_what_is_nearest_and_passes_from_then_on(resource, 
 @pytest.mark.parametrize(
     ("resource", "require"),
     [
-        pytest.param("session_timeout", {"idle_timeout_minutes": {"at_most": 90}}, id="below-the-maximum"),
-        pytest.param("session_timeout", {"absolute_timeout_minutes": {"at_most": 1440}}, id="at-the-maximum"),
-        pytest.param("log_retention", {"audit_logs_days": {"at_least": 90}}, id="above-the-minimum"),
-        pytest.param("settings", {"data_residency": {"one_of": ["eu", "us"]}}, id="the-second-choice"),
-        pytest.param("settings", {"data_residency": {"not_one_of": ["cn"]}}, id="another-than-forbidden"),
+        pytest.param(
+            "session_timeout", {"idle_timeout_minutes": {"at_most": 90}}, id="below-the-maximum"
+        ),
+        pytest.param(
+            "session_timeout", {"absolute_timeout_minutes": {"at_most": 1440}}, id="at-the-maximum"
+        ),
+        pytest.param(
+            "log_retention", {"audit_logs_days": {"at_least": 90}}, id="above-the-minimum"
+        ),
+        pytest.param(
+            "settings", {"data_residency": {"one_of": ["eu", "us"]}}, id="the-second-choice"
+        ),
+        pytest.param(
+            "settings", {"data_residency": {"not_one_of": ["cn"]}}, id="another-than-forbidden"
+        ),
         pytest.param("preferences", {"digest": {"one_of": ["daily", "weekly"]}}, id="preference"),
         pytest.param("ip_whitelist", {"entries": [{"cidr": A}]}, id="more-entries"),
-        pytest.param("ip_whitelist", {"entries": [{"cidr": C}, {"cidr": A, "label": "HQ"}], "purge": True, "enabled": False}, id="the-same-entries"),
+        pytest.param(
+            "ip_whitelist",
+            {"entries": [{"cidr": C}, {"cidr": A, "label": "HQ"}], "purge": True, "enabled": False},
+            id="the-same-entries",
+        ),
         pytest.param("ip_whitelist", {"forbid": [B, "0.0.0.0/0", "::/0"]}, id="no-forbidden-entry"),
-        pytest.param("notification_channels", {"present": [{"name": "Alerts", "type": "slack", "config": {"room": "1"}}]}, id="more-channels"),
-        pytest.param("notification_channels", {"present": [{"name": "Alerts", "secret_config": {"token": SECRET}}]}, id="a-secret-is-not-compared"),
-        pytest.param("notification_rules", {"present": [{"name": "Failures", "channels": ["Alerts"], "enabled": True}]}, id="rule"),
+        pytest.param(
+            "notification_channels",
+            {"present": [{"name": "Alerts", "type": "slack", "config": {"room": "1"}}]},
+            id="more-channels",
+        ),
+        pytest.param(
+            "notification_channels",
+            {"present": [{"name": "Alerts", "secret_config": {"token": SECRET}}]},
+            id="a-secret-is-not-compared",
+        ),
+        pytest.param(
+            "notification_rules",
+            {"present": [{"name": "Failures", "channels": ["Alerts"], "enabled": True}]},
+            id="rule",
+        ),
         pytest.param("notification_rules", {"present": []}, id="no-rules"),
     ],
 )
 def test_what_is_stricter_passes_and_is_left_alone(resource, require):
     api = drifted()
     result = audit_and_harden(api, control(resource, require))
-    assert (statuses(result), result["changed"], result["compliant"]) == ({resource: "pass"}, False, True)
+    assert (statuses(result), result["changed"], result["compliant"]) == (
+        {resource: "pass"},
+        False,
+        True,
+    )
     assert (api.writes, result["diff"]["before"]) == ([], result["diff"]["after"])
 
 
@@ -490,16 +874,40 @@ def test_what_is_stricter_passes_and_is_left_alone(resource, require):
         pytest.param("profile", {"email": "b@example.com"}, id="field-without-a-put"),
         pytest.param("profile", {"roles": {"excludes": ["admin"]}}, id="list-without-a-put"),
         pytest.param("settings", {"feature_flags": {}}, id="mapping-that-is-to-be-empty"),
-        pytest.param("settings", {"feature_flags": {"one_of": [{"other": True}]}}, id="mapping-without-what-it-has"),
-        pytest.param("notification_channels", {"present": [{"name": "Alerts", "type": "email"}]}, id="channel-type"),
-        pytest.param("notification_channels", {"present": [{"name": "New"}]}, id="channel-that-cannot-be-made"),
-        pytest.param("notification_rules", {"present": [{"name": "New", "event": "x"}]}, id="rule-that-cannot-be-made"),
-        pytest.param("notification_rules", {"present": [{"name": "Failures", "channels": ["Nobody"]}]}, id="rule-with-an-unknown-channel"),
+        pytest.param(
+            "settings",
+            {"feature_flags": {"one_of": [{"other": True}]}},
+            id="mapping-without-what-it-has",
+        ),
+        pytest.param(
+            "notification_channels",
+            {"present": [{"name": "Alerts", "type": "email"}]},
+            id="channel-type",
+        ),
+        pytest.param(
+            "notification_channels",
+            {"present": [{"name": "New"}]},
+            id="channel-that-cannot-be-made",
+        ),
+        pytest.param(
+            "notification_rules",
+            {"present": [{"name": "New", "event": "x"}]},
+            id="rule-that-cannot-be-made",
+        ),
+        pytest.param(
+            "notification_rules",
+            {"present": [{"name": "Failures", "channels": ["Nobody"]}]},
+            id="rule-with-an-unknown-channel",
+        ),
     ],
 )
 def test_what_cannot_be_remediated_stays_failed_and_others_go_on(resource, require):
     api = drifted()
-    result = audit_and_harden(api, control(resource, require, "STUCK"), control("log_retention", {"run_logs_days": {"at_least": 90}}, "FIX"))
+    result = audit_and_harden(
+        api,
+        control(resource, require, "STUCK"),
+        control("log_retention", {"run_logs_days": {"at_least": 90}}, "FIX"),
+    )
     stuck = by_id(result)["STUCK"]
     assert statuses(result) == {"STUCK": "fail", "FIX": "fixed"}
     assert stuck["remediable"] is False and stuck["detail"]
@@ -510,11 +918,17 @@ def test_what_cannot_be_remediated_does_not_hold_up_the_same_resource(api):
     """Idle may not exceed the absolute timeout that the organization has, which no control is about."""
     api.objects["session-timeout"]["absolute_timeout_minutes"] = 60
     result = audit_and_harden(
-        api, control("session_timeout", {"idle_timeout_minutes": {"at_least": 90}}, "IDLE"), control("session_timeout", {"extend_on_activity": False}, "EXTEND")
+        api,
+        control("session_timeout", {"idle_timeout_minutes": {"at_least": 90}}, "IDLE"),
+        control("session_timeout", {"extend_on_activity": False}, "EXTEND"),
     )
     assert statuses(result) == {"IDLE": "fail", "EXTEND": "fixed"}
     assert "absolute" in by_id(result)["IDLE"]["detail"]
-    assert api.objects["session-timeout"] == {"idle_timeout_minutes": 60, "absolute_timeout_minutes": 60, "extend_on_activity": False}
+    assert api.objects["session-timeout"] == {
+        "idle_timeout_minutes": 60,
+        "absolute_timeout_minutes": 60,
+        "extend_on_activity": False,
+    }
 
 
 @pytest.mark.parametrize("swapped", [False, True], ids=["idle-first", "absolute-first"])
@@ -545,21 +959,37 @@ def test_a_field_of_whole_numbers_gets_no_fraction(api, require, field, number):
 
 def test_a_choice_that_another_control_makes_remediates_what_names_none(api):
     result = audit_and_harden(
-        api, control("settings", {"data_residency": {"not_one_of": ["us"]}}, "NOT"), control("settings", {"data_residency": {"one_of": ["us", "eu"]}}, "ONE")
+        api,
+        control("settings", {"data_residency": {"not_one_of": ["us"]}}, "NOT"),
+        control("settings", {"data_residency": {"one_of": ["us", "eu"]}}, "ONE"),
     )
-    assert (statuses(result), api.settings["data_residency"]) == ({"NOT": "fixed", "ONE": "pass"}, "eu")
+    assert (statuses(result), api.settings["data_residency"]) == (
+        {"NOT": "fixed", "ONE": "pass"},
+        "eu",
+    )
 
 
-@pytest.mark.parametrize("require", [{"theme": {"not_one_of": ["dark"]}}, {"theme": {"excludes": ["dark"]}}], ids=["not-one-of", "excludes"])
+@pytest.mark.parametrize(
+    "require",
+    [{"theme": {"not_one_of": ["dark"]}}, {"theme": {"excludes": ["dark"]}}],
+    ids=["not-one-of", "excludes"],
+)
 def test_a_preference_that_is_not_set_is_not_set_to_null(api, require):
     harden(api, control("preferences", require))
     assert {"value": None} not in api.bodies
 
 
 def test_fields_of_other_resources_are_not_taken_for_those_of_the_session(api):
-    result = audit(api, control("preferences", {"idle_timeout_minutes": 60, "absolute_timeout_minutes": 30}), control("mfa", {"enabled": False}))
+    result = audit(
+        api,
+        control("preferences", {"idle_timeout_minutes": 60, "absolute_timeout_minutes": 30}),
+        control("mfa", {"enabled": False}),
+    )
     assert not result.get("failed"), result["msg"]
-    assert statuses(result)["mfa"] == "pass" and statuses(result)["preferences"] in ("fail", "error")
+    assert statuses(result)["mfa"] == "pass" and statuses(result)["preferences"] in (
+        "fail",
+        "error",
+    )
 
 
 def test_idle_is_not_lowered_where_a_control_forbids_it(api):
@@ -569,7 +999,10 @@ def test_idle_is_not_lowered_where_a_control_forbids_it(api):
     ]
     result = audit_and_harden(api, *controls)
     timeout = api.objects["session-timeout"]
-    assert timeout["idle_timeout_minutes"] <= timeout["absolute_timeout_minutes"] and timeout["idle_timeout_minutes"] != 45
+    assert (
+        timeout["idle_timeout_minutes"] <= timeout["absolute_timeout_minutes"]
+        and timeout["idle_timeout_minutes"] != 45
+    )
     assert (statuses(result)["ABS"] == "fixed") is (timeout["absolute_timeout_minutes"] <= 45)
     assert statuses(result)["IDLE"] == "pass"
 
@@ -581,41 +1014,74 @@ def test_idle_is_lowered_where_the_control_that_forbids_it_is_waived(api):
         control("session_timeout", {"idle_timeout_minutes": {"at_least": 60}}, "IDLE"),
         waivers=[waiver("IDLE")],
     )
-    assert (statuses(result), api.bodies[0]["idle_timeout_minutes"]) == ({"ABS": "fixed", "IDLE": "waived"}, 45)
+    assert (statuses(result), api.bodies[0]["idle_timeout_minutes"]) == (
+        {"ABS": "fixed", "IDLE": "waived"},
+        45,
+    )
 
 
 @pytest.mark.parametrize(
     ("requirements", "resource", "bodies"),
     [
         pytest.param(
-            [{"idle_timeout_minutes": {"at_most": 45}}, {"idle_timeout_minutes": {"at_most": 30}}, {"extend_on_activity": False}],
+            [
+                {"idle_timeout_minutes": {"at_most": 45}},
+                {"idle_timeout_minutes": {"at_most": 30}},
+                {"extend_on_activity": False},
+            ],
             "session_timeout",
-            [{"idle_timeout_minutes": 30, "absolute_timeout_minutes": 1440, "extend_on_activity": False}],
+            [
+                {
+                    "idle_timeout_minutes": 30,
+                    "absolute_timeout_minutes": 1440,
+                    "extend_on_activity": False,
+                }
+            ],
             id="session",
         ),
         pytest.param(
-            [{"enabled": False}, {"entries": [{"cidr": B}]}, {"entries": [{"cidr": B, "label": "VPN"}]}],
+            [
+                {"enabled": False},
+                {"entries": [{"cidr": B}]},
+                {"entries": [{"cidr": B, "label": "VPN"}]},
+            ],
             "ip_whitelist",
             [{"cidr": B, "label": "VPN"}],
             id="allowlist",
         ),
         pytest.param(
-            [{"present": [{"name": "New", "type": "slack", "config": {"a": 1}}]}, {"present": [{"name": "New", "config": {"b": 2}}]}],
+            [
+                {"present": [{"name": "New", "type": "slack", "config": {"a": 1}}]},
+                {"present": [{"name": "New", "config": {"b": 2}}]},
+            ],
             "notification_channels",
             [{"type": "slack", "name": "New", "config": {"a": 1, "b": 2}}],
             id="channel",
         ),
         pytest.param(
-            [{"present": [{"name": "Failures", "event": "dlq"}]}, {"present": [{"name": "Failures", "enabled": False}]}],
+            [
+                {"present": [{"name": "Failures", "event": "dlq"}]},
+                {"present": [{"name": "Failures", "enabled": False}]},
+            ],
             "notification_rules",
-            [{"name": "Failures", "event": "dlq", "channel_ids": ["nch_3"], "filters": {}, "enabled": False}],
+            [
+                {
+                    "name": "Failures",
+                    "event": "dlq",
+                    "channel_ids": ["nch_3"],
+                    "filters": {},
+                    "enabled": False,
+                }
+            ],
             id="rule",
         ),
     ],
 )
 def test_several_controls_of_one_object_are_met_by_one_write(requirements, resource, bodies):
     api = drifted()
-    controls = [control(resource, require, f"C-{number}") for number, require in enumerate(requirements)]
+    controls = [
+        control(resource, require, f"C-{number}") for number, require in enumerate(requirements)
+    ]
     result = audit_and_harden(api, *controls)
     assert set(statuses(result).values()) <= {"pass", "fixed"} and api.bodies == bodies
     assert set(statuses(settled(api, *controls)).values()) == {"pass"}
@@ -624,18 +1090,40 @@ def test_several_controls_of_one_object_are_met_by_one_write(requirements, resou
 # Conflicts.
 
 CONFLICTS = [
-    pytest.param("session_timeout", {"idle_timeout_minutes": {"at_most": 15}}, {"idle_timeout_minutes": {"at_least": 30}}, id="range"),
-    pytest.param("session_timeout", {"extend_on_activity": True}, {"extend_on_activity": False}, id="values"),
-    pytest.param("settings", {"data_residency": "us"}, {"data_residency": {"one_of": ["eu"]}}, id="choice"),
-    pytest.param("settings", {"feature_flags": {"a": 1}}, {"feature_flags": []}, id="whole-and-part"),
+    pytest.param(
+        "session_timeout",
+        {"idle_timeout_minutes": {"at_most": 15}},
+        {"idle_timeout_minutes": {"at_least": 30}},
+        id="range",
+    ),
+    pytest.param(
+        "session_timeout", {"extend_on_activity": True}, {"extend_on_activity": False}, id="values"
+    ),
+    pytest.param(
+        "settings", {"data_residency": "us"}, {"data_residency": {"one_of": ["eu"]}}, id="choice"
+    ),
+    pytest.param(
+        "settings", {"feature_flags": {"a": 1}}, {"feature_flags": []}, id="whole-and-part"
+    ),
     pytest.param("preferences", {"digest": "weekly"}, {"digest": "daily"}, id="preferences"),
     pytest.param("features", {"contains": ["sso"]}, {"excludes": ["sso"]}, id="audited-alone"),
     pytest.param(
-        "session_timeout", {"absolute_timeout_minutes": {"at_most": 30}}, {"idle_timeout_minutes": {"at_least": 60}}, id="idle-must-exceed-the-maximum"
+        "session_timeout",
+        {"absolute_timeout_minutes": {"at_most": 30}},
+        {"idle_timeout_minutes": {"at_least": 60}},
+        id="idle-must-exceed-the-maximum",
     ),
-    pytest.param("session_timeout", {"absolute_timeout_minutes": 30}, {"idle_timeout_minutes": 60}, id="idle-exceeds-absolute"),
     pytest.param(
-        "session_timeout", {"absolute_timeout_minutes": {"one_of": [10, 30]}}, {"idle_timeout_minutes": {"one_of": [60, 45]}}, id="idle-choices-exceed-absolute"
+        "session_timeout",
+        {"absolute_timeout_minutes": 30},
+        {"idle_timeout_minutes": 60},
+        id="idle-exceeds-absolute",
+    ),
+    pytest.param(
+        "session_timeout",
+        {"absolute_timeout_minutes": {"one_of": [10, 30]}},
+        {"idle_timeout_minutes": {"one_of": [60, 45]}},
+        id="idle-choices-exceed-absolute",
     ),
     pytest.param(
         "session_timeout",
@@ -650,16 +1138,56 @@ CONFLICTS = [
         id="idle-exceeds-templated-choices",
     ),
     pytest.param("ip_whitelist", {"enabled": True}, {"enabled": False}, id="enforcement"),
-    pytest.param("ip_whitelist", {"entries": [{"cidr": A, "label": "x"}]}, {"entries": [{"cidr": A, "label": "y"}]}, id="labels"),
-    pytest.param("ip_whitelist", {"entries": [{"cidr": A}]}, {"forbid": [A]}, id="wanted-and-forbidden"),
-    pytest.param("ip_whitelist", {"entries": [{"cidr": "2001:db8::/32"}]}, {"forbid": ["2001:DB8:0::/32"]}, id="wanted-and-forbidden-in-another-spelling"),
-    pytest.param("ip_whitelist", {"entries": [{"cidr": "203.0.113.7"}]}, {"forbid": ["203.0.113.7/32"]}, id="wanted-and-forbidden-address"),
-    pytest.param("ip_whitelist", {"entries": [{"cidr": A}], "purge": True}, {"entries": [{"cidr": B}]}, id="purged-entries"),
-    pytest.param("ip_whitelist", {"entries": [{"cidr": A}], "purge": True}, {"entries": [{"cidr": B}], "purge": True}, id="purged-entries-of-both"),
-    pytest.param("notification_channels", {"present": [{"name": "X", "type": "slack"}]}, {"present": [{"name": "X", "type": "email"}]}, id="channel-type"),
-    pytest.param("notification_channels", {"present": [{"name": "X", "enabled": True}]}, {"present": [{"name": "X", "enabled": False}]}, id="channel-enabled"),
     pytest.param(
-        "notification_channels", {"present": [{"name": "X", "config": {"a": 1}}]}, {"present": [{"name": "X", "config": {"a": 2, "b": 1}}]}, id="channel-config"
+        "ip_whitelist",
+        {"entries": [{"cidr": A, "label": "x"}]},
+        {"entries": [{"cidr": A, "label": "y"}]},
+        id="labels",
+    ),
+    pytest.param(
+        "ip_whitelist", {"entries": [{"cidr": A}]}, {"forbid": [A]}, id="wanted-and-forbidden"
+    ),
+    pytest.param(
+        "ip_whitelist",
+        {"entries": [{"cidr": "2001:db8::/32"}]},
+        {"forbid": ["2001:DB8:0::/32"]},
+        id="wanted-and-forbidden-in-another-spelling",
+    ),
+    pytest.param(
+        "ip_whitelist",
+        {"entries": [{"cidr": "203.0.113.7"}]},
+        {"forbid": ["203.0.113.7/32"]},
+        id="wanted-and-forbidden-address",
+    ),
+    pytest.param(
+        "ip_whitelist",
+        {"entries": [{"cidr": A}], "purge": True},
+        {"entries": [{"cidr": B}]},
+        id="purged-entries",
+    ),
+    pytest.param(
+        "ip_whitelist",
+        {"entries": [{"cidr": A}], "purge": True},
+        {"entries": [{"cidr": B}], "purge": True},
+        id="purged-entries-of-both",
+    ),
+    pytest.param(
+        "notification_channels",
+        {"present": [{"name": "X", "type": "slack"}]},
+        {"present": [{"name": "X", "type": "email"}]},
+        id="channel-type",
+    ),
+    pytest.param(
+        "notification_channels",
+        {"present": [{"name": "X", "enabled": True}]},
+        {"present": [{"name": "X", "enabled": False}]},
+        id="channel-enabled",
+    ),
+    pytest.param(
+        "notification_channels",
+        {"present": [{"name": "X", "config": {"a": 1}}]},
+        {"present": [{"name": "X", "config": {"a": 2, "b": 1}}]},
+        id="channel-config",
     ),
     pytest.param(
         "notification_channels",
@@ -667,21 +1195,50 @@ CONFLICTS = [
         {"present": [{"name": "X", "secret_config": {"a": f"another {SECRET}"}}]},
         id="channel-secrets",
     ),
-    pytest.param("notification_channels", {"present": [{"name": "X", "type": "slack"}], "purge": True}, {"present": [{"name": "Y"}]}, id="purged-channels"),
-    pytest.param("notification_rules", {"present": [{"name": "X", "event": "a"}]}, {"present": [{"name": "X", "event": "b"}]}, id="rule-event"),
     pytest.param(
-        "notification_rules", {"present": [{"name": "X", "channels": ["a"]}]}, {"present": [{"name": "X", "channels": ["a", "b"]}]}, id="rule-channels"
+        "notification_channels",
+        {"present": [{"name": "X", "type": "slack"}], "purge": True},
+        {"present": [{"name": "Y"}]},
+        id="purged-channels",
     ),
-    pytest.param("notification_rules", {"present": [{"name": "X", "filters": {"t": 1}}]}, {"present": [{"name": "X", "filters": {"t": 2}}]}, id="rule-filters"),
-    pytest.param("notification_rules", {"present": [{"name": "X", "enabled": True}]}, {"present": [{"name": "X", "enabled": False}]}, id="rule-enabled"),
+    pytest.param(
+        "notification_rules",
+        {"present": [{"name": "X", "event": "a"}]},
+        {"present": [{"name": "X", "event": "b"}]},
+        id="rule-event",
+    ),
+    pytest.param(
+        "notification_rules",
+        {"present": [{"name": "X", "channels": ["a"]}]},
+        {"present": [{"name": "X", "channels": ["a", "b"]}]},
+        id="rule-channels",
+    ),
+    pytest.param(
+        "notification_rules",
+        {"present": [{"name": "X", "filters": {"t": 1}}]},
+        {"present": [{"name": "X", "filters": {"t": 2}}]},
+        id="rule-filters",
+    ),
+    pytest.param(
+        "notification_rules",
+        {"present": [{"name": "X", "enabled": True}]},
+        {"present": [{"name": "X", "enabled": False}]},
+        id="rule-enabled",
+    ),
 ]
 
 
 @pytest.mark.parametrize("expired", [False, True], ids=["unwaived", "waiver-expired"])
 @pytest.mark.parametrize("swapped", [False, True], ids=["in-order", "swapped"])
 @pytest.mark.parametrize(("resource", "one", "other"), CONFLICTS)
-def test_two_controls_that_cannot_both_hold_are_an_error_before_anything_is_read(api, resource, one, other, swapped, expired):
-    controls = [control(resource, one, "ONE-1"), control(resource, other, "TWO-2"), control("mfa", {"enabled": True}, "NEITHER")]
+def test_two_controls_that_cannot_both_hold_are_an_error_before_anything_is_read(
+    api, resource, one, other, swapped, expired
+):
+    controls = [
+        control(resource, one, "ONE-1"),
+        control(resource, other, "TWO-2"),
+        control("mfa", {"enabled": True}, "NEITHER"),
+    ]
     options: Values = {"waivers": [waiver("TWO-2", "2000-01-01")]} if expired else {}
     message = refused(api, *(reversed(controls) if swapped else controls), **options)
     assert "ONE-1" in message and "TWO-2" in message and "NEITHER" not in message
@@ -692,7 +1249,12 @@ def test_two_controls_that_cannot_both_hold_are_an_error_before_anything_is_read
 @pytest.mark.parametrize(("resource", "one", "other"), CONFLICTS)
 def test_a_waived_control_does_not_conflict(resource, one, other, waived):
     api = drifted()
-    result = audit(api, control(resource, one, "ONE-1"), control(resource, other, "TWO-2"), waivers=[waiver(waived, "9999-12-31")])
+    result = audit(
+        api,
+        control(resource, one, "ONE-1"),
+        control(resource, other, "TWO-2"),
+        waivers=[waiver(waived, "9999-12-31")],
+    )
     assert not result.get("failed"), result["msg"]
     assert statuses(result)[waived] in ("waived", "error") and api.writes == []
 
@@ -707,7 +1269,13 @@ def test_a_waived_control_does_not_conflict(resource, one, other, waived):
             {"entries": [{"cidr": A, "label": "y"}]},
             id="labels",
         ),
-        pytest.param("ip_whitelist", {"forbid": [B]}, {"entries": [{"cidr": A}]}, {"forbid": [A]}, id="forbidden"),
+        pytest.param(
+            "ip_whitelist",
+            {"forbid": [B]},
+            {"entries": [{"cidr": A}]},
+            {"forbid": [A]},
+            id="forbidden",
+        ),
         pytest.param(
             "session_timeout",
             {"idle_timeout_minutes": {"at_most": 90}},
@@ -739,7 +1307,9 @@ def test_a_waived_control_does_not_conflict(resource, one, other, waived):
     ],
 )
 @pytest.mark.parametrize("position", range(3))
-def test_a_conflict_names_the_two_controls_that_are_in_conflict(api, resource, bystander, one, other, position):
+def test_a_conflict_names_the_two_controls_that_are_in_conflict(
+    api, resource, bystander, one, other, position
+):
     controls = [control(resource, one, "ONE-1"), control(resource, other, "TWO-2")]
     controls.insert(position, control(resource, bystander, "BYSTANDER"))
     message = refused(api, *controls)
@@ -750,12 +1320,28 @@ def test_a_conflict_names_the_two_controls_that_are_in_conflict(api, resource, b
 @pytest.mark.parametrize(
     ("resource", "require"),
     [
-        pytest.param("session_timeout", {"idle_timeout_minutes": {"at_least": 60, "at_most": 30}}, id="range"),
-        pytest.param("settings", {"data_residency": {"one_of": ["us"], "not_one_of": ["us"]}}, id="choice"),
-        pytest.param("preferences", {"digest": {"contains": ["a"], "excludes": ["a"]}}, id="elements"),
-        pytest.param("session_timeout", {"idle_timeout_minutes": 60, "absolute_timeout_minutes": 30}, id="idle-and-absolute"),
-        pytest.param("ip_whitelist", {"entries": [{"cidr": A}], "forbid": [A]}, id="wanted-and-forbidden"),
-        pytest.param("notification_channels", {"present": [{"name": "X", "enabled": True}, {"name": "X", "enabled": False}]}, id="channel"),
+        pytest.param(
+            "session_timeout", {"idle_timeout_minutes": {"at_least": 60, "at_most": 30}}, id="range"
+        ),
+        pytest.param(
+            "settings", {"data_residency": {"one_of": ["us"], "not_one_of": ["us"]}}, id="choice"
+        ),
+        pytest.param(
+            "preferences", {"digest": {"contains": ["a"], "excludes": ["a"]}}, id="elements"
+        ),
+        pytest.param(
+            "session_timeout",
+            {"idle_timeout_minutes": 60, "absolute_timeout_minutes": 30},
+            id="idle-and-absolute",
+        ),
+        pytest.param(
+            "ip_whitelist", {"entries": [{"cidr": A}], "forbid": [A]}, id="wanted-and-forbidden"
+        ),
+        pytest.param(
+            "notification_channels",
+            {"present": [{"name": "X", "enabled": True}, {"name": "X", "enabled": False}]},
+            id="channel",
+        ),
     ],
 )
 def test_a_control_that_cannot_hold_by_itself_is_an_error_as_well(api, resource, require):
@@ -790,7 +1376,9 @@ def test_a_waived_control_is_evaluated_and_never_written(api, expires, seconds, 
 
 
 def test_an_expired_waiver_of_what_is_met_is_no_failure(api):
-    verdict = by_id(audit(api, control("mfa", {"enabled": False}), waivers=[waiver("mfa", "2025-01-01")]))["mfa"]
+    verdict = by_id(
+        audit(api, control("mfa", {"enabled": False}), waivers=[waiver("mfa", "2025-01-01")])
+    )["mfa"]
     assert verdict["status"] == "pass"
 
 
@@ -804,9 +1392,21 @@ def test_a_waiver_does_not_hide_that_nothing_is_known(api):
     ("resource", "require"),
     [
         pytest.param("settings", {"require_sso": True, "data_residency": "eu"}, id="settings"),
-        pytest.param("ip_whitelist", {"entries": [{"cidr": B}], "purge": True, "enabled": True}, id="allowlist"),
-        pytest.param("notification_channels", {"present": [{"name": "New", "type": "slack"}], "purge": True}, id="channels"),
-        pytest.param("notification_rules", {"present": [{"name": "New", "event": "x", "channels": ["Alerts"]}]}, id="rules"),
+        pytest.param(
+            "ip_whitelist",
+            {"entries": [{"cidr": B}], "purge": True, "enabled": True},
+            id="allowlist",
+        ),
+        pytest.param(
+            "notification_channels",
+            {"present": [{"name": "New", "type": "slack"}], "purge": True},
+            id="channels",
+        ),
+        pytest.param(
+            "notification_rules",
+            {"present": [{"name": "New", "event": "x", "channels": ["Alerts"]}]},
+            id="rules",
+        ),
         pytest.param("preferences", {"digest": "daily"}, id="preferences"),
     ],
 )
@@ -826,8 +1426,14 @@ def test_a_rule_does_not_get_a_channel_whose_control_is_waived():
     api = drifted()
     result = audit_and_harden(
         api,
-        control("notification_channels", {"present": [{"name": "New", "type": "slack"}]}, "CHANNEL"),
-        control("notification_rules", {"present": [{"name": "R", "event": "x", "channels": ["New"]}]}, "RULE"),
+        control(
+            "notification_channels", {"present": [{"name": "New", "type": "slack"}]}, "CHANNEL"
+        ),
+        control(
+            "notification_rules",
+            {"present": [{"name": "R", "event": "x", "channels": ["New"]}]},
+            "RULE",
+        ),
         waivers=[waiver("CHANNEL")],
     )
     assert (statuses(result), api.writes) == ({"CHANNEL": "waived", "RULE": "fail"}, [])
@@ -862,18 +1468,27 @@ def test_waivers_that_cannot_be_used(api, waivers, words):
 )
 def test_single_sign_on_is_not_required_of_a_plan_without_it(api, require):
     api.objects["features"]["features"].remove("sso")
-    result = audit_and_harden(api, control("settings", require, "SSO", severity="critical"), control("settings", {"default_timezone": "Etc/UTC"}, "ZONE"))
+    result = audit_and_harden(
+        api,
+        control("settings", require, "SSO", severity="critical"),
+        control("settings", {"default_timezone": "Etc/UTC"}, "ZONE"),
+    )
     assert statuses(result) == {"SSO": "not_entitled", "ZONE": "fixed"}
     assert (api.bodies, result["compliant"]) == ([{"default_timezone": "Etc/UTC"}], True)
     assert by_id(result)["SSO"]["detail"]
 
 
 @pytest.mark.parametrize(
-    "require", [{"require_sso": False}, {"data_residency": "eu"}, {"require_sso": {"one_of": [False, True]}}], ids=["off", "other", "either"]
+    "require",
+    [{"require_sso": False}, {"data_residency": "eu"}, {"require_sso": {"one_of": [False, True]}}],
+    ids=["off", "other", "either"],
 )
 def test_what_needs_no_single_sign_on_does_not_ask_for_the_features(api, require):
     del api.objects["features"]
-    assert set(statuses(audit_and_harden(api, control("settings", require))).values()) <= {"pass", "fixed"}
+    assert set(statuses(audit_and_harden(api, control("settings", require))).values()) <= {
+        "pass",
+        "fixed",
+    }
     assert "/api/features" not in {path for _method, path, _body in api.log}
 
 
@@ -887,7 +1502,11 @@ def test_what_needs_no_single_sign_on_does_not_ask_for_the_features(api, require
 )
 def test_features_that_cannot_be_read_entitle_to_nothing(api, fault):
     api.fail("GET /api/features", fault, times=99)
-    result = audit_and_harden(api, control("settings", {"require_sso": True}, "SSO"), control("log_retention", {"run_logs_days": {"at_least": 90}}, "FIX"))
+    result = audit_and_harden(
+        api,
+        control("settings", {"require_sso": True}, "SSO"),
+        control("log_retention", {"run_logs_days": {"at_least": 90}}, "FIX"),
+    )
     assert (statuses(result), api.writes) == ({"SSO": "error", "FIX": "fixed"}, [PUT_RETENTION])
 
 
@@ -928,8 +1547,12 @@ def test_each_resource_is_read_once():
     api = drifted_with_keys()
     twice = [control(resource, require, f"{resource}-2") for resource, require in FAILING.items()]
     with mock.patch.object(api, "client", wraps=api.client) as client:
-        result = audit(api, *everything(), *twice, control("settings", {"require_sso": True}, "SSO"))
-    assert Counter((method, path) for method, path, _body in api.log) == {("GET", path): 1 for paths in ENDPOINTS.values() for path in paths}
+        result = audit(
+            api, *everything(), *twice, control("settings", {"require_sso": True}, "SSO")
+        )
+    assert Counter((method, path) for method, path, _body in api.log) == {
+        ("GET", path): 1 for paths in ENDPOINTS.values() for path in paths
+    }
     assert client.call_count == 1
     assert set(statuses(result).values()) == {"fail"}
 
@@ -937,16 +1560,32 @@ def test_each_resource_is_read_once():
 @pytest.mark.parametrize(
     ("resource", "require", "more"),
     [
-        *(pytest.param(resource, require, [], id=resource) for resource, require in FAILING.items() if resource != "notification_rules"),
-        pytest.param("notification_rules", FAILING["notification_rules"], ["notification_channels"], id="notification_rules"),
+        *(
+            pytest.param(resource, require, [], id=resource)
+            for resource, require in FAILING.items()
+            if resource != "notification_rules"
+        ),
+        pytest.param(
+            "notification_rules",
+            FAILING["notification_rules"],
+            ["notification_channels"],
+            id="notification_rules",
+        ),
         pytest.param("settings", {"require_sso": True}, ["features"], id="sso"),
-        pytest.param("notification_channels", {"present": [], "purge": True}, ["notification_rules"], id="channels-that-may-be-deleted"),
+        pytest.param(
+            "notification_channels",
+            {"present": [], "purge": True},
+            ["notification_rules"],
+            id="channels-that-may-be-deleted",
+        ),
     ],
 )
 def test_only_what_is_needed_is_read(resource, require, more):
     api = drifted_with_keys()
     audit(api, control(resource, require), waivers=[waiver(resource)])
-    assert {path for _method, path, _body in api.log} == {path for name in [resource, *more] for path in ENDPOINTS[name]}
+    assert {path for _method, path, _body in api.log} == {
+        path for name in [resource, *more] for path in ENDPOINTS[name]
+    }
 
 
 def test_everything_that_can_be_fixed_is_fixed_in_one_task_and_passes_from_then_on():
@@ -954,10 +1593,14 @@ def test_everything_that_can_be_fixed_is_fixed_in_one_task_and_passes_from_then_
     result = audit_and_harden(api, *everything())
     expected = {resource: "fail" if resource in AUDITED_ALONE else "fixed" for resource in FAILING}
     assert statuses(result) == expected
-    assert {verdict["id"] for verdict in result["controls"] if verdict["remediable"]} == FAILING.keys() - AUDITED_ALONE
+    assert {
+        verdict["id"] for verdict in result["controls"] if verdict["remediable"]
+    } == FAILING.keys() - AUDITED_ALONE
     assert [verdict["id"] for verdict in result["controls"]] == list(FAILING)
     again = settled(api, *everything())
-    assert statuses(again) == {resource: "fail" if resource in AUDITED_ALONE else "pass" for resource in FAILING}
+    assert statuses(again) == {
+        resource: "fail" if resource in AUDITED_ALONE else "pass" for resource in FAILING
+    }
 
 
 @pytest.mark.parametrize("kind", ["403 before", "500 before", "404 before"])
@@ -968,7 +1611,9 @@ def test_what_cannot_be_read_is_an_error_and_not_written_while_others_are(resour
     result = audit_and_harden(api, *everything())
     lost = {resource, *(["notification_rules"] if resource == "notification_channels" else [])}
     assert {name for name, status in statuses(result).items() if status == "error"} == lost
-    assert {name for name, status in statuses(result).items() if status == "fixed"} == FAILING.keys() - AUDITED_ALONE - lost
+    assert {
+        name for name, status in statuses(result).items() if status == "fixed"
+    } == FAILING.keys() - AUDITED_ALONE - lost
     verdict = by_id(result)[resource]
     assert kind[:3] in verdict["detail"] and ENDPOINTS[resource][-1] in verdict["detail"]
     assert (verdict["remediable"], result["compliant"]) == (resource not in AUDITED_ALONE, False)
@@ -981,17 +1626,39 @@ def test_what_cannot_be_read_is_an_error_and_not_written_while_others_are(resour
     [
         *(
             pytest.param(resource, lambda data: {"unrelated": 1}, id=f"{resource}-field")
-            for resource in ("profile", "mfa", "session_timeout", "settings", "log_retention", "organization", "features", "limits", "tier")
+            for resource in (
+                "profile",
+                "mfa",
+                "session_timeout",
+                "settings",
+                "log_retention",
+                "organization",
+                "features",
+                "limits",
+                "tier",
+            )
         ),
         *(
             pytest.param(resource, lambda data: [{"unrelated": 1}], id=f"{resource}-id")
             for resource in ("api_keys", "notification_channels", "notification_rules")
         ),
         *(pytest.param(resource, lambda data: None, id=f"{resource}-null") for resource in FAILING),
-        *(pytest.param(resource, lambda data: "text", id=f"{resource}-text") for resource in FAILING),
-        *(pytest.param(resource, lambda data: [None, 5], id=f"{resource}-list-of-nothing") for resource in ("api_keys", "notification_rules")),
-        pytest.param("api_keys", lambda data: [{"id": "k", "name": "n", "created_at": "x"}], id="api_keys-expiry"),
-        pytest.param("notification_rules", lambda data: [{"id": "r", "name": "Failures"}], id="rule-enabled"),
+        *(
+            pytest.param(resource, lambda data: "text", id=f"{resource}-text")
+            for resource in FAILING
+        ),
+        *(
+            pytest.param(resource, lambda data: [None, 5], id=f"{resource}-list-of-nothing")
+            for resource in ("api_keys", "notification_rules")
+        ),
+        pytest.param(
+            "api_keys",
+            lambda data: [{"id": "k", "name": "n", "created_at": "x"}],
+            id="api_keys-expiry",
+        ),
+        pytest.param(
+            "notification_rules", lambda data: [{"id": "r", "name": "Failures"}], id="rule-enabled"
+        ),
         pytest.param("ip_whitelist", lambda data: {"applies_to": []}, id="allowlist-status"),
     ],
 )
@@ -999,18 +1666,31 @@ def test_an_answer_that_is_not_as_documented_is_an_error_and_not_written(resourc
     api = drifted_with_keys()
     api.fail(f"GET {ENDPOINTS[resource][-1]}", spoil, times=99)
     fixed = "log_retention" if resource != "log_retention" else "session_timeout"
-    result = audit_and_harden(api, control(resource, FAILING[resource], "LOST"), control(fixed, FAILING[fixed], "FIX"))
+    result = audit_and_harden(
+        api, control(resource, FAILING[resource], "LOST"), control(fixed, FAILING[fixed], "FIX")
+    )
     assert statuses(result) == {"LOST": "error", "FIX": "fixed"}
     assert by_id(result)["LOST"]["detail"]
     assert len(api.writes) == 1
 
 
-@pytest.mark.parametrize("value", ["60", None, True, [60], {"minutes": 60}], ids=["text", "null", "boolean", "list", "mapping"])
+@pytest.mark.parametrize(
+    "value",
+    ["60", None, True, [60], {"minutes": 60}],
+    ids=["text", "null", "boolean", "list", "mapping"],
+)
 @pytest.mark.parametrize("field", ["idle_timeout_minutes", "absolute_timeout_minutes"])
 def test_a_value_of_another_type_does_not_pass_and_breaks_nothing(api, field, value):
     api.objects["session-timeout"][field] = value
-    require = {"idle_timeout_minutes": {"at_most": 30}, "absolute_timeout_minutes": {"at_most": 480}}
-    result = audit(api, control("session_timeout", require, "SES"), control("log_retention", {"run_logs_days": {"at_least": 90}}, "FIX"))
+    require = {
+        "idle_timeout_minutes": {"at_most": 30},
+        "absolute_timeout_minutes": {"at_most": 480},
+    }
+    result = audit(
+        api,
+        control("session_timeout", require, "SES"),
+        control("log_retention", {"run_logs_days": {"at_least": 90}}, "FIX"),
+    )
     assert not result.get("failed"), result["msg"]
     assert statuses(result)["SES"] in ("fail", "error") and statuses(result)["FIX"] == "fail"
 
@@ -1019,7 +1699,11 @@ def test_a_value_of_another_type_does_not_pass_and_breaks_nothing(api, field, va
 def test_another_value_of_another_type_breaks_nothing(api, value):
     """Absolute goes below an idle timeout that is no number."""
     api.objects["session-timeout"]["idle_timeout_minutes"] = value
-    result = audit(api, control("session_timeout", {"absolute_timeout_minutes": {"at_most": 30}}, "ABS"), control("mfa", {"enabled": True}))
+    result = audit(
+        api,
+        control("session_timeout", {"absolute_timeout_minutes": {"at_most": 30}}, "ABS"),
+        control("mfa", {"enabled": True}),
+    )
     assert not result.get("failed"), result["msg"]
     assert statuses(result)["ABS"] in ("fail", "error")
 
@@ -1034,14 +1718,24 @@ def test_another_value_of_another_type_breaks_nothing(api, value):
         pytest.param("late before", {"retries": 2}, 3, id="hanging"),
     ],
 )
-def test_with_a_dead_key_or_a_host_that_does_not_answer_every_control_is_an_error(kind, options, requests, check_mode):
+def test_with_a_dead_key_or_a_host_that_does_not_answer_every_control_is_an_error(
+    kind, options, requests, check_mode
+):
     api = drifted_with_keys().fail("* *", kind, times=99)
-    result = perform(api, MODULE, check_mode, controls=everything(), waivers=[waiver("tier")], **options)
+    result = perform(
+        api, MODULE, check_mode, controls=everything(), waivers=[waiver("tier")], **options
+    )
     assert not result.get("failed"), result["msg"]
-    assert set(statuses(result).values()) == {"error"} and result["summary"]["error"] == len(FAILING)
+    assert set(statuses(result).values()) == {"error"} and result["summary"]["error"] == len(
+        FAILING
+    )
     assert (result["changed"], result["compliant"], len(api.log)) == (False, False, requests)
     assert len({path for _method, path, _body in api.log}) == 1
-    assert all({"401 before": "401", "refused": "no connection", "late before": "no whole answer"}[kind] in verdict["detail"] for verdict in result["controls"])
+    assert all(
+        {"401 before": "401", "refused": "no connection", "late before": "no whole answer"}[kind]
+        in verdict["detail"]
+        for verdict in result["controls"]
+    )
     assert KEY not in json.dumps(result)
 
 
@@ -1051,30 +1745,79 @@ def test_with_a_dead_key_or_a_host_that_does_not_answer_every_control_is_an_erro
 @pytest.mark.parametrize(
     ("enabled", "require", "options", "reason"),
     [
-        pytest.param(False, {"enabled": True}, {}, "protected_addresses", id="switch-on-unprotected"),
-        pytest.param(False, {"enabled": True}, {"protected_addresses": []}, "protected_addresses", id="switch-on-nobody-protected"),
-        pytest.param(False, {"enabled": True}, {"protected_addresses": ["198.51.100.1"]}, "198.51.100.1", id="switch-on-uncovered"),
-        pytest.param(False, {"enabled": True, "entries": [{"cidr": B}]}, {"protected_addresses": ["10.0.0.1"]}, "10.0.0.1", id="switch-on-with-entries"),
-        pytest.param(True, {"forbid": [A]}, {"protected_addresses": PROTECTED}, "203.0.113.7", id="forbidden-but-needed"),
+        pytest.param(
+            False, {"enabled": True}, {}, "protected_addresses", id="switch-on-unprotected"
+        ),
+        pytest.param(
+            False,
+            {"enabled": True},
+            {"protected_addresses": []},
+            "protected_addresses",
+            id="switch-on-nobody-protected",
+        ),
+        pytest.param(
+            False,
+            {"enabled": True},
+            {"protected_addresses": ["198.51.100.1"]},
+            "198.51.100.1",
+            id="switch-on-uncovered",
+        ),
+        pytest.param(
+            False,
+            {"enabled": True, "entries": [{"cidr": B}]},
+            {"protected_addresses": ["10.0.0.1"]},
+            "10.0.0.1",
+            id="switch-on-with-entries",
+        ),
+        pytest.param(
+            True,
+            {"forbid": [A]},
+            {"protected_addresses": PROTECTED},
+            "203.0.113.7",
+            id="forbidden-but-needed",
+        ),
         pytest.param(True, {"forbid": [C]}, {}, "protected_addresses", id="forbidden-unprotected"),
-        pytest.param(True, {"entries": [{"cidr": C}], "purge": True}, {"protected_addresses": PROTECTED}, "203.0.113.7", id="purge"),
-        pytest.param(True, {"entries": [], "purge": True}, {"protected_addresses": PROTECTED}, "203.0.113.7", id="purge-all"),
+        pytest.param(
+            True,
+            {"entries": [{"cidr": C}], "purge": True},
+            {"protected_addresses": PROTECTED},
+            "203.0.113.7",
+            id="purge",
+        ),
+        pytest.param(
+            True,
+            {"entries": [], "purge": True},
+            {"protected_addresses": PROTECTED},
+            "203.0.113.7",
+            id="purge-all",
+        ),
     ],
 )
-def test_what_would_lock_somebody_out_is_not_done_and_others_go_on(enabled, require, options, reason):
+def test_what_would_lock_somebody_out_is_not_done_and_others_go_on(
+    enabled, require, options, reason
+):
     api = drifted()
     api.enabled = enabled
     before = copy.deepcopy(api.entries)
     controls = [
         control("ip_whitelist", require, "LOCKOUT"),
         control("session_timeout", {"idle_timeout_minutes": {"at_most": 30}}, "SES"),
-        control("notification_rules", {"present": [{"name": "Failures", "enabled": False}]}, "RULE"),
+        control(
+            "notification_rules", {"present": [{"name": "Failures", "enabled": False}]}, "RULE"
+        ),
     ]
     result = audit_and_harden(api, *controls, **options)
     assert statuses(result) == {"LOCKOUT": "fail", "SES": "fixed", "RULE": "fixed"}
-    assert reason in by_id(result)["LOCKOUT"]["detail"] and "allow_lockout" in by_id(result)["LOCKOUT"]["detail"]
+    assert (
+        reason in by_id(result)["LOCKOUT"]["detail"]
+        and "allow_lockout" in by_id(result)["LOCKOUT"]["detail"]
+    )
     assert (api.entries, api.enabled, api.writes) == (before, enabled, [PUT_SESSION, POST_RULE])
-    assert statuses(harden(api, *controls, **options, allow_lockout=True)) == {"LOCKOUT": "fixed", "SES": "pass", "RULE": "pass"}
+    assert statuses(harden(api, *controls, **options, allow_lockout=True)) == {
+        "LOCKOUT": "fixed",
+        "SES": "pass",
+        "RULE": "pass",
+    }
     assert statuses(settled(api, *controls, **options, allow_lockout=True))["LOCKOUT"] == "pass"
 
 
@@ -1107,7 +1850,9 @@ def test_entries_of_one_control_cover_what_another_one_needs(api, order):
         assert covers([entry["cidr"] for entry in api.entries], PROTECTED[0])
 
     api.observe = look
-    result = audit_and_harden(api, *(controls[number] for number in order), protected_addresses=PROTECTED)
+    result = audit_and_harden(
+        api, *(controls[number] for number in order), protected_addresses=PROTECTED
+    )
     assert set(statuses(result).values()) == {"fixed"}
     assert api.writes[0] == POST_ENTRY and api.writes[-1] == TOGGLE and len(api.writes) == 3
     settled(api, *controls, protected_addresses=PROTECTED)
@@ -1125,13 +1870,19 @@ def test_what_is_refused_by_itself_is_done_where_another_control_makes_it_safe(a
     ]
     result = audit_and_harden(api, *controls, protected_addresses=PROTECTED)
     assert set(statuses(result).values()) <= {"fixed", "pass"} and api.enabled
-    assert set(statuses(settled(api, *controls, protected_addresses=PROTECTED)).values()) == {"pass"}
+    assert set(statuses(settled(api, *controls, protected_addresses=PROTECTED)).values()) == {
+        "pass"
+    }
 
 
 @pytest.mark.parametrize("address", ["everywhere", "203.0.113.7/24", ""])
-@pytest.mark.parametrize("require", [{"enabled": True}, {"enabled": False}], ids=["needed", "not-needed"])
+@pytest.mark.parametrize(
+    "require", [{"enabled": True}, {"enabled": False}], ids=["needed", "not-needed"]
+)
 def test_a_protected_address_that_is_none_is_an_error(api, address, require):
-    assert "protected_addresses" in refused(api, control("ip_whitelist", require), protected_addresses=[address])
+    assert "protected_addresses" in refused(
+        api, control("ip_whitelist", require), protected_addresses=[address]
+    )
 
 
 def test_access_that_is_lost_is_a_failed_write(api):
@@ -1140,7 +1891,9 @@ def test_access_that_is_lost_is_a_failed_write(api):
     result = harden(
         api,
         control("ip_whitelist", {"enabled": True}, "ON"),
-        control("notification_channels", {"present": [{"name": "New", "type": "slack"}]}, "CHANNEL"),
+        control(
+            "notification_channels", {"present": [{"name": "New", "type": "slack"}]}, "CHANNEL"
+        ),
         protected_addresses=PROTECTED,
     )
     assert (result["failed"], statuses(result)) == (True, {"ON": "error", "CHANNEL": "error"})
@@ -1157,14 +1910,37 @@ def test_channels_come_before_the_rules_that_use_them_and_removals_last():
     api.add_rule("Old", [spare])
     controls = [
         control(
-            "notification_rules", {"present": [{"name": "Old", "channels": ["Pager"]}, {"name": "New", "event": "x", "channels": ["Pager", "Alerts"]}]}, "R"
+            "notification_rules",
+            {
+                "present": [
+                    {"name": "Old", "channels": ["Pager"]},
+                    {"name": "New", "event": "x", "channels": ["Pager", "Alerts"]},
+                ]
+            },
+            "R",
         ),
-        control("notification_channels", {"present": [{"name": "Alerts"}, {"name": "Pager", "type": "pagerduty", "enabled": False}], "purge": True}, "C"),
+        control(
+            "notification_channels",
+            {
+                "present": [
+                    {"name": "Alerts"},
+                    {"name": "Pager", "type": "pagerduty", "enabled": False},
+                ],
+                "purge": True,
+            },
+            "C",
+        ),
     ]
     result = audit_and_harden(api, *controls)
     assert statuses(result) == {"R": "fixed", "C": "fixed"}
     pager = next(channel["id"] for channel in api.channels if channel["name"] == "Pager")
-    assert api.writes == [POST_CHANNEL, f"PUT /api/notifications/channels/{pager}", POST_RULE, POST_RULE, f"DELETE /api/notifications/channels/{spare}"]
+    assert api.writes == [
+        POST_CHANNEL,
+        f"PUT /api/notifications/channels/{pager}",
+        POST_RULE,
+        POST_RULE,
+        f"DELETE /api/notifications/channels/{spare}",
+    ]
     assert {rule["name"]: set(rule["channel_ids"]) for rule in api.rules} == {
         "Failures": {api.channels[0]["id"]},
         "Old": {pager},
@@ -1177,8 +1953,13 @@ def test_channels_come_before_the_rules_that_use_them_and_removals_last():
 
 def test_a_channel_that_an_enabled_rule_uses_is_not_purged_while_others_are():
     api = drifted()
-    result = audit_and_harden(api, control("notification_channels", {"present": [], "purge": True}, "C"))
-    assert (statuses(result), [channel["name"] for channel in api.channels]) == ({"C": "fail"}, ["Alerts"])
+    result = audit_and_harden(
+        api, control("notification_channels", {"present": [], "purge": True}, "C")
+    )
+    assert (statuses(result), [channel["name"] for channel in api.channels]) == (
+        {"C": "fail"},
+        ["Alerts"],
+    )
     assert "Failures" in by_id(result)["C"]["detail"]
 
 
@@ -1186,8 +1967,14 @@ def test_a_channel_that_an_enabled_rule_uses_is_not_purged_while_others_are():
     ("rule", "enabled"),
     [
         pytest.param({"name": "New", "event": "x", "channels": ["Spare"]}, True, id="new-rule"),
-        pytest.param({"name": "Failures", "channels": ["Alerts", "Spare"]}, True, id="changed-rule"),
-        pytest.param({"name": "Failures", "enabled": True, "channels": ["Spare"]}, False, id="rule-switched-on"),
+        pytest.param(
+            {"name": "Failures", "channels": ["Alerts", "Spare"]}, True, id="changed-rule"
+        ),
+        pytest.param(
+            {"name": "Failures", "enabled": True, "channels": ["Spare"]},
+            False,
+            id="rule-switched-on",
+        ),
     ],
 )
 def test_a_channel_that_a_rule_is_about_to_use_is_not_purged(rule, enabled):
@@ -1196,18 +1983,30 @@ def test_a_channel_that_a_rule_is_about_to_use_is_not_purged(rule, enabled):
     api.rules[0]["enabled"] = enabled
     spare = api.channels[1]["id"]
     result = harden(
-        api, control("notification_channels", {"present": [{"name": "Alerts"}], "purge": True}, "C"), control("notification_rules", {"present": [rule]}, "R")
+        api,
+        control("notification_channels", {"present": [{"name": "Alerts"}], "purge": True}, "C"),
+        control("notification_rules", {"present": [rule]}, "R"),
     )
     assert f"DELETE /api/notifications/channels/{spare}" not in api.writes
-    assert result.get("failed") or statuses(result)["C"] == "fail" or statuses(result)["R"] == "fail"
+    assert (
+        result.get("failed") or statuses(result)["C"] == "fail" or statuses(result)["R"] == "fail"
+    )
 
 
 def test_a_replaced_channel_stays_the_channel_of_its_disabled_rules():
     api = drifted()
     api.rules[0]["enabled"] = False
     controls = [
-        control("notification_channels", {"present": [{"name": "Alerts", "type": "email", "replace": True}]}, "C"),
-        control("notification_rules", {"present": [{"name": "Failures", "enabled": False, "channels": ["Alerts"]}]}, "R"),
+        control(
+            "notification_channels",
+            {"present": [{"name": "Alerts", "type": "email", "replace": True}]},
+            "C",
+        ),
+        control(
+            "notification_rules",
+            {"present": [{"name": "Failures", "enabled": False, "channels": ["Alerts"]}]},
+            "R",
+        ),
     ]
     audit_and_harden(api, *controls)
     assert set(statuses(settled(api, *controls)).values()) == {"pass"}
@@ -1216,16 +2015,29 @@ def test_a_replaced_channel_stays_the_channel_of_its_disabled_rules():
 def test_two_channels_of_one_name_are_not_touched():
     api = drifted()
     other = api.add_channel("Alerts")
-    result = audit_and_harden(api, control("notification_channels", {"present": [{"name": "Alerts", "enabled": False}]}, "C"))
+    result = audit_and_harden(
+        api,
+        control("notification_channels", {"present": [{"name": "Alerts", "enabled": False}]}, "C"),
+    )
     assert (statuses(result), api.writes) == ({"C": "fail"}, [])
     assert other in by_id(result)["C"]["detail"]
 
 
 def test_a_rule_that_cannot_be_made_does_not_hold_up_the_other_one():
     api = drifted()
-    rules = [{"name": "A", "event": "x", "channels": ["Nobody"]}, {"name": "B", "event": "x", "channels": ["Alerts"]}]
-    result = audit_and_harden(api, control("notification_rules", {"present": rules[:1]}, "STUCK"), control("notification_rules", {"present": rules[1:]}, "FIX"))
-    assert (statuses(result), [body["name"] for body in api.bodies]) == ({"STUCK": "fail", "FIX": "fixed"}, ["B"])
+    rules = [
+        {"name": "A", "event": "x", "channels": ["Nobody"]},
+        {"name": "B", "event": "x", "channels": ["Alerts"]},
+    ]
+    result = audit_and_harden(
+        api,
+        control("notification_rules", {"present": rules[:1]}, "STUCK"),
+        control("notification_rules", {"present": rules[1:]}, "FIX"),
+    )
+    assert (statuses(result), [body["name"] for body in api.bodies]) == (
+        {"STUCK": "fail", "FIX": "fixed"},
+        ["B"],
+    )
     assert "Nobody" in by_id(result)["STUCK"]["detail"]
 
 
@@ -1235,7 +2047,15 @@ PLACEHOLDER = "PLACEHOLDER:Hook.url"
 
 
 def hook(**more: t.Any) -> Values:
-    return control("notification_channels", {"present": [{"name": "Hook", "type": "webhook", "secret_config": {"url": PLACEHOLDER}, **more}]}, "HOOK")
+    return control(
+        "notification_channels",
+        {
+            "present": [
+                {"name": "Hook", "type": "webhook", "secret_config": {"url": PLACEHOLDER}, **more}
+            ]
+        },
+        "HOOK",
+    )
 
 
 @pytest.mark.parametrize("shown", [{"url": "https://***"}, {}], ids=["masked", "left-out"])
@@ -1258,15 +2078,29 @@ def test_a_placeholder_keeps_the_secret_that_a_channel_has(api, shown, more, bod
 
 def test_a_placeholder_is_not_sent_where_the_real_secret_would_be_needed(api):
     api.add_channel("Hook", "webhook", config={"method": "POST", "url": "https://***"})
-    result = audit_and_harden(api, hook(config={"method": "PUT"}), control("log_retention", {"run_logs_days": {"at_least": 90}}, "FIX"))
+    result = audit_and_harden(
+        api,
+        hook(config={"method": "PUT"}),
+        control("log_retention", {"run_logs_days": {"at_least": 90}}, "FIX"),
+    )
     assert (statuses(result), api.writes) == ({"HOOK": "fail", "FIX": "fixed"}, [PUT_RETENTION])
     assert "url" in by_id(result)["HOOK"]["detail"]
 
 
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
-@pytest.mark.parametrize("secrets", [{"url": PLACEHOLDER}, {"url": {"value": PLACEHOLDER}}], ids=["plain", "nested"])
+@pytest.mark.parametrize(
+    "secrets", [{"url": PLACEHOLDER}, {"url": {"value": PLACEHOLDER}}], ids=["plain", "nested"]
+)
 def test_a_placeholder_is_an_error_where_the_channel_is_yet_to_be_made(api, secrets, check_mode):
-    result = perform(api, MODULE, check_mode, controls=[hook(secret_config=secrets), control("session_timeout", {"idle_timeout_minutes": 30})])
+    result = perform(
+        api,
+        MODULE,
+        check_mode,
+        controls=[
+            hook(secret_config=secrets),
+            control("session_timeout", {"idle_timeout_minutes": 30}),
+        ],
+    )
     assert "PLACEHOLDER" not in json.dumps(api.bodies)
     assert result.get("failed") and "Hook" in result["msg"] and "url" in result["msg"]
     assert (result["changed"], api.writes) == (False, [])
@@ -1281,10 +2115,17 @@ def test_a_placeholder_is_an_error_where_the_channel_is_to_be_made_again(api):
 
 
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
-def test_a_channel_of_another_type_is_a_failed_control_not_a_failed_task_where_nothing_is_made(api, check_mode):
+def test_a_channel_of_another_type_is_a_failed_control_not_a_failed_task_where_nothing_is_made(
+    api, check_mode
+):
     """Without replace nobody would make it again, so nobody needs its secret."""
     api.add_channel("Hook", "slack", config={"url": "https://***"})
-    result = perform(api, MODULE, check_mode, controls=[hook(), control("log_retention", {"run_logs_days": {"at_least": 90}}, "FIX")])
+    result = perform(
+        api,
+        MODULE,
+        check_mode,
+        controls=[hook(), control("log_retention", {"run_logs_days": {"at_least": 90}}, "FIX")],
+    )
     assert not result.get("failed"), result["msg"]
     assert statuses(result) == {"HOOK": "fail", "FIX": "fail" if check_mode else "fixed"}
     assert "slack" in by_id(result)["HOOK"]["detail"]
@@ -1292,7 +2133,12 @@ def test_a_channel_of_another_type_is_a_failed_control_not_a_failed_task_where_n
 
 def test_a_placeholder_of_a_waived_control_is_evaluated_like_any_other(api):
     """It is never written, so nobody needs the secret."""
-    result = audit_and_harden(api, hook(), control("log_retention", {"run_logs_days": {"at_least": 90}}, "FIX"), waivers=[waiver("HOOK")])
+    result = audit_and_harden(
+        api,
+        hook(),
+        control("log_retention", {"run_logs_days": {"at_least": 90}}, "FIX"),
+        waivers=[waiver("HOOK")],
+    )
     assert statuses(result) == {"HOOK": "waived", "FIX": "fixed"}
 
 
@@ -1301,37 +2147,86 @@ def channels(*present: Values, **more: t.Any) -> Values:
 
 
 WITH_SECRETS: dict[str, Values] = {
-    "created": channels({"name": "New", "type": "webhook", "config": {"a": 1}, "secret_config": {"url": SECRET, "more": {"token": [f"{SECRET}-2", 778899]}}}),
-    "updated": channels({"name": "Alerts", "config": {"room": "2"}, "secret_config": {"url": SECRET}}),
+    "created": channels(
+        {
+            "name": "New",
+            "type": "webhook",
+            "config": {"a": 1},
+            "secret_config": {"url": SECRET, "more": {"token": [f"{SECRET}-2", 778899]}},
+        }
+    ),
+    "updated": channels(
+        {"name": "Alerts", "config": {"room": "2"}, "secret_config": {"url": SECRET}}
+    ),
     "unchanged": channels({"name": "Alerts", "secret_config": {"url": SECRET}}),
     "refused": channels({"name": "Alerts", "type": "email", "secret_config": {"url": SECRET}}),
-    "json-text": control("notification_channels", json.dumps({"present": [{"name": "New", "type": "webhook", "secret_config": {"url": SECRET}}]}), "C"),
-    "in-config-too": channels({"name": "Alerts", "config": {"url": "x"}, "secret_config": {"url": SECRET}}),
+    "json-text": control(
+        "notification_channels",
+        json.dumps(
+            {"present": [{"name": "New", "type": "webhook", "secret_config": {"url": SECRET}}]}
+        ),
+        "C",
+    ),
+    "in-config-too": channels(
+        {"name": "Alerts", "config": {"url": "x"}, "secret_config": {"url": SECRET}}
+    ),
 }
 WITH_SECRETS_THAT_FAIL: dict[str, t.Any] = {
     "unknown-key": channels({"name": "Alerts", "secret": 1, "secret_config": {"url": SECRET}}),
     "no-mapping": channels({"name": "Alerts", "secret_config": SECRET}),
     "list": channels({"name": "Alerts", "secret_config": [SECRET]}),
-    "no-list": control("notification_channels", {"present": {"name": "Alerts", "secret_config": {"url": SECRET}}}),
-    "too-deep": control("notification_channels", {"present": [[{"name": "Alerts", "secret_config": {"url": SECRET}}]]}),
-    "too-high": control("notification_channels", {"name": "Alerts", "secret_config": {"url": SECRET}}),
-    "another-resource": control("ip_whitelist", {"present": [{"name": "Alerts", "secret_config": {"url": SECRET}}]}),
-    "unknown-resource": control("channels", {"present": [{"name": "Alerts", "secret_config": {"url": SECRET}}]}),
-    "unknown-suboption": {**channels({"name": "Alerts", "secret_config": {"url": SECRET}}), "owner": "x"},
+    "no-list": control(
+        "notification_channels", {"present": {"name": "Alerts", "secret_config": {"url": SECRET}}}
+    ),
+    "too-deep": control(
+        "notification_channels",
+        {"present": [[{"name": "Alerts", "secret_config": {"url": SECRET}}]]},
+    ),
+    "too-high": control(
+        "notification_channels", {"name": "Alerts", "secret_config": {"url": SECRET}}
+    ),
+    "another-resource": control(
+        "ip_whitelist", {"present": [{"name": "Alerts", "secret_config": {"url": SECRET}}]}
+    ),
+    "unknown-resource": control(
+        "channels", {"present": [{"name": "Alerts", "secret_config": {"url": SECRET}}]}
+    ),
+    "unknown-suboption": {
+        **channels({"name": "Alerts", "secret_config": {"url": SECRET}}),
+        "owner": "x",
+    },
     "no-list-of-controls": {"present": [{"name": "Alerts", "secret_config": {"url": SECRET}}]},
-    "two-secrets": channels({"name": "Alerts", "secret_config": {"url": SECRET}}, {"name": "Alerts", "secret_config": {"url": f"{SECRET}-2"}}),
+    "two-secrets": channels(
+        {"name": "Alerts", "secret_config": {"url": SECRET}},
+        {"name": "Alerts", "secret_config": {"url": f"{SECRET}-2"}},
+    ),
 }
 
 
 def in_worker(api: FakeApi, arguments: Values, check_mode: bool) -> Values:
     with mock.patch.object(_runner, "Client", api.client):
-        return run_in_worker(MODULE, "planasonix_baseline", {"api_key": KEY, **copy.deepcopy(arguments)}, check_mode, invocation=True)
+        return run_in_worker(
+            MODULE,
+            "planasonix_baseline",
+            {"api_key": KEY, **copy.deepcopy(arguments)},
+            check_mode,
+            invocation=True,
+        )
 
 
-def as_module(api: FakeApi, arguments: Values, check_mode: bool, capsys: pytest.CaptureFixture[str]) -> tuple[Values, str]:
+def as_module(
+    api: FakeApi, arguments: Values, check_mode: bool, capsys: pytest.CaptureFixture[str]
+) -> tuple[Values, str]:
     """The result of the module, without what AnsibleModule adds of its own, and what it logged."""
-    arguments = {"api_key": KEY, **arguments, "_ansible_check_mode": check_mode, "_ansible_module_name": "planasonix_baseline"}
-    if "inject_invocation" in PASS_VARS:  # since ansible-core 2.21 a module tells its arguments on demand alone
+    arguments = {
+        "api_key": KEY,
+        **arguments,
+        "_ansible_check_mode": check_mode,
+        "_ansible_module_name": "planasonix_baseline",
+    }
+    if (
+        "inject_invocation" in PASS_VARS
+    ):  # since ansible-core 2.21 a module tells its arguments on demand alone
         arguments["_ansible_inject_invocation"] = True
     with (
         mock.patch.object(basic.AnsibleModule, "log") as log,
@@ -1343,17 +2238,27 @@ def as_module(api: FakeApi, arguments: Values, check_mode: bool, capsys: pytest.
     output = capsys.readouterr().out
     assert SECRET not in output
     result: Values = json.loads(output)
-    return {name: value for name, value in result.items() if name not in ("warnings", "deprecations")}, str(log.call_args_list)
+    return {
+        name: value for name, value in result.items() if name not in ("warnings", "deprecations")
+    }, str(log.call_args_list)
 
 
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
 @pytest.mark.parametrize("case", [*WITH_SECRETS, *WITH_SECRETS_THAT_FAIL])
 def test_secrets_of_channels_are_told_nowhere(case, check_mode, capsys):
     given = {**WITH_SECRETS, **WITH_SECRETS_THAT_FAIL}[case]
-    arguments = {"controls": given if case == "no-list-of-controls" else [given, control("mfa", {"enabled": True})]}
+    arguments = {
+        "controls": given
+        if case == "no-list-of-controls"
+        else [given, control("mfa", {"enabled": True})]
+    }
     here, there = drifted(), drifted()
     result = in_worker(here, arguments, check_mode)
-    assert SECRET not in json.dumps(result) and "778899" not in json.dumps(result) and KEY not in json.dumps(result)
+    assert (
+        SECRET not in json.dumps(result)
+        and "778899" not in json.dumps(result)
+        and KEY not in json.dumps(result)
+    )
     told, _logged = as_module(there, arguments, check_mode, capsys)
     assert result == told
     assert here.state() == there.state()
@@ -1365,7 +2270,9 @@ def test_secrets_of_channels_are_told_nowhere(case, check_mode, capsys):
 def test_secrets_of_channels_are_not_logged_on_the_target_host(case, capsys):
     """AnsibleModule writes its arguments to the system's log before it runs."""
     given = {**WITH_SECRETS, **WITH_SECRETS_THAT_FAIL}[case]
-    _told, logged = as_module(drifted(), {"controls": given if case == "no-list-of-controls" else [given]}, True, capsys)
+    _told, logged = as_module(
+        drifted(), {"controls": given if case == "no-list-of-controls" else [given]}, True, capsys
+    )
     assert SECRET not in logged and "778899" not in logged
 
 
@@ -1398,13 +2305,29 @@ def test_a_secret_is_in_no_message_of_a_failed_write():
 def remediable() -> list[Values]:
     """Controls of all resources that can be written, in an order that is not the one of the writes."""
     return [
-        control("notification_rules", {"present": [{"name": "New", "event": "x", "channels": ["Pager"]}]}, "RULE"),
+        control(
+            "notification_rules",
+            {"present": [{"name": "New", "event": "x", "channels": ["Pager"]}]},
+            "RULE",
+        ),
         control("ip_whitelist", {"enabled": True}, "ON"),
-        control("notification_channels", {"present": [{"name": "Pager", "type": "pagerduty"}]}, "CHANNEL"),
-        control("notification_channels", {"present": [{"name": "Alerts"}, {"name": "Pager"}], "purge": True}, "PURGE"),
+        control(
+            "notification_channels",
+            {"present": [{"name": "Pager", "type": "pagerduty"}]},
+            "CHANNEL",
+        ),
+        control(
+            "notification_channels",
+            {"present": [{"name": "Alerts"}, {"name": "Pager"}], "purge": True},
+            "PURGE",
+        ),
         control("preferences", {"digest": "daily", "new": 1}, "PREF"),
         control("log_retention", {"audit_logs_days": {"at_least": 400}}, "LOG"),
-        control("ip_whitelist", {"entries": [{"cidr": A}, {"cidr": B, "label": "VPN"}], "purge": True}, "ENTRIES"),
+        control(
+            "ip_whitelist",
+            {"entries": [{"cidr": A}, {"cidr": B, "label": "VPN"}], "purge": True},
+            "ENTRIES",
+        ),
         control("session_timeout", {"idle_timeout_minutes": {"at_most": 30}}, "IDLE"),
         control("session_timeout", {"absolute_timeout_minutes": {"at_most": 480}}, "ABS"),
         control("settings", {"require_sso": True, "feature_flags": {"lineage_v2": False}}, "SSO"),
@@ -1423,11 +2346,18 @@ def test_the_writes_of_a_whole_baseline():
     result = audit_and_harden(api, *remediable(), protected_addresses=PROTECTED)
     assert set(statuses(result).values()) == {"fixed", "pass"} and statuses(result)["MFA"] == "pass"
     assert len(api.writes) == WRITES
-    place = {name: [number for number, write in enumerate(api.writes) if write.startswith(name)] for name in ("DELETE", POST_ENTRY, POST_CHANNEL, POST_RULE)}
+    place = {
+        name: [number for number, write in enumerate(api.writes) if write.startswith(name)]
+        for name in ("DELETE", POST_ENTRY, POST_CHANNEL, POST_RULE)
+    }
     assert api.writes.index(POST_ENTRY) < api.writes.index(TOGGLE)
-    assert place[POST_CHANNEL] < place[POST_RULE] and api.writes[-1].startswith("DELETE /api/notifications/channels/")
+    assert place[POST_CHANNEL] < place[POST_RULE] and api.writes[-1].startswith(
+        "DELETE /api/notifications/channels/"
+    )
     assert api.writes.index(POST_ENTRY) < place["DELETE"][0]
-    assert set(statuses(settled(api, *remediable(), protected_addresses=PROTECTED)).values()) == {"pass"}
+    assert set(statuses(settled(api, *remediable(), protected_addresses=PROTECTED)).values()) == {
+        "pass"
+    }
 
 
 @pytest.mark.parametrize("kind", ["403 before", "500 before"])
@@ -1437,14 +2367,29 @@ def test_after_a_write_that_fails_nothing_more_is_written(number, kind):
     harden(whole, *remediable(), protected_addresses=PROTECTED)
     api.fail(PATTERN, kind, skip=number)
     result = harden(api, *remediable(), protected_addresses=PROTECTED)
-    assert (result["failed"], result["status"], result["changed"]) == (True, int(kind[:3]), number > 0)
+    assert (result["failed"], result["status"], result["changed"]) == (
+        True,
+        int(kind[:3]),
+        number > 0,
+    )
     assert api.writes == whole.writes[: number + 1]
     told = statuses(result)
     assert list(told) == [given["id"] for given in remediable()]
-    assert set(told.values()) <= {"fixed", "error", "pass"} and "error" in told.values() and told["MFA"] == "pass"
-    assert (result["compliant"], result["summary"]["error"]) == (False, list(told.values()).count("error"))
+    assert (
+        set(told.values()) <= {"fixed", "error", "pass"}
+        and "error" in told.values()
+        and told["MFA"] == "pass"
+    )
+    assert (result["compliant"], result["summary"]["error"]) == (
+        False,
+        list(told.values()).count("error"),
+    )
     assert all(verdict["detail"] for verdict in result["controls"] if verdict["status"] == "error")
-    assert any(result["msg"] in verdict["detail"] for verdict in result["controls"] if verdict["status"] == "error")
+    assert any(
+        result["msg"] in verdict["detail"]
+        for verdict in result["controls"]
+        if verdict["status"] == "error"
+    )
     # What it claims is so: what is fixed passes, and what does not pass is an error, alone or with what is written together with it.
     now = statuses(audit(api, *remediable(), protected_addresses=PROTECTED))
     passing = {name for name, status in now.items() if status == "pass"}
@@ -1453,7 +2398,9 @@ def test_after_a_write_that_fails_nothing_more_is_written(number, kind):
     # Another run mends the rest.
     again = harden(api, *remediable(), protected_addresses=PROTECTED)
     assert set(by_id(again)) == set(told) and set(statuses(again).values()) <= {"fixed", "pass"}
-    assert set(statuses(settled(api, *remediable(), protected_addresses=PROTECTED)).values()) == {"pass"}
+    assert set(statuses(settled(api, *remediable(), protected_addresses=PROTECTED)).values()) == {
+        "pass"
+    }
 
 
 def test_a_control_that_was_met_is_not_blamed_for_the_write_that_fails():
@@ -1461,7 +2408,9 @@ def test_a_control_that_was_met_is_not_blamed_for_the_write_that_fails():
     result = harden(
         api,
         control("notification_channels", {"present": [{"name": "Alerts", "type": "slack"}]}, "MET"),
-        control("notification_channels", {"present": [{"name": "Alerts", "enabled": False}]}, "UNMET"),
+        control(
+            "notification_channels", {"present": [{"name": "Alerts", "enabled": False}]}, "UNMET"
+        ),
     )
     assert (result["failed"], statuses(result)) == (True, {"MET": "pass", "UNMET": "error"})
 
@@ -1470,16 +2419,42 @@ def test_a_control_that_was_met_is_not_blamed_for_the_write_that_fails():
     ("pattern", "resource", "require"),
     [
         pytest.param(POST_SETTINGS, "settings", {"data_residency": "eu"}, id="settings"),
-        pytest.param(PUT_SESSION, "session_timeout", {"idle_timeout_minutes": {"at_most": 30}}, id="session"),
-        pytest.param(PUT_RETENTION, "log_retention", {"run_logs_days": {"at_least": 90}}, id="retention"),
+        pytest.param(
+            PUT_SESSION, "session_timeout", {"idle_timeout_minutes": {"at_most": 30}}, id="session"
+        ),
+        pytest.param(
+            PUT_RETENTION, "log_retention", {"run_logs_days": {"at_least": 90}}, id="retention"
+        ),
         pytest.param("PUT /api/user/profile", "profile", {"locale": "de-DE"}, id="profile"),
-        pytest.param("PUT /api/user-preferences/digest", "preferences", {"digest": "daily"}, id="preference"),
+        pytest.param(
+            "PUT /api/user-preferences/digest", "preferences", {"digest": "daily"}, id="preference"
+        ),
         pytest.param(POST_ENTRY, "ip_whitelist", {"entries": [{"cidr": B}]}, id="allowlist-entry"),
-        pytest.param("DELETE /api/settings/ip-whitelist/*", "ip_whitelist", {"forbid": [C]}, id="allowlist-removal"),
+        pytest.param(
+            "DELETE /api/settings/ip-whitelist/*",
+            "ip_whitelist",
+            {"forbid": [C]},
+            id="allowlist-removal",
+        ),
         pytest.param(TOGGLE, "ip_whitelist", {"enabled": True}, id="allowlist-enforcement"),
-        pytest.param("PUT /api/notifications/channels/*", "notification_channels", {"present": [{"name": "Alerts", "enabled": False}]}, id="channel"),
-        pytest.param("DELETE /api/notifications/channels/*", "notification_channels", {"present": [{"name": "Alerts"}], "purge": True}, id="channel-removal"),
-        pytest.param(POST_RULE, "notification_rules", {"present": [{"name": "Failures", "enabled": False}]}, id="rule"),
+        pytest.param(
+            "PUT /api/notifications/channels/*",
+            "notification_channels",
+            {"present": [{"name": "Alerts", "enabled": False}]},
+            id="channel",
+        ),
+        pytest.param(
+            "DELETE /api/notifications/channels/*",
+            "notification_channels",
+            {"present": [{"name": "Alerts"}], "purge": True},
+            id="channel-removal",
+        ),
+        pytest.param(
+            POST_RULE,
+            "notification_rules",
+            {"present": [{"name": "Failures", "enabled": False}]},
+            id="rule",
+        ),
     ],
 )
 def test_a_write_without_effect_is_a_failure(pattern, resource, require):
@@ -1499,8 +2474,15 @@ def test_a_write_without_effect_is_a_failure(pattern, resource, require):
 
 
 def test_a_lost_answer_is_settled_and_the_rest_goes_on():
-    api = drifted().fail(POST_CHANNEL, "lost after").fail(PUT_SESSION, "502 after").fail(POST_ENTRY, "lost after")
+    api = (
+        drifted()
+        .fail(POST_CHANNEL, "lost after")
+        .fail(PUT_SESSION, "502 after")
+        .fail(POST_ENTRY, "lost after")
+    )
     result = harden(api, *remediable(), protected_addresses=PROTECTED)
     assert set(statuses(result).values()) == {"fixed", "pass"}
     assert Counter(channel["name"] for channel in api.channels)["Pager"] == 1
-    assert set(statuses(settled(api, *remediable(), protected_addresses=PROTECTED)).values()) == {"pass"}
+    assert set(statuses(settled(api, *remediable(), protected_addresses=PROTECTED)).values()) == {
+        "pass"
+    }

@@ -9,11 +9,30 @@ from __future__ import annotations
 import email.utils
 
 import pytest
-from unit.plugins.scripted_server import DROP, HANG, SLOW_BODY, TRUNCATE, Answer, ScriptedServer, closed_port
+from unit.plugins.scripted_server import (
+    DROP,
+    HANG,
+    SLOW_BODY,
+    TRUNCATE,
+    Answer,
+    ScriptedServer,
+    closed_port,
+)
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection, parse_error, retry_after, squeeze
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import AnswerLost, ApiError, NoConnection, TimedOut
+from ansible_collections.planasonix.admin.plugins.module_utils._client import (
+    Client,
+    Connection,
+    parse_error,
+    retry_after,
+    squeeze,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    AnswerLost,
+    ApiError,
+    NoConnection,
+    TimedOut,
+)
 
 NOW = 1_767_225_600.0
 """2026-01-01T00:00:00Z"""
@@ -42,7 +61,9 @@ def call(client: Client, verb: str) -> object:
     if verb == "GET":
         return client.get("/api/thing", "read the thing")
     body = None if verb == "DELETE" else {"a": 1}
-    return client.send(verb.rstrip("*"), "/api/thing", body, action="change the thing", repeatable=verb == "POST*")
+    return client.send(
+        verb.rstrip("*"), "/api/thing", body, action="change the thing", repeatable=verb == "POST*"
+    )
 
 
 IDEMPOTENT = {"GET", "PUT", "DELETE", "POST*"}
@@ -56,14 +77,25 @@ REPEATED: dict[int | str, set[str]] = {
     TRUNCATE: IDEMPOTENT,
     HANG: IDEMPOTENT,
 }
-RULE = [(verb, failure, verb in verbs) for failure, verbs in REPEATED.items() for verb in ("GET", "PUT", "DELETE", "POST", "POST*")]
+RULE = [
+    (verb, failure, verb in verbs)
+    for failure, verbs in REPEATED.items()
+    for verb in ("GET", "PUT", "DELETE", "POST", "POST*")
+]
 
 
 @pytest.mark.parametrize(("verb", "failure", "again"), RULE)
 def test_retry_rule(verb, failure, again):
     clock = Clock()
-    step = failure if isinstance(failure, str) else Answer(failure, {"error": {"code": "busy", "message": "Try later"}})
-    with ScriptedServer(step) as server, connect(server.url, clock, timeout=0.2 if failure == HANG else 5) as client:
+    step = (
+        failure
+        if isinstance(failure, str)
+        else Answer(failure, {"error": {"code": "busy", "message": "Try later"}})
+    )
+    with (
+        ScriptedServer(step) as server,
+        connect(server.url, clock, timeout=0.2 if failure == HANG else 5) as client,
+    ):
         if again:
             assert call(client, verb) == {"ok": True}
         else:
@@ -72,7 +104,9 @@ def test_retry_rule(verb, failure, again):
             # A POST that may have taken effect is for its caller to settle; a 500 is an answer.
             assert isinstance(caught.value, AnswerLost) is (failure != 500)
             assert caught.value.status == (failure if isinstance(failure, int) else None)
-        assert [request.method for request in server.requests] == [verb.rstrip("*")] * (2 if again else 1)
+        assert [request.method for request in server.requests] == [verb.rstrip("*")] * (
+            2 if again else 1
+        )
         assert len({request.body for request in server.requests}) == 1
         assert len(clock.pauses) == (1 if again else 0)
 
@@ -81,16 +115,34 @@ def test_retry_rule(verb, failure, again):
 @pytest.mark.parametrize("late", [HANG, SLOW_BODY])
 def test_an_answer_that_is_late_each_time(late, verb):
     clock = Clock()
-    with ScriptedServer(late, late, late) as server, connect(server.url, clock, timeout=0.2, retries=2) as client:
+    with (
+        ScriptedServer(late, late, late) as server,
+        connect(server.url, clock, timeout=0.2, retries=2) as client,
+    ):
         with pytest.raises(ApiError, match="no whole answer") as caught:
             call(client, verb)
-        assert (type(caught.value), len(server.requests)) == ((AnswerLost, 1) if verb == "POST" else (TimedOut, 3))
+        assert (type(caught.value), len(server.requests)) == (
+            (AnswerLost, 1) if verb == "POST" else (TimedOut, 3)
+        )
         assert caught.value.concerns_all is (verb != "POST")
 
 
-@pytest.mark.parametrize(("failure", "concerns_all"), [(DROP, False), (TRUNCATE, False), (Answer(500), False), (Answer(403), False), (Answer(401), True)])
+@pytest.mark.parametrize(
+    ("failure", "concerns_all"),
+    [
+        (DROP, False),
+        (TRUNCATE, False),
+        (Answer(500), False),
+        (Answer(403), False),
+        (Answer(401), True),
+    ],
+)
 def test_which_failures_befall_other_requests_too(failure, concerns_all):
-    with ScriptedServer(failure) as server, connect(server.url, Clock(), retries=0) as client, pytest.raises(ApiError) as caught:
+    with (
+        ScriptedServer(failure) as server,
+        connect(server.url, Clock(), retries=0) as client,
+        pytest.raises(ApiError) as caught,
+    ):
         call(client, "GET")
     assert caught.value.concerns_all is concerns_all
 
@@ -110,10 +162,18 @@ def test_connection_never_established_is_retried_for_every_verb(verb):
 def test_other_refusals_are_never_retried(verb):
     clock = Clock()
     for status in (400, 401, 403, 404, 405, 409, 413, 422, 501):
-        with ScriptedServer(Answer(status, {"code": "no", "message": "No"})) as server, connect(server.url, clock) as client:
+        with (
+            ScriptedServer(Answer(status, {"code": "no", "message": "No"})) as server,
+            connect(server.url, clock) as client,
+        ):
             with pytest.raises(ApiError) as caught:
                 call(client, verb)
-            assert (caught.value.status, caught.value.code, len(server.requests), clock.pauses) == (status, "no", 1, [])
+            assert (caught.value.status, caught.value.code, len(server.requests), clock.pauses) == (
+                status,
+                "no",
+                1,
+                [],
+            )
             assert not isinstance(caught.value, AnswerLost)
 
 
@@ -154,8 +214,14 @@ HTTP_DATE = email.utils.formatdate(NOW + 7, usegmt=True)
         pytest.param({"Retry-After": "0"}, 0.0, id="at-once"),
         pytest.param({"Retry-After": "1.5"}, 1.5, id="fraction"),
         pytest.param({"Retry-After": HTTP_DATE}, 7.0, id="date"),
-        pytest.param({"Retry-After": HTTP_DATE.replace("GMT", "-0000")}, 7.0, id="date-without-zone"),
-        pytest.param({"Retry-After": email.utils.formatdate(NOW - 7, usegmt=True)}, 0.0, id="date-in-the-past"),
+        pytest.param(
+            {"Retry-After": HTTP_DATE.replace("GMT", "-0000")}, 7.0, id="date-without-zone"
+        ),
+        pytest.param(
+            {"Retry-After": email.utils.formatdate(NOW - 7, usegmt=True)},
+            0.0,
+            id="date-in-the-past",
+        ),
         pytest.param({"Retry-After": "86400"}, 86400.0, id="a-day"),
         pytest.param({"Retry-After": "9" * 400}, float("inf"), id="absurd-seconds"),
         pytest.param({"Retry-After": "-7"}, None, id="negative"),
@@ -163,13 +229,41 @@ HTTP_DATE = email.utils.formatdate(NOW + 7, usegmt=True)
         pytest.param({"Retry-After": "1e3"}, None, id="exponent"),
         pytest.param({"Retry-After": "nan"}, None, id="nan"),
         pytest.param({"Retry-After": "Thu, 01 Jan 99999 00:00:00 GMT"}, None, id="absurd-year"),
-        pytest.param({"Retry-After": "Thu, 99999999999999999999 Jan 2026 00:00:00 GMT"}, None, id="absurd-day"),
-        pytest.param({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOW + 9)}, 9.0, id="reset"),
-        pytest.param({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NOW) - 9)}, 0.0, id="reset-in-the-past"),
-        pytest.param({"X-RateLimit-Remaining": "3", "X-RateLimit-Reset": str(NOW + 9)}, None, id="reset-with-requests-left"),
-        pytest.param({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "later"}, None, id="garbage-reset"),
-        pytest.param({"Retry-After": "2", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOW + 9)}, 2.0, id="retry-after-wins"),
-        pytest.param({"Retry-After": "soon", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOW + 9)}, 9.0, id="garbage-then-reset"),
+        pytest.param(
+            {"Retry-After": "Thu, 99999999999999999999 Jan 2026 00:00:00 GMT"},
+            None,
+            id="absurd-day",
+        ),
+        pytest.param(
+            {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOW + 9)}, 9.0, id="reset"
+        ),
+        pytest.param(
+            {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NOW) - 9)},
+            0.0,
+            id="reset-in-the-past",
+        ),
+        pytest.param(
+            {"X-RateLimit-Remaining": "3", "X-RateLimit-Reset": str(NOW + 9)},
+            None,
+            id="reset-with-requests-left",
+        ),
+        pytest.param(
+            {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "later"}, None, id="garbage-reset"
+        ),
+        pytest.param(
+            {"Retry-After": "2", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOW + 9)},
+            2.0,
+            id="retry-after-wins",
+        ),
+        pytest.param(
+            {
+                "Retry-After": "soon",
+                "X-RateLimit-Remaining": "0",
+                "X-RateLimit-Reset": str(NOW + 9),
+            },
+            9.0,
+            id="garbage-then-reset",
+        ),
     ],
 )
 def test_retry_after(headers, seconds):
@@ -185,12 +279,17 @@ def test_retry_after(headers, seconds):
         pytest.param({"retry_budget": 0}, ["1"], [], id="no-budget"),
         pytest.param({"retries": 2}, ["1"] * 3, [1.0, 1.0], id="retries-used-up"),
         pytest.param({"retries": 0}, ["1"], [], id="no-retries"),
-        pytest.param({"retries": 4, "retry_budget": 10}, ["0"] * 5, [0.0] * 4, id="at-once-still-counts"),
+        pytest.param(
+            {"retries": 4, "retry_budget": 10}, ["0"] * 5, [0.0] * 4, id="at-once-still-counts"
+        ),
     ],
 )
 def test_pauses_that_the_server_asks_for(options, asked, pauses):
     clock = Clock()
-    with ScriptedServer(*(Answer(429, "", {"Retry-After": value}) for value in asked)) as server, connect(server.url, clock, **options) as client:
+    with (
+        ScriptedServer(*(Answer(429, "", {"Retry-After": value}) for value in asked)) as server,
+        connect(server.url, clock, **options) as client,
+    ):
         if len(pauses) < len(asked):
             with pytest.raises(ApiError) as caught:
                 call(client, "GET")
@@ -205,12 +304,20 @@ def test_pauses_grow_where_the_server_names_no_time():
     clock = Clock()
     with ScriptedServer(*[Answer(503, "")] * 5) as server, connect(server.url, clock) as client:
         call(client, "GET")
-    assert all(low <= pause <= low * 1.25 for low, pause in zip([0.5, 1, 2, 4, 8], clock.pauses, strict=True))
+    assert all(
+        low <= pause <= low * 1.25
+        for low, pause in zip([0.5, 1, 2, 4, 8], clock.pauses, strict=True)
+    )
 
 
 def test_the_budget_is_that_of_the_whole_task():
     clock = Clock()
-    with ScriptedServer(Answer(429, "", {"Retry-After": "6"}), Answer(), Answer(429, "", {"Retry-After": "6"}), Answer(429, "")) as server:
+    with ScriptedServer(
+        Answer(429, "", {"Retry-After": "6"}),
+        Answer(),
+        Answer(429, "", {"Retry-After": "6"}),
+        Answer(429, ""),
+    ) as server:
         with connect(server.url, clock, retry_budget=10) as client:
             call(client, "GET")
             with pytest.raises(ApiError):
@@ -221,21 +328,66 @@ def test_the_budget_is_that_of_the_whole_task():
 @pytest.mark.parametrize(
     ("text", "content_type", "code", "message", "request_id"),
     [
-        pytest.param('{"error": {"code": "x", "message": "Why", "request_id": "r"}}', "application/json", "x", "Why", "r", id="nested"),
-        pytest.param('{"error": {"code": "x", "message": "Why"}, "request_id": "r"}', "application/json", "x", "Why", "r", id="nested-id-at-the-top"),
-        pytest.param('{"code": "x", "message": "Why"}', "application/json", "x", "Why", None, id="flat"),
+        pytest.param(
+            '{"error": {"code": "x", "message": "Why", "request_id": "r"}}',
+            "application/json",
+            "x",
+            "Why",
+            "r",
+            id="nested",
+        ),
+        pytest.param(
+            '{"error": {"code": "x", "message": "Why"}, "request_id": "r"}',
+            "application/json",
+            "x",
+            "Why",
+            "r",
+            id="nested-id-at-the-top",
+        ),
+        pytest.param(
+            '{"code": "x", "message": "Why"}', "application/json", "x", "Why", None, id="flat"
+        ),
         pytest.param('{"error": "Why"}', "application/json", None, "Why", None, id="error-is-text"),
-        pytest.param('{"detail": "Not Found"}', "application/json", None, "Not Found", None, id="detail"),
-        pytest.param('{"detail": [{"loc": ["a"]}]}', "application/json", None, '[{"loc": ["a"]}]', None, id="detail-is-a-list"),
-        pytest.param('{"code": 42, "message": "Why"}', "application/json", "42", "Why", None, id="code-is-a-number"),
-        pytest.param('{"error": {"message": null}}', "application/json", None, "no reason given", None, id="null-message"),
-        pytest.param('{"error": null}', "application/json", None, "no reason given", None, id="null-error"),
+        pytest.param(
+            '{"detail": "Not Found"}', "application/json", None, "Not Found", None, id="detail"
+        ),
+        pytest.param(
+            '{"detail": [{"loc": ["a"]}]}',
+            "application/json",
+            None,
+            '[{"loc": ["a"]}]',
+            None,
+            id="detail-is-a-list",
+        ),
+        pytest.param(
+            '{"code": 42, "message": "Why"}',
+            "application/json",
+            "42",
+            "Why",
+            None,
+            id="code-is-a-number",
+        ),
+        pytest.param(
+            '{"error": {"message": null}}',
+            "application/json",
+            None,
+            "no reason given",
+            None,
+            id="null-message",
+        ),
+        pytest.param(
+            '{"error": null}', "application/json", None, "no reason given", None, id="null-error"
+        ),
         pytest.param("{}", "application/json", None, "no reason given", None, id="empty-object"),
         pytest.param("[]", "application/json", None, "[]", None, id="list"),
         pytest.param("null", "application/json", None, "null", None, id="null"),
         pytest.param("", "", None, "no reason given", None, id="empty"),
-        pytest.param("upstream\n timed   out", "text/plain", None, "upstream\n timed   out", None, id="text"),
-        pytest.param('{"code": "x', "application/json", None, '{"code": "x', None, id="broken-json"),
+        pytest.param(
+            "upstream\n timed   out", "text/plain", None, "upstream\n timed   out", None, id="text"
+        ),
+        pytest.param(
+            '{"code": "x', "application/json", None, '{"code": "x', None, id="broken-json"
+        ),
         pytest.param(
             "<html><TITLE>\n502 Bad Gateway</TITLE>",
             "text/html",
@@ -244,7 +396,14 @@ def test_the_budget_is_that_of_the_whole_task():
             None,
             id="html",
         ),
-        pytest.param("<p>no</p>", "text/HTML; charset=x", None, "an HTML page, so a proxy or another server answered", None, id="html-without-title"),
+        pytest.param(
+            "<p>no</p>",
+            "text/HTML; charset=x",
+            None,
+            "an HTML page, so a proxy or another server answered",
+            None,
+            id="html-without-title",
+        ),
     ],
 )
 def test_parse_error(text, content_type, code, message, request_id):
@@ -259,16 +418,32 @@ def test_squeeze():
 @pytest.mark.parametrize(
     ("answer", "details"),
     [
-        pytest.param(Answer(403, {"error": {"code": "no", "message": "No", "request_id": "r1"}}), {"status": 403, "code": "no", "request_id": "r1"}, id="body"),
-        pytest.param(Answer(403, {"message": "No"}, {"X-Request-Id": "r2"}), {"status": 403, "request_id": "r2"}, id="header"),
-        pytest.param(Answer(403, "<html>", {"Content-Type": "text/html"}), {"status": 403}, id="html"),
+        pytest.param(
+            Answer(403, {"error": {"code": "no", "message": "No", "request_id": "r1"}}),
+            {"status": 403, "code": "no", "request_id": "r1"},
+            id="body",
+        ),
+        pytest.param(
+            Answer(403, {"message": "No"}, {"X-Request-Id": "r2"}),
+            {"status": 403, "request_id": "r2"},
+            id="header",
+        ),
+        pytest.param(
+            Answer(403, "<html>", {"Content-Type": "text/html"}), {"status": 403}, id="html"
+        ),
     ],
 )
 def test_error_details(answer, details):
-    with ScriptedServer(answer) as server, connect(server.url, Clock()) as client, pytest.raises(ApiError) as caught:
+    with (
+        ScriptedServer(answer) as server,
+        connect(server.url, Clock()) as client,
+        pytest.raises(ApiError) as caught,
+    ):
         client.get("/api/thing", "read the thing")
     assert caught.value.details == {**details, "method": "GET", "path": "/api/thing"}
-    assert caught.value.message.startswith("Could not read the thing: GET /api/thing answered 403 (")
+    assert caught.value.message.startswith(
+        "Could not read the thing: GET /api/thing answered 403 ("
+    )
 
 
 @pytest.mark.parametrize(
@@ -284,12 +459,19 @@ def test_error_details(answer, details):
     ],
 )
 def test_answers_of_another_shape(answer, message):
-    with ScriptedServer(answer) as server, connect(server.url, Clock()) as client, pytest.raises(ApiError, match=message):
+    with (
+        ScriptedServer(answer) as server,
+        connect(server.url, Clock()) as client,
+        pytest.raises(ApiError, match=message),
+    ):
         client.get("/api/thing", "read the thing")
 
 
 def pages(*cursors, items=lambda number: [{"id": number}]):
-    return [Answer(200, {"data": items(number), "meta": {"next_cursor": cursor}}) for number, cursor in enumerate(cursors)]
+    return [
+        Answer(200, {"data": items(number), "meta": {"next_cursor": cursor}})
+        for number, cursor in enumerate(cursors)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -299,20 +481,44 @@ def pages(*cursors, items=lambda number: [{"id": number}]):
         pytest.param([Answer(200, {"data": [{"id": 0}], "meta": []})], [0], [""], id="odd-meta"),
         pytest.param(pages(None), [0], [""], id="null-cursor"),
         pytest.param(pages(""), [0], [""], id="empty-cursor"),
-        pytest.param(pages("b", "c", None), [0, 1, 2], ["", "limit=100&cursor=b", "limit=100&cursor=c"], id="three-pages"),
+        pytest.param(
+            pages("b", "c", None),
+            [0, 1, 2],
+            ["", "limit=100&cursor=b", "limit=100&cursor=c"],
+            id="three-pages",
+        ),
         pytest.param(pages(17, None), [0, 1], ["", "limit=100&cursor=17"], id="number-cursor"),
-        pytest.param(pages("a&b=/?", None), [0, 1], ["", "limit=100&cursor=a%26b%3D%2F%3F"], id="quoted-cursor"),
-        pytest.param(pages("b", None, items=lambda number: []), [], ["", "limit=100&cursor=b"], id="empty-pages"),
-        pytest.param([*pages("b"), Answer(429, "", {"Retry-After": "0"}), *pages(None)], [0, 0], [""] + ["limit=100&cursor=b"] * 2, id="retry-of-a-page"),
+        pytest.param(
+            pages("a&b=/?", None),
+            [0, 1],
+            ["", "limit=100&cursor=a%26b%3D%2F%3F"],
+            id="quoted-cursor",
+        ),
+        pytest.param(
+            pages("b", None, items=lambda number: []),
+            [],
+            ["", "limit=100&cursor=b"],
+            id="empty-pages",
+        ),
+        pytest.param(
+            [*pages("b"), Answer(429, "", {"Retry-After": "0"}), *pages(None)],
+            [0, 0],
+            [""] + ["limit=100&cursor=b"] * 2,
+            id="retry-of-a-page",
+        ),
     ],
 )
 def test_paging(script, ids, queries):
     with ScriptedServer(*script) as server, connect(server.url, Clock()) as client:
         assert [item["id"] for item in client.get_list("/api/things", "read the things")] == ids
-        assert [request.path for request in server.requests] == [f"/api/things{query and '?'}{query}" for query in queries]
+        assert [request.path for request in server.requests] == [
+            f"/api/things{query and '?'}{query}" for query in queries
+        ]
 
 
-@pytest.mark.parametrize("cursors", [("b", "b"), ("b", "c", "b"), (1, "1")], ids=["same", "circle", "number-and-text"])
+@pytest.mark.parametrize(
+    "cursors", [("b", "b"), ("b", "c", "b"), (1, "1")], ids=["same", "circle", "number-and-text"]
+)
 def test_cursors_that_do_not_advance(cursors):
     with ScriptedServer(*pages(*cursors)) as server, connect(server.url, Clock()) as client:
         with pytest.raises(ApiError, match="the pages of GET /api/things do not end"):
@@ -322,14 +528,24 @@ def test_cursors_that_do_not_advance(cursors):
 
 def test_cursors_without_end(monkeypatch):
     monkeypatch.setattr(_client, "MAXIMUM_PAGES", 3)
-    with ScriptedServer(*pages("b", "c", "d", "e", "f")) as server, connect(server.url, Clock()) as client:
+    with (
+        ScriptedServer(*pages("b", "c", "d", "e", "f")) as server,
+        connect(server.url, Clock()) as client,
+    ):
         with pytest.raises(ApiError, match="do not end"):
             client.get_list("/api/things", "read the things")
         assert len(server.requests) == 4
 
 
-@pytest.mark.parametrize("data", [{}, None, "x", [1], [{"id": 1}, "x"]], ids=["object", "null", "text", "numbers", "mixed"])
+@pytest.mark.parametrize(
+    "data",
+    [{}, None, "x", [1], [{"id": 1}, "x"]],
+    ids=["object", "null", "text", "numbers", "mixed"],
+)
 def test_lists_of_another_shape(data):
-    with ScriptedServer(Answer(200, {"data": data})) as server, connect(server.url, Clock()) as client:
+    with (
+        ScriptedServer(Answer(200, {"data": data})) as server,
+        connect(server.url, Clock()) as client,
+    ):
         with pytest.raises(ApiError, match="not the documented list of objects"):
             client.get_list("/api/things", "read the things")

@@ -16,8 +16,15 @@ import urllib3
 from unit.plugins.scripted_server import Answer, ScriptedServer, closed_port
 
 from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import key_path
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection, is_loopback
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._client import (
+    Client,
+    Connection,
+    is_loopback,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    ApiError,
+    InvalidOption,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import entry_path
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import channel_path
 
@@ -48,7 +55,9 @@ def read(client: Client) -> object:
         pytest.param("http://localhost.example.com", "unencrypted", id="http-looks-like-localhost"),
         pytest.param("http://127.0.0.1.example.com", "unencrypted", id="http-looks-like-loopback"),
         pytest.param("http://127.0.0.1\t.example.com", "unencrypted", id="http-tab"),
-        pytest.param("http://127.0.0.1@192.0.2.1", "user name or password", id="user-looks-like-loopback"),
+        pytest.param(
+            "http://127.0.0.1@192.0.2.1", "user name or password", id="user-looks-like-loopback"
+        ),
         pytest.param("https://me:pw@api.planasonix.com", "user name or password", id="password"),
         pytest.param("https://api.planasonix.com?key=1", "query or a fragment", id="query"),
         pytest.param("https://api.planasonix.com/#top", "query or a fragment", id="fragment"),
@@ -94,7 +103,15 @@ def test_other_refused_options(options, message):
 
 @pytest.mark.parametrize(
     ("host", "loopback"),
-    [("127.0.0.1", True), ("::1", True), ("LocalHost", True), ("128.0.0.1", False), ("::2", False), ("example.com", False), ("0.0.0.0", False)],
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("LocalHost", True),
+        ("128.0.0.1", False),
+        ("::2", False),
+        ("example.com", False),
+        ("0.0.0.0", False),
+    ],
 )
 def test_is_loopback(host, loopback):
     assert is_loopback(host) is loopback
@@ -107,8 +124,14 @@ def test_path_prefix(prefix):
         assert [request.path for request in server.requests] == [f"{prefix.rstrip('/')}/api/thing"]
 
 
-@pytest.mark.parametrize("path", [key_path, channel_path, lambda item_id: entry_path({"id": item_id})], ids=["key", "channel", "entry"])
-@pytest.mark.parametrize("item_id", ["../../organization", "a b", "a?b=c", "a#b", "a%2Fb", "ä", 7], ids=str)
+@pytest.mark.parametrize(
+    "path",
+    [key_path, channel_path, lambda item_id: entry_path({"id": item_id})],
+    ids=["key", "channel", "entry"],
+)
+@pytest.mark.parametrize(
+    "item_id", ["../../organization", "a b", "a?b=c", "a#b", "a%2Fb", "ä", 7], ids=str
+)
 def test_ids_stay_one_part_of_the_path(path, item_id):
     with ScriptedServer() as server, connect(server.url) as client:
         client.send("DELETE", path(item_id), action="delete it")
@@ -126,25 +149,42 @@ def test_one_connection_and_the_documented_headers():
     assert {request.headers["Authorization"] for request in server.requests} == {f"Bearer {KEY}"}
     assert "X-Planasonix-Api-Key" not in first.headers
     assert (first.body, json.loads(second.body), third.body) == (b"", {"name": "ä"}, b"")
-    assert (second.headers["Content-Type"], first.headers["Accept"]) == ("application/json", "application/json")
+    assert (second.headers["Content-Type"], first.headers["Accept"]) == (
+        "application/json",
+        "application/json",
+    )
 
 
 @pytest.mark.parametrize(
     ("verb", "status", "followed"),
     [
         *(("GET", status, True) for status in (301, 302, 303, 307, 308)),
-        *((verb, status, status in (307, 308)) for verb in ("PUT", "POST", "DELETE") for status in (301, 302, 303, 307, 308)),
+        *(
+            (verb, status, status in (307, 308))
+            for verb in ("PUT", "POST", "DELETE")
+            for status in (301, 302, 303, 307, 308)
+        ),
         *((verb, 300, False) for verb in ("GET", "PUT")),
     ],
 )
 def test_redirects_at_the_same_origin(verb, status, followed):
-    with ScriptedServer(Answer(status, "", {"Location": "/moved/thing"})) as server, connect(server.url) as client:
+    with (
+        ScriptedServer(Answer(status, "", {"Location": "/moved/thing"})) as server,
+        connect(server.url) as client,
+    ):
         if followed:
             assert client._request(verb, "/api/thing", "call") == {"data": {"ok": True}}
-            assert [(request.method, request.path) for request in server.requests] == [(verb, "/api/thing"), (verb, "/moved/thing")]
-            assert {request.headers["Authorization"] for request in server.requests} == {f"Bearer {KEY}"}
+            assert [(request.method, request.path) for request in server.requests] == [
+                (verb, "/api/thing"),
+                (verb, "/moved/thing"),
+            ]
+            assert {request.headers["Authorization"] for request in server.requests} == {
+                f"Bearer {KEY}"
+            }
         else:
-            with pytest.raises(ApiError, match=rf"redirected to {server.url}/moved/thing, which is not followed") as caught:
+            with pytest.raises(
+                ApiError, match=rf"redirected to {server.url}/moved/thing, which is not followed"
+            ) as caught:
                 client._request(verb, "/api/thing", "call")
             assert (caught.value.status, len(server.requests)) == (status, 1)
 
@@ -152,31 +192,50 @@ def test_redirects_at_the_same_origin(verb, status, followed):
 @pytest.mark.parametrize("verb", ["GET", "PUT", "POST", "DELETE"])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_elsewhere_send_nothing_there(verb, status):
-    with ScriptedServer() as other, ScriptedServer(Answer(status, "", {"Location": f"{other.url}/thing?token=1"})) as server, connect(server.url) as client:
-        with pytest.raises(ApiError, match=rf"redirected to {other.url}/thing, which is not followed"):
+    with (
+        ScriptedServer() as other,
+        ScriptedServer(Answer(status, "", {"Location": f"{other.url}/thing?token=1"})) as server,
+        connect(server.url) as client,
+    ):
+        with pytest.raises(
+            ApiError, match=rf"redirected to {other.url}/thing, which is not followed"
+        ):
             client._request(verb, "/api/thing", "call")
         assert (len(server.requests), other.requests) == (1, [])
 
 
-@pytest.mark.parametrize("location", ["https://{host}/thing", "//other.example.com/thing", "http://localhost:{port}/thing"], ids=["scheme", "host", "name"])
+@pytest.mark.parametrize(
+    "location",
+    ["https://{host}/thing", "//other.example.com/thing", "http://localhost:{port}/thing"],
+    ids=["scheme", "host", "name"],
+)
 def test_another_origin_is_one_with_another_scheme_or_name(location):
     with ScriptedServer() as server, connect(server.url) as client:
         host = server.url.removeprefix("http://")
-        server.script = [Answer(302, "", {"Location": location.format(host=host, port=host.partition(":")[2])})]
+        server.script = [
+            Answer(302, "", {"Location": location.format(host=host, port=host.partition(":")[2])})
+        ]
         with pytest.raises(ApiError, match="which is not followed"):
             read(client)
         assert len(server.requests) == 1
 
 
 def test_redirects_without_end():
-    with ScriptedServer(*[Answer(302, "", {"Location": "/api/thing"})] * 20) as server, connect(server.url) as client:
+    with (
+        ScriptedServer(*[Answer(302, "", {"Location": "/api/thing"})] * 20) as server,
+        connect(server.url) as client,
+    ):
         with pytest.raises(ApiError, match="which is not followed"):
             read(client)
         assert len(server.requests) == 5
 
 
 def test_a_redirect_without_a_target():
-    with ScriptedServer(Answer(302, "")) as server, connect(server.url) as client, pytest.raises(ApiError) as caught:
+    with (
+        ScriptedServer(Answer(302, "")) as server,
+        connect(server.url) as client,
+        pytest.raises(ApiError) as caught,
+    ):
         read(client)
     assert caught.value.status == 302
 
@@ -213,7 +272,12 @@ class Recorder(requests.adapters.HTTPAdapter):
         pytest.param({"ca_path": "/ca.pem"}, "/bundle.pem", "/ca.pem", id="ca_path-wins"),
         pytest.param({"validate_certs": False}, None, False, id="validate_certs"),
         pytest.param({"validate_certs": False}, "/bundle.pem", False, id="validate_certs-wins"),
-        pytest.param({"validate_certs": False, "ca_path": "/ca.pem"}, "/bundle.pem", False, id="validate_certs-before-ca_path"),
+        pytest.param(
+            {"validate_certs": False, "ca_path": "/ca.pem"},
+            "/bundle.pem",
+            False,
+            id="validate_certs-before-ca_path",
+        ),
     ],
 )
 def test_certificates(options, bundle, verify, monkeypatch):
@@ -253,29 +317,72 @@ UNKNOWN_PROXY = urllib3.exceptions.NewConnectionError(None, "No address associat
     ("exception", "message", "pauses"),
     [
         pytest.param(
-            requests.exceptions.SSLError("certificate verify failed"), r"TLS certificate of api.example.com cannot be trusted \(certificate verify", 0, id="tls"
+            requests.exceptions.SSLError("certificate verify failed"),
+            r"TLS certificate of api.example.com cannot be trusted \(certificate verify",
+            0,
+            id="tls",
         ),
-        pytest.param(requests.exceptions.ConnectTimeout("slow"), "no connection to api.example.com", 2, id="connect-timeout"),
-        pytest.param(proxy_error(urllib3.exceptions.NewConnectionError(None, "refused")), "proxy variables", 2, id="no-proxy"),  # type: ignore[arg-type]
-        pytest.param(proxy_error(UNKNOWN_PROXY), "no connection", 2, id="unknown-proxy"),
-        pytest.param(proxy_error(OSError("Tunnel connection failed: 403 Forbidden")), "proxy variables", 2, id="no-tunnel"),
-        pytest.param(proxy_error(ConnectionResetError("reset")), "gave no whole answer to POST /api/thing", 0, id="broken-behind-a-proxy"),
         pytest.param(
-            requests.exceptions.SSLError("[SSL: TLSV1_ALERT_PROTOCOL_VERSION] tlsv1 alert protocol version"),
+            requests.exceptions.ConnectTimeout("slow"),
+            "no connection to api.example.com",
+            2,
+            id="connect-timeout",
+        ),
+        pytest.param(
+            proxy_error(urllib3.exceptions.NewConnectionError(None, "refused")),
+            "proxy variables",
+            2,
+            id="no-proxy",
+        ),  # type: ignore[arg-type]
+        pytest.param(proxy_error(UNKNOWN_PROXY), "no connection", 2, id="unknown-proxy"),
+        pytest.param(
+            proxy_error(OSError("Tunnel connection failed: 403 Forbidden")),
+            "proxy variables",
+            2,
+            id="no-tunnel",
+        ),
+        pytest.param(
+            proxy_error(ConnectionResetError("reset")),
+            "gave no whole answer to POST /api/thing",
+            0,
+            id="broken-behind-a-proxy",
+        ),
+        pytest.param(
+            requests.exceptions.SSLError(
+                "[SSL: TLSV1_ALERT_PROTOCOL_VERSION] tlsv1 alert protocol version"
+            ),
             "agree on no version of TLS, or no cipher",
             0,
             id="tls-versions",
         ),
         pytest.param(
-            requests.exceptions.ConnectionError(urllib3.exceptions.ProtocolError("Connection aborted.", PermissionError(13, "Permission denied"))),
+            requests.exceptions.ConnectionError(
+                urllib3.exceptions.ProtocolError(
+                    "Connection aborted.", PermissionError(13, "Permission denied")
+                )
+            ),
             "the file of ca_path, or of the environment's authorities, cannot be read",
             0,
             id="unreadable-authorities",
         ),
-        pytest.param(requests.exceptions.SSLError("UNEXPECTED_EOF_WHILE_READING"), "gave no whole answer to POST /api/thing", 0, id="tls-broken-off"),
-        pytest.param(requests.exceptions.ReadTimeout("slow"), "gave no whole answer to POST /api/thing", 0, id="read-timeout"),
-        pytest.param(requests.exceptions.ContentDecodingError("gzip"), "cannot be decoded", 0, id="encoding"),
-        pytest.param(requests.exceptions.InvalidURL("bad"), "InvalidURL for api.example.com", 0, id="url"),
+        pytest.param(
+            requests.exceptions.SSLError("UNEXPECTED_EOF_WHILE_READING"),
+            "gave no whole answer to POST /api/thing",
+            0,
+            id="tls-broken-off",
+        ),
+        pytest.param(
+            requests.exceptions.ReadTimeout("slow"),
+            "gave no whole answer to POST /api/thing",
+            0,
+            id="read-timeout",
+        ),
+        pytest.param(
+            requests.exceptions.ContentDecodingError("gzip"), "cannot be decoded", 0, id="encoding"
+        ),
+        pytest.param(
+            requests.exceptions.InvalidURL("bad"), "InvalidURL for api.example.com", 0, id="url"
+        ),
         pytest.param(requests.exceptions.ConnectionError(), "ConnectionError", 0, id="no-reason"),
     ],
 )
@@ -286,16 +393,25 @@ def test_no_answer_at_all(exception, message, pauses):
         def send(self, *dummy_arguments, **dummy_more):
             raise exception
 
-    with Client(Connection("https://api.example.com", KEY, retries=2), sleep=pauses_made.append) as client:
+    with Client(
+        Connection("https://api.example.com", KEY, retries=2), sleep=pauses_made.append
+    ) as client:
         client.session.mount("https://", Broken())
         with pytest.raises(ApiError, match=message) as caught:
             client.send("POST", "/api/thing", {}, action="change the thing")
     assert len(pauses_made) == pauses
-    assert (caught.value.status, caught.value.details) == (None, {"method": "POST", "path": "/api/thing"})
+    assert (caught.value.status, caught.value.details) == (
+        None,
+        {"method": "POST", "path": "/api/thing"},
+    )
 
 
 def test_no_tls_at_the_other_end_is_not_retried():
-    with ScriptedServer() as server, connect(server.url.replace("http://", "https://"), retries=5) as client, pytest.raises(ApiError, match="TLS") as caught:
+    with (
+        ScriptedServer() as server,
+        connect(server.url.replace("http://", "https://"), retries=5) as client,
+        pytest.raises(ApiError, match="TLS") as caught,
+    ):
         read(client)
     assert caught.value.status is None
 
@@ -305,7 +421,10 @@ def test_ca_path_that_is_of_no_use(content, tmp_path):
     authority = tmp_path / "ca.pem"
     if content is not None:
         authority.write_text(content)
-    with ScriptedServer() as server, connect(server.url.replace("http://", "https://"), ca_path=str(authority)) as client:
+    with (
+        ScriptedServer() as server,
+        connect(server.url.replace("http://", "https://"), ca_path=str(authority)) as client,
+    ):
         with pytest.raises(ApiError, match="ca_path"):
             read(client)
         assert not server.requests
@@ -322,8 +441,14 @@ def test_ca_path_that_may_not_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", refuse)
     pauses: list[float] = []
     with ScriptedServer() as server:
-        with Client(Connection(server.url.replace("http://", "https://"), KEY, ca_path=str(authority)), sleep=pauses.append) as client:
-            with pytest.raises(ApiError, match="the file of ca_path, or of the environment's authorities, cannot be read"):
+        with Client(
+            Connection(server.url.replace("http://", "https://"), KEY, ca_path=str(authority)),
+            sleep=pauses.append,
+        ) as client:
+            with pytest.raises(
+                ApiError,
+                match="the file of ca_path, or of the environment's authorities, cannot be read",
+            ):
                 client.send("POST", "/api/thing", {}, action="change the thing")
         assert (server.requests, pauses) == ([], [])
 
@@ -332,7 +457,9 @@ def test_unreachable_host_is_one_clear_sentence():
     port = closed_port()
     with connect(f"http://127.0.0.1:{port}") as client, pytest.raises(ApiError) as caught:
         read(client)
-    assert caught.value.message.startswith(f"Could not read the thing: no connection to 127.0.0.1:{port} (")
+    assert caught.value.message.startswith(
+        f"Could not read the thing: no connection to 127.0.0.1:{port} ("
+    )
     assert "0x" not in caught.value.message
     assert caught.value.message.endswith("check api_url, the network and proxy variables.")
 

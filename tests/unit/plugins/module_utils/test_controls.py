@@ -12,7 +12,13 @@ import typing as t
 
 import pytest
 
-from ansible_collections.planasonix.admin.plugins.module_utils._controls import Bound, Unmet, combine, parse_require, parse_waivers
+from ansible_collections.planasonix.admin.plugins.module_utils._controls import (
+    Bound,
+    Unmet,
+    combine,
+    parse_require,
+    parse_waivers,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 
 WHERE = "The control 'C-1'"
@@ -101,9 +107,18 @@ def meets(require: t.Any, value: t.Any) -> bool:
         pytest.param({"excludes": [1]}, [True], True, id="excludes-boolean"),
         pytest.param({"excludes": ["x"]}, "x", False, id="excludes-text-proves-nothing"),
         pytest.param({"excludes": ["x"]}, {"x": 1}, False, id="excludes-mapping-proves-nothing"),
-        pytest.param({"contains": ["a"], "excludes": ["x"]}, ["a"], True, id="contains-and-excludes"),
-        pytest.param({"contains": ["a"], "excludes": ["x"]}, ["a", "x"], False, id="contains-and-excludes-unwanted"),
-        pytest.param({"contains": ["a"], "excludes": ["x"]}, ["b"], False, id="contains-and-excludes-lacking"),
+        pytest.param(
+            {"contains": ["a"], "excludes": ["x"]}, ["a"], True, id="contains-and-excludes"
+        ),
+        pytest.param(
+            {"contains": ["a"], "excludes": ["x"]},
+            ["a", "x"],
+            False,
+            id="contains-and-excludes-unwanted",
+        ),
+        pytest.param(
+            {"contains": ["a"], "excludes": ["x"]}, ["b"], False, id="contains-and-excludes-lacking"
+        ),
         pytest.param({"at_least": 1, "not_one_of": [5]}, 5, False, id="at-least-but-not"),
         pytest.param({"at_least": 1, "not_one_of": [5]}, 6, True, id="at-least-and-not"),
     ],
@@ -145,11 +160,21 @@ def test_the_reason_names_just_the_elements_in_question(require, value, named, u
     [
         pytest.param({"a": 1}, {("a",)}, id="flat"),
         pytest.param({"a": 1, "b": {"at_most": 2}}, {("a",), ("b",)}, id="flat-and-bound"),
-        pytest.param({"a": {"b": {"c": True, "d": {"one_of": [1]}}}}, {("a", "b", "c"), ("a", "b", "d")}, id="nested"),
-        pytest.param({"canvas.snap_to_grid": True}, {("canvas.snap_to_grid",)}, id="dots-are-no-nesting"),
+        pytest.param(
+            {"a": {"b": {"c": True, "d": {"one_of": [1]}}}},
+            {("a", "b", "c"), ("a", "b", "d")},
+            id="nested",
+        ),
+        pytest.param(
+            {"canvas.snap_to_grid": True}, {("canvas.snap_to_grid",)}, id="dots-are-no-nesting"
+        ),
         pytest.param({"contains": ["sso"]}, {()}, id="the-whole"),
         pytest.param({"a": [{"at_most": 1}]}, {("a",)}, id="no-nesting-in-lists"),
-        pytest.param({"a": {"at_most": 3, "at_least": 1, "not_one_of": [2]}}, {("a",)}, id="several-operators"),
+        pytest.param(
+            {"a": {"at_most": 3, "at_least": 1, "not_one_of": [2]}},
+            {("a",)},
+            id="several-operators",
+        ),
     ],
 )
 def test_what_a_mapping_is(require, paths):
@@ -165,9 +190,13 @@ def test_a_mapping_in_a_list_is_a_value():
     ("require", "words"),
     [
         pytest.param({"a": {"at_most": 30, "b": 1}}, ["a", "at_most", "b"], id="mixed"),
-        pytest.param({"a": {"b": {"contains": [1], "c": 1}}}, ["a.b", "contains", "c"], id="mixed-deep"),
+        pytest.param(
+            {"a": {"b": {"contains": [1], "c": 1}}}, ["a.b", "contains", "c"], id="mixed-deep"
+        ),
         pytest.param({"at_most": 30, "field": 1}, ["at_most", "field"], id="mixed-at-the-top"),
-        pytest.param({"a": {"at_most": 30, "at_msot": 1}}, ["at_most", "at_msot"], id="typing-error"),
+        pytest.param(
+            {"a": {"at_most": 30, "at_msot": 1}}, ["at_most", "at_msot"], id="typing-error"
+        ),
         pytest.param({"a": {"at_most": "thirty"}}, ["a", "at_most", "thirty"], id="at-most-word"),
         pytest.param({"a": {"at_most": True}}, ["a", "at_most"], id="at-most-boolean"),
         pytest.param({"a": {"at_most": None}}, ["a", "at_most"], id="at-most-null"),
@@ -209,12 +238,19 @@ def test_requirements_that_cannot_be_understood(require, words):
         pytest.param({"one_of": ["eu", "ch"]}, "us", "eu", id="one-of-the-first"),
         pytest.param({"one_of": ["eu", "ch"]}, "ch", "ch", id="one-of-met"),
         pytest.param({"one_of": [30, 60], "at_least": 45}, 10, 60, id="one-of-the-first-that-fits"),
-        pytest.param({"one_of": ["eu", "ch"], "not_one_of": ["eu"]}, "us", "ch", id="one-of-the-first-that-is-allowed"),
+        pytest.param(
+            {"one_of": ["eu", "ch"], "not_one_of": ["eu"]},
+            "us",
+            "ch",
+            id="one-of-the-first-that-is-allowed",
+        ),
         pytest.param({"contains": ["a", "b"]}, ["c", "a"], ["c", "a", "b"], id="contains-adds"),
         pytest.param({"contains": ["a"]}, None, ["a"], id="contains-from-null"),
         pytest.param({"excludes": ["x", "y"]}, ["x", "a", "z"], ["a", "z"], id="excludes-removes"),
         pytest.param({"excludes": ["x"]}, ["x"], [], id="excludes-the-last"),
-        pytest.param({"contains": ["a"], "excludes": ["x"]}, ["x", "c"], ["c", "a"], id="adds-and-removes"),
+        pytest.param(
+            {"contains": ["a"], "excludes": ["x"]}, ["x", "c"], ["c", "a"], id="adds-and-removes"
+        ),
         pytest.param({"contains": ["a"]}, ["a", "c", "b"], ["a", "c", "b"], id="contains-met"),
         pytest.param({"at_most": 30, "not_one_of": [0]}, 60, 30, id="with-not-one-of"),
         pytest.param(False, True, False, id="equal"),
@@ -256,19 +292,46 @@ def test_not_one_of_alone_names_no_value(value):
         pytest.param([30, 30], 90, 30, id="the-same-value"),
         pytest.param([["a", "b"], ["b", "a"]], ["c"], ["a", "b"], id="the-same-list"),
         pytest.param(["eu", {"one_of": ["us", "eu"]}], "cn", "eu", id="a-value-among-choices"),
-        pytest.param([{"one_of": ["us", "eu", "ch"]}, {"one_of": ["ch", "eu"]}], "cn", "eu", id="common-choices-in-the-order-of-the-first"),
-        pytest.param([{"one_of": [30, 60, 90]}, {"at_least": 45}], 10, 60, id="choices-within-a-minimum"),
-        pytest.param([{"one_of": ["us", "eu"]}, {"not_one_of": ["us"]}], "us", "eu", id="choices-without-one"),
-        pytest.param([{"contains": ["a"]}, {"contains": ["b"]}], [], ["a", "b"], id="elements-of-both"),
-        pytest.param([{"contains": ["a"]}, {"contains": ["a", "b"]}], [], ["a", "b"], id="an-element-of-both-once"),
-        pytest.param([{"contains": ["a"]}, {"excludes": ["x"]}], ["x"], ["a"], id="elements-with-and-without"),
-        pytest.param([["a", "b"], {"contains": ["a"]}], [], ["a", "b"], id="a-list-with-its-element"),
-        pytest.param([["a", "b"], {"excludes": ["x"]}], ["x"], ["a", "b"], id="a-list-without-the-element"),
+        pytest.param(
+            [{"one_of": ["us", "eu", "ch"]}, {"one_of": ["ch", "eu"]}],
+            "cn",
+            "eu",
+            id="common-choices-in-the-order-of-the-first",
+        ),
+        pytest.param(
+            [{"one_of": [30, 60, 90]}, {"at_least": 45}], 10, 60, id="choices-within-a-minimum"
+        ),
+        pytest.param(
+            [{"one_of": ["us", "eu"]}, {"not_one_of": ["us"]}], "us", "eu", id="choices-without-one"
+        ),
+        pytest.param(
+            [{"contains": ["a"]}, {"contains": ["b"]}], [], ["a", "b"], id="elements-of-both"
+        ),
+        pytest.param(
+            [{"contains": ["a"]}, {"contains": ["a", "b"]}],
+            [],
+            ["a", "b"],
+            id="an-element-of-both-once",
+        ),
+        pytest.param(
+            [{"contains": ["a"]}, {"excludes": ["x"]}], ["x"], ["a"], id="elements-with-and-without"
+        ),
+        pytest.param(
+            [["a", "b"], {"contains": ["a"]}], [], ["a", "b"], id="a-list-with-its-element"
+        ),
+        pytest.param(
+            [["a", "b"], {"excludes": ["x"]}], ["x"], ["a", "b"], id="a-list-without-the-element"
+        ),
         pytest.param([{"not_one_of": ["us"]}, {"not_one_of": ["cn"]}], "eu", "eu", id="neither"),
     ],
 )
 def test_several_controls_of_one_field(requirements, value, nearest):
-    combined = combine([(f"C-{number}", parse_require({"field": require}, WHERE)) for number, require in enumerate(requirements)])[("field",)]
+    combined = combine(
+        [
+            (f"C-{number}", parse_require({"field": require}, WHERE))
+            for number, require in enumerate(requirements)
+        ]
+    )[("field",)]
     assert combined.nearest(value) == nearest
     assert all(meets(require, nearest) for require in requirements)
 
@@ -276,7 +339,9 @@ def test_several_controls_of_one_field(requirements, value, nearest):
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
 def test_the_order_of_the_controls_does_not_matter(order):
     requirements = [{"at_most": 60}, {"at_most": 30}, {"at_least": 15}, {"not_one_of": [20]}]
-    combined = combine([(f"C-{number}", parse_require({"field": requirements[number]}, WHERE)) for number in order])[("field",)]
+    combined = combine(
+        [(f"C-{number}", parse_require({"field": requirements[number]}, WHERE)) for number in order]
+    )[("field",)]
     assert [combined.nearest(value) for value in (90, 30, 21, 5)] == [30, 30, 21, 15]
 
 
@@ -294,10 +359,16 @@ CONFLICTS = [
     pytest.param({"one_of": ["eu"]}, {"one_of": ["us", "ch"]}, id="no-common-choice"),
     pytest.param({"one_of": ["eu", "us"]}, {"not_one_of": ["us", "eu"]}, id="no-choice-is-allowed"),
     pytest.param({"one_of": [30, 60]}, {"at_most": 20}, id="no-choice-within-the-maximum"),
-    pytest.param({"one_of": [["a"], ["a", "b"]]}, {"excludes": ["a"]}, id="no-choice-without-the-element"),
-    pytest.param({"contains": ["a", "b"]}, {"excludes": ["b"]}, id="an-element-wanted-and-unwanted"),
+    pytest.param(
+        {"one_of": [["a"], ["a", "b"]]}, {"excludes": ["a"]}, id="no-choice-without-the-element"
+    ),
+    pytest.param(
+        {"contains": ["a", "b"]}, {"excludes": ["b"]}, id="an-element-wanted-and-unwanted"
+    ),
     pytest.param({"at_least": 1}, {"contains": ["a"]}, id="a-number-and-a-list"),
-    pytest.param({"at_least": 30}, {"at_most": 30, "not_one_of": [30]}, id="the-only-number-is-not-allowed"),
+    pytest.param(
+        {"at_least": 30}, {"at_most": 30, "not_one_of": [30]}, id="the-only-number-is-not-allowed"
+    ),
     pytest.param("weekly", {"hour": 5}, id="a-value-and-a-mapping"),
     pytest.param({"at_most": 5}, {"inner": {"at_most": 5}}, id="a-number-and-a-mapping"),
 ]
@@ -308,7 +379,12 @@ CONFLICTS = [
 def test_controls_that_cannot_both_hold(one, other, swapped):
     requirements = [("ONE-1", {"field": one}), ("TWO-2", {"field": other})]
     with pytest.raises(InvalidOption) as caught:
-        combine([(control_id, parse_require(require, WHERE)) for control_id, require in (reversed(requirements) if swapped else requirements)])
+        combine(
+            [
+                (control_id, parse_require(require, WHERE))
+                for control_id, require in (reversed(requirements) if swapped else requirements)
+            ]
+        )
     assert all(word in caught.value.message for word in ("ONE-1", "TWO-2", "field"))
 
 
@@ -325,14 +401,29 @@ def test_controls_that_cannot_both_hold(one, other, swapped):
 def test_a_conflict_names_the_two_controls_that_are_in_conflict(bystander, one, other):
     """Not one that happens to be about the same field."""
     with pytest.raises(InvalidOption) as caught:
-        combine([(name, parse_require({"field": require}, WHERE)) for name, require in (("BYSTANDER", bystander), ("ONE-1", one), ("TWO-2", other))])
+        combine(
+            [
+                (name, parse_require({"field": require}, WHERE))
+                for name, require in (("BYSTANDER", bystander), ("ONE-1", one), ("TWO-2", other))
+            ]
+        )
     assert "ONE-1" in caught.value.message and "TWO-2" in caught.value.message
     assert "BYSTANDER" not in caught.value.message
 
 
 def test_controls_of_different_fields_do_not_meet():
-    combined = combine([("A", parse_require({"a": 1, "n": {"x": 1}}, WHERE)), ("B", parse_require({"b": 2, "n": {"y": 2}}, WHERE))])
-    assert {".".join(path): bound.equals for path, bound in combined.items()} == {"a": (1,), "b": (2,), "n.x": (1,), "n.y": (2,)}
+    combined = combine(
+        [
+            ("A", parse_require({"a": 1, "n": {"x": 1}}, WHERE)),
+            ("B", parse_require({"b": 2, "n": {"y": 2}}, WHERE)),
+        ]
+    )
+    assert {".".join(path): bound.equals for path, bound in combined.items()} == {
+        "a": (1,),
+        "b": (2,),
+        "n.x": (1,),
+        "n.y": (2,),
+    }
 
 
 @pytest.mark.parametrize(
@@ -355,10 +446,27 @@ def test_how_long_a_waiver_holds(expires, day, holds):
     [
         pytest.param([{"id": "Z", "reason": "r"}], ["'Z'"], id="unknown"),
         pytest.param([{"id": "a", "reason": "r"}], ["'a'"], id="in-another-case"),
-        pytest.param([{"id": "A", "reason": "r"}, {"id": "A", "reason": "s", "expires": "2027-01-01"}], ["'A'", "twice"], id="twice"),
+        pytest.param(
+            [{"id": "A", "reason": "r"}, {"id": "A", "reason": "s", "expires": "2027-01-01"}],
+            ["'A'", "twice"],
+            id="twice",
+        ),
         *(
-            pytest.param([{"id": "A", "reason": "r", "expires": text}], ["'A'", "expires"], id=text or "empty")
-            for text in ("2027-02-30", "31.03.2027", "2027-3-1", "tomorrow", "2027", "", "2027-03-31T00:00:00Z", "20270331")
+            pytest.param(
+                [{"id": "A", "reason": "r", "expires": text}],
+                ["'A'", "expires"],
+                id=text or "empty",
+            )
+            for text in (
+                "2027-02-30",
+                "31.03.2027",
+                "2027-3-1",
+                "tomorrow",
+                "2027",
+                "",
+                "2027-03-31T00:00:00Z",
+                "20270331",
+            )
         ),
     ],
 )

@@ -27,12 +27,23 @@ ENDPOINTS = {
 def api() -> FakeApi:
     api = FakeApi()
     for name, path in ENDPOINTS.items():
-        api.objects[path.removeprefix("/api/")] = {"about": name, "updated_at": "2026-01-01T00:00:00Z"}
+        api.objects[path.removeprefix("/api/")] = {
+            "about": name,
+            "updated_at": "2026-01-01T00:00:00Z",
+        }
     api.objects["features"] = {"features": ["lineage", "sso"]}
     api.add_key("Deploy")
     api.add_entry("2001:DB8::/32", "x")
     api.add_channel("Alerts")
-    api.rules = [{"id": "nrl_1", "name": "Failures", "channel_ids": ["nch_3", "nch_gone"], "updated_at": "x"}, {"id": "nrl_2", "name": "Nobody"}]
+    api.rules = [
+        {
+            "id": "nrl_1",
+            "name": "Failures",
+            "channel_ids": ["nch_3", "nch_gone"],
+            "updated_at": "x",
+        },
+        {"id": "nrl_2", "name": "Nobody"},
+    ]
     return api
 
 
@@ -44,7 +55,9 @@ def api() -> FakeApi:
         pytest.param(["tier"], ["tier"], id="one"),
         pytest.param(["tier", "mfa"], ["mfa", "tier"], id="two"),
         pytest.param(["!mfa"], [name for name in ALL if name != "mfa"], id="all-but-one"),
-        pytest.param(["all", "!mfa"], [name for name in ALL if name != "mfa"], id="all-said-but-one"),
+        pytest.param(
+            ["all", "!mfa"], [name for name in ALL if name != "mfa"], id="all-said-but-one"
+        ),
         pytest.param(["!all", "tier"], ["tier"], id="one-alone"),
         pytest.param(["!all"], [], id="none"),
         pytest.param(["!all", "all", "tier"], ["tier"], id="not-all-wins"),
@@ -59,17 +72,34 @@ def test_chosen_subsets(choice, chosen):
 def test_every_subset(api):
     result = perform(api, MODULE)
     facts = result["planasonix"]
-    assert (list(facts), result["unavailable"], result["changed"], result["msg"]) == (ALL, {}, False, "read 14 subsets")
+    assert (list(facts), result["unavailable"], result["changed"], result["msg"]) == (
+        ALL,
+        {},
+        False,
+        "read 14 subsets",
+    )
     for name in ENDPOINTS:
         # A preference may bear any name, that of a time too.
-        assert facts[name] == {"about": name, **({"updated_at": "2026-01-01T00:00:00Z"} if name == "preferences" else {})}
+        assert facts[name] == {
+            "about": name,
+            **({"updated_at": "2026-01-01T00:00:00Z"} if name == "preferences" else {}),
+        }
     assert facts["features"] == ["lineage", "sso"]
     assert facts["settings"] == {**api.settings, **api.more_settings}
     assert facts["api_keys"] == api.keys
     assert facts["notification_channels"] == api.channels
-    assert facts["ip_whitelist"] == {"enabled": False, "applies_to": ["api", "ui"], "entries": [{**api.entries[0], "cidr": "2001:db8::/32"}]}
+    assert facts["ip_whitelist"] == {
+        "enabled": False,
+        "applies_to": ["api", "ui"],
+        "entries": [{**api.entries[0], "cidr": "2001:db8::/32"}],
+    }
     assert facts["notification_rules"] == [
-        {"id": "nrl_1", "name": "Failures", "channel_ids": ["nch_3", "nch_gone"], "channels": ["Alerts", "nch_gone"]},
+        {
+            "id": "nrl_1",
+            "name": "Failures",
+            "channel_ids": ["nch_3", "nch_gone"],
+            "channels": ["Alerts", "nch_gone"],
+        },
         {"id": "nrl_2", "name": "Nobody", "channels": []},
     ]
     assert api.writes == [] and "diff" not in result
@@ -79,7 +109,9 @@ def test_every_subset(api):
 
 
 def test_rules_alone_do_not_tell_the_channels(api):
-    assert list(perform(api, MODULE, gather_subset=["notification_rules"])["planasonix"]) == ["notification_rules"]
+    assert list(perform(api, MODULE, gather_subset=["notification_rules"])["planasonix"]) == [
+        "notification_rules"
+    ]
 
 
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
@@ -90,23 +122,48 @@ def test_one_subset(api, name, check_mode):
 
 @pytest.mark.parametrize(
     ("status", "on_forbidden", "skipped"),
-    [(403, "skip", True), (404, "skip", True), (401, "skip", False), (500, "skip", False), (403, "fail", False), (404, "fail", False)],
+    [
+        (403, "skip", True),
+        (404, "skip", True),
+        (401, "skip", False),
+        (500, "skip", False),
+        (403, "fail", False),
+        (404, "fail", False),
+    ],
 )
 def test_on_forbidden(api, status, on_forbidden, skipped):
     api.fail("GET /api/user/mfa", f"{status} before")
     result = perform(api, MODULE, gather_subset=["mfa", "tier"], on_forbidden=on_forbidden)
     if skipped:
-        assert (result["planasonix"], result["msg"]) == ({"tier": {"about": "tier"}}, "read 1 subsets, unavailable: mfa")
+        assert (result["planasonix"], result["msg"]) == (
+            {"tier": {"about": "tier"}},
+            "read 1 subsets, unavailable: mfa",
+        )
         assert result["unavailable"]["mfa"].keys() == {"status", "code", "msg"}
-        assert (result["unavailable"]["mfa"]["status"], result["unavailable"]["mfa"]["code"]) == (status, "planned_fault")
+        assert (result["unavailable"]["mfa"]["status"], result["unavailable"]["mfa"]["code"]) == (
+            status,
+            "planned_fault",
+        )
     else:
-        assert (result["failed"], result["status"], result["path"]) == (True, status, "/api/user/mfa")
+        assert (result["failed"], result["status"], result["path"]) == (
+            True,
+            status,
+            "/api/user/mfa",
+        )
 
 
 def test_rules_are_unavailable_where_their_channels_are(api):
     api.fail("GET /api/notifications/channels", "403 before", times=9)
-    result = perform(api, MODULE, gather_subset=["notification_rules", "notification_channels"], on_forbidden="skip")
-    assert (result["planasonix"], list(result["unavailable"])) == ({}, ["notification_channels", "notification_rules"])
+    result = perform(
+        api,
+        MODULE,
+        gather_subset=["notification_rules", "notification_channels"],
+        on_forbidden="skip",
+    )
+    assert (result["planasonix"], list(result["unavailable"])) == (
+        {},
+        ["notification_channels", "notification_rules"],
+    )
 
 
 def test_features_without_the_list(api):

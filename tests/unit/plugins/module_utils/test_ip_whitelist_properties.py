@@ -24,12 +24,20 @@ from unit.plugins.examples import examples
 from unit.plugins.fake_api import FakeApi, Values, error, perform
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import RefusedPlan
-from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import ALLOWLIST, TOGGLE_PATH, Allowlist, plan_allowlist, uncovered
+from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import (
+    ALLOWLIST,
+    TOGGLE_PATH,
+    Allowlist,
+    plan_allowlist,
+    uncovered,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_ip_whitelist import MODULE
 
-TASK = Module(manages=ALLOWLIST, options={**MODULE.options, "forbid": {"type": "list", "elements": "str"}})
+TASK = Module(
+    manages=ALLOWLIST, options={**MODULE.options, "forbid": {"type": "list", "elements": "str"}}
+)
 """The module, with what a baseline asks of the allowlist beside."""
 
 Network: t.TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
@@ -38,11 +46,18 @@ Entry: t.TypeAlias = "tuple[str, str | None, int]"
 
 
 # Blocks of eight addresses, one of them of mapped addresses: many of the networks in them overlap, adjoin or contain each other.
-BLOCKS: tuple[Network, ...] = tuple(ipaddress.ip_network(text) for text in ("10.0.0.0/29", "2001:db8::/125", "::ffff:10.0.0.0/125"))
+BLOCKS: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(text) for text in ("10.0.0.0/29", "2001:db8::/125", "::ffff:10.0.0.0/125")
+)
 ADDRESSES = frozenset(address for block in BLOCKS for address in block)
-SMALL: list[Network] = [network for more in range(4) for block in BLOCKS for network in block.subnets(more)]
+SMALL: list[Network] = [
+    network for more in range(4) for block in BLOCKS for network in block.subnets(more)
+]
 """Networks that hold no other addresses than those, the largest first"""
-WIDE: list[Network] = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "0.0.0.0/0", "2001:db8::/32", "::/0", "::ffff:0:0/96")]
+WIDE: list[Network] = [
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "0.0.0.0/0", "2001:db8::/32", "::/0", "::ffff:0:0/96")
+]
 
 
 @functools.cache
@@ -54,7 +69,10 @@ def spellings(network: Network) -> list[str]:
     else:
         texts = [str(network), f"{address.exploded.upper()}/{length}"]
         if address.ipv4_mapped:
-            texts += [f"::FFFF:{address.ipv4_mapped}/{length}", f"::ffff:{int(address) >> 16 & 0xFFFF:x}:{int(address) & 0xFFFF:x}/{length}"]
+            texts += [
+                f"::FFFF:{address.ipv4_mapped}/{length}",
+                f"::ffff:{int(address) >> 16 & 0xFFFF:x}:{int(address) & 0xFFFF:x}/{length}",
+            ]
     return texts + [text.split("/")[0] for text in texts if length == network.max_prefixlen]
 
 
@@ -114,7 +132,9 @@ class Situation:
         staying: set[int] = set()
         coming = {} if absent else dict(asked)
         # The oldest first; of two that are equally old, the first.
-        for number, (cidr, label, _age) in sorted(enumerate(self.listed), key=lambda item: -item[1][2]):
+        for number, (cidr, label, _age) in sorted(
+            enumerate(self.listed), key=lambda item: -item[1][2]
+        ):
             network = network_of(cidr)
             if network not in asked:
                 if absent or not (self.task.get("purge") or network in forbidden):
@@ -133,7 +153,11 @@ class Situation:
         """Why the task must be refused, in a word, or nothing."""
         staying, coming = self.goal()
         removes = len(staying) < len(self.listed)
-        if self.task.get("allow_lockout") or not self.ends_enforced or (self.enforced and not removes):
+        if (
+            self.task.get("allow_lockout")
+            or not self.ends_enforced
+            or (self.enforced and not removes)
+        ):
             return ""
         if not self.protected:
             return "unnamed"
@@ -143,7 +167,9 @@ class Situation:
         if self.enforced and self.second >= 400:
             for network in coming:
                 others = [other for other in final if other != network]
-                if network in self.networks() and not all(covered(protected, others) for protected in self.protected):
+                if network in self.networks() and not all(
+                    covered(protected, others) for protected in self.protected
+                ):
                     return "moment"
         return ""
 
@@ -179,7 +205,11 @@ def chosen(choose: Callable[[Choices], Drawn]) -> st.SearchStrategy[Drawn]:
 LABELS = (None, "x", "y", "")
 TEXTS = [text for network in SMALL + WIDE for text in spellings(network)]
 SINGLES: list[tuple[str, ...]] = [(text,) for text in TEXTS]
-HALVES: list[tuple[str, ...]] = [tuple(map(str, network.subnets())) for network in SMALL if network.prefixlen < network.max_prefixlen]
+HALVES: list[tuple[str, ...]] = [
+    tuple(map(str, network.subnets()))
+    for network in SMALL
+    if network.prefixlen < network.max_prefixlen
+]
 """Neighbours: what lies in both only both together cover"""
 
 
@@ -190,10 +220,15 @@ def some_entries(choices: Choices) -> tuple[Entry, ...]:
     strange: list[tuple[str, ...]] = [("10.0.0.3/30",), ("2001:db8::5/127",)]
     kinds = [SINGLES, SINGLES, SINGLES, HALVES, HALVES, strange]
     for _number in range(choices.one([1, 2, 3])):
-        entries += [(text, choices.one(LABELS), choices.one([0, 1, 2])) for text in choices.one(choices.one(kinds))]
+        entries += [
+            (text, choices.one(LABELS), choices.one([0, 1, 2]))
+            for text in choices.one(choices.one(kinds))
+        ]
     if choices.one([False, False, True]):
         network = network_of(choices.one(entries)[0])
-        entries.append((choices.one(spellings(network)), choices.one(LABELS), choices.one([0, 1, 2])))
+        entries.append(
+            (choices.one(spellings(network)), choices.one(LABELS), choices.one([0, 1, 2]))
+        )
     return tuple(entries)
 
 
@@ -219,21 +254,44 @@ def some_situation(choices: Choices) -> Situation:
             # Where a network is asked for twice, one label is enough.
             first = network_of(text) not in labels
             label = labels.setdefault(network_of(text), choices.one(LABELS))
-            entries.append({"cidr": text, "label": label} if first and label is not None else {"cidr": text})
+            entries.append(
+                {"cidr": text, "label": label} if first and label is not None else {"cidr": text}
+            )
     task["entries"] = entries
     if "forbid" in task:
         task["forbid"] = [entry[0] for entry in choices.some(1, 2, listed)]
-    near = choices.one(["before", "anywhere"] if task.get("allow_lockout") else ["after", "after", "together", "together", "before", "anywhere", "nobody"])
+    near = choices.one(
+        ["before", "anywhere"]
+        if task.get("allow_lockout")
+        else ["after", "after", "together", "together", "before", "anywhere", "nobody"]
+    )
     if near != "nobody":
         staying, coming = Situation(listed, False, task).goal()
-        cidrs = [entry[0] for number, entry in enumerate(listed) if near == "before" or number in staying]
-        covering = BLOCKS if near == "anywhere" else [*map(network_of, cidrs), *(coming if near != "before" else ())]
+        cidrs = [
+            entry[0] for number, entry in enumerate(listed) if near == "before" or number in staying
+        ]
+        covering = (
+            BLOCKS
+            if near == "anywhere"
+            else [*map(network_of, cidrs), *(coming if near != "before" else ())]
+        )
         within = [network for network in SMALL if covered(network, covering)] or SMALL
         if near == "together":
-            within = [network for network in within if not any(covered(network, [one]) for one in covering)] or within
-        task["protected_addresses"] = [choices.one(spellings(network)) for network in choices.some(1, 2, within)]
+            within = [
+                network
+                for network in within
+                if not any(covered(network, [one]) for one in covering)
+            ] or within
+        task["protected_addresses"] = [
+            choices.one(spellings(network)) for network in choices.some(1, 2, within)
+        ]
     # A second entry of a network is taken, changes the first, or is refused.
-    return Situation(listed, choices.one([True, True, False]), task, choices.one([201, 201, 201, 200, 200, 400, 409, 422]))
+    return Situation(
+        listed,
+        choices.one([True, True, False]),
+        task,
+        choices.one([201, 201, 201, 200, 200, 400, 409, 422]),
+    )
 
 
 class Server(FakeApi):
@@ -262,7 +320,15 @@ class Server(FakeApi):
         return answer
 
     def write(self, method: str, path: list[str], body: t.Any) -> tuple[int, t.Any]:
-        twin = next((entry for entry in self.entries if path[-1] == "ip-whitelist" and network_of(entry["cidr"]) == network_of(body["cidr"])), None)
+        twin = next(
+            (
+                entry
+                for entry in self.entries
+                if path[-1] == "ip-whitelist"
+                and network_of(entry["cidr"]) == network_of(body["cidr"])
+            ),
+            None,
+        )
         if twin is not None and self.second >= 400:
             return error(self.second, "duplicate_cidr")
         if twin is not None and self.second == 200:
@@ -290,7 +356,15 @@ def watch(api: Server, situation: Situation, seen: Counter[str]) -> list[str]:
         nonlocal ids, enabled
         now = {entry["id"] for entry in api.entries}
         on, removed = api.enabled and not enabled, bool(api.enabled and (ids - now) & old)
-        seen.update(name for name, happened in (("switched on", on), ("switched off", enabled and not api.enabled), ("removed while on", removed)) if happened)
+        seen.update(
+            name
+            for name, happened in (
+                ("switched on", on),
+                ("switched off", enabled and not api.enabled),
+                ("removed while on", removed),
+            )
+            if happened
+        )
         ids, enabled = now, api.enabled
         if not api.enabled:
             return
@@ -304,7 +378,9 @@ def watch(api: Server, situation: Situation, seen: Counter[str]) -> list[str]:
             wrong.append(f"it was not sure that {protected} have access at {api.log[-1]}")
         if on or removed:
             seen["version 6 protected"] += any(":" in network for network in protected)
-            seen["protected by neighbours alone"] += any(not any(covered(network, [cidr]) for cidr in api.cidrs) for network in protected)
+            seen["protected by neighbours alone"] += any(
+                not any(covered(network, [cidr]) for cidr in api.cidrs) for network in protected
+            )
 
     api.observe = look
     return wrong
@@ -328,18 +404,32 @@ def check_run(api: Server, situation: Situation, seen: Counter[str]) -> None:
     assert bool(result.get("failed")) == bool(refusal), result["msg"]
     if refusal:
         assert (api.outcome(), result["changed"]) == (before, False)
-        assert {"unnamed": "name the addresses", "lost": "would lock out", "moment": "locked out for a moment"}[refusal] in result["msg"]
+        assert {
+            "unnamed": "name the addresses",
+            "lost": "would lock out",
+            "moment": "locked out for a moment",
+        }[refusal] in result["msg"]
         if refusal == "moment":
             # Only the server can tell that it takes no second entry; that it was asked for one is all that happened.
             assert set(api.writes) == {"POST /api/settings/ip-whitelist"}
         else:
             assert (planned, api.writes) == (result, [])
         return
-    assert {name: planned[name] for name in ("changed", "msg", "diff")} == {name: result[name] for name in ("changed", "msg", "diff")}
+    assert {name: planned[name] for name in ("changed", "msg", "diff")} == {
+        name: result[name] for name in ("changed", "msg", "diff")
+    }
     check_goal(api, situation, before[0])
     assert result["changed"] == bool(api.writes) == (api.outcome() != before)
-    if situation.enforced and situation.ends_enforced and not situation.goal()[1].keys().isdisjoint(situation.networks()):
-        seen[{200: "changed in place while on", 201: "labelled while on"}.get(situation.second, "replaced while on")] += 1
+    if (
+        situation.enforced
+        and situation.ends_enforced
+        and not situation.goal()[1].keys().isdisjoint(situation.networks())
+    ):
+        seen[
+            {200: "changed in place while on", 201: "labelled while on"}.get(
+                situation.second, "replaced while on"
+            )
+        ] += 1
     assert run(api, situation)["changed"] is False
     assert api.writes == []
 
@@ -362,9 +452,16 @@ def check_varied(seen: Counter[str], *names: str) -> None:
 
 
 @examples(300)
-@given(st.lists(st.sampled_from([text for network in SMALL for text in spellings(network)]), max_size=3), st.lists(st.sampled_from(TEXTS), max_size=5))
+@given(
+    st.lists(
+        st.sampled_from([text for network in SMALL for text in spellings(network)]), max_size=3
+    ),
+    st.lists(st.sampled_from(TEXTS), max_size=5),
+)
 def test_coverage_is_that_of_each_address(protected: list[str], cidrs: list[str]) -> None:
-    assert [network_of(text) for text in uncovered(protected, cidrs)] == [network_of(text) for text in protected if not covered(text, cidrs)]
+    assert [network_of(text) for text in uncovered(protected, cidrs)] == [
+        network_of(text) for text in protected if not covered(text, cidrs)
+    ]
 
 
 def test_plans_are_refused_or_in_order():
@@ -375,14 +472,22 @@ def test_plans_are_refused_or_in_order():
     @given(chosen(some_situation))
     def try_it(situation: Situation) -> None:
         entries = tuple(
-            {"id": f"e{number}", "cidr": str(network_of(cidr)), "label": label, "created_at": f"2026-01-{9 - age:02}T00:00:00Z"}
+            {
+                "id": f"e{number}",
+                "cidr": str(network_of(cidr)),
+                "label": label,
+                "created_at": f"2026-01-{9 - age:02}T00:00:00Z",
+            }
             for number, (cidr, label, age) in enumerate(situation.listed)
         )
         # What a server refuses, no plan can know.
         refusal = replace(situation, second=201).refusal()
         seen[f"refused: {refusal}" if refusal else "planned"] += 1
         try:
-            plan = plan_allowlist(Allowlist(entries, situation.enforced, ["api"]), {"state": "present", **situation.task})
+            plan = plan_allowlist(
+                Allowlist(entries, situation.enforced, ["api"]),
+                {"state": "present", **situation.task},
+            )
         except RefusedPlan:
             assert refusal
             return
@@ -391,13 +496,29 @@ def test_plans_are_refused_or_in_order():
         kinds = [kind for kind, _what in steps]
         assert kinds == sorted(kinds, key=["off", "add", "remove", "on"].index)
         staying, coming = situation.goal()
-        toggles = [] if situation.enforced == situation.ends_enforced else [("on" if situation.ends_enforced else "off", None)]
-        removals = [("remove", f"e{number}") for number in range(len(entries)) if number not in staying]
-        assert Counter(steps) == Counter([*toggles, *(("add", (network, label)) for network, label in coming.items()), *removals])
+        toggles = (
+            []
+            if situation.enforced == situation.ends_enforced
+            else [("on" if situation.ends_enforced else "off", None)]
+        )
+        removals = [
+            ("remove", f"e{number}") for number in range(len(entries)) if number not in staying
+        ]
+        assert Counter(steps) == Counter(
+            [*toggles, *(("add", (network, label)) for network, label in coming.items()), *removals]
+        )
         seen[" then ".join(dict.fromkeys(kinds))] += 1
 
     try_it()
-    check_varied(seen, "planned", "refused: unnamed", "refused: lost", "add then remove", "off then add then remove", "add then remove then on")
+    check_varied(
+        seen,
+        "planned",
+        "refused: unnamed",
+        "refused: lost",
+        "add then remove",
+        "off then add then remove",
+        "add then remove then on",
+    )
 
 
 def step_of(call: Call) -> tuple[str, t.Any]:
@@ -420,12 +541,29 @@ def test_a_task_is_done_or_refused():
     try_it()
     check_varied(
         seen,
-        *("done", "refused: unnamed", "refused: lost", "refused: moment", "switched on", "switched off", "removed while on", "locked out as allowed"),
-        *("labelled while on", "replaced while on", "changed in place while on", "version 6 protected", "protected by neighbours alone"),
+        *(
+            "done",
+            "refused: unnamed",
+            "refused: lost",
+            "refused: moment",
+            "switched on",
+            "switched off",
+            "removed while on",
+            "locked out as allowed",
+        ),
+        *(
+            "labelled while on",
+            "replaced while on",
+            "changed in place while on",
+            "version 6 protected",
+            "protected by neighbours alone",
+        ),
     )
 
 
-def check_disturbed_run(situation: Situation, faults: Sequence[Failure], pretended: frozenset[int], seen: Counter[str]) -> None:
+def check_disturbed_run(
+    situation: Situation, faults: Sequence[Failure], pretended: frozenset[int], seen: Counter[str]
+) -> None:
     """Run the task where something fails, and look at each state on the way. Where nothing fails any more, the next run does the rest."""
     api = Server(situation)
     before, refusal = api.outcome(), situation.refusal()
@@ -443,14 +581,23 @@ def check_disturbed_run(situation: Situation, faults: Sequence[Failure], pretend
         return
     if sum(times for *_what, times in faults) + len(pretended) == 1:
         # What is taken away to be replaced is put back; only two failures can leave it away.
-        assert set(situation.final()) & set(situation.networks()) <= set(map(network_of, api.cidrs)), api.log
-    seen["failed midway" if result.get("failed") else "done all the same"] += bool(result.get("failed") or pretended or api.pauses)
+        assert set(situation.final()) & set(situation.networks()) <= set(
+            map(network_of, api.cidrs)
+        ), api.log
+    seen["failed midway" if result.get("failed") else "done all the same"] += bool(
+        result.get("failed") or pretended or api.pauses
+    )
     seen["failed midway while on"] += bool(result.get("failed") and api.enabled)
     api.faults.clear()
     api.pretended = frozenset()
     # Old entries are as old as they were, and new ones are younger than all.
-    ages = {entry["id"]: age for entry, (_cidr, _label, age) in zip(before[0], situation.listed, strict=True)}
-    listed = tuple((entry["cidr"], entry["label"], ages.get(entry["id"], -1)) for entry in api.entries)
+    ages = {
+        entry["id"]: age
+        for entry, (_cidr, _label, age) in zip(before[0], situation.listed, strict=True)
+    }
+    listed = tuple(
+        (entry["cidr"], entry["label"], ages.get(entry["id"], -1)) for entry in api.entries
+    )
     again = replace(situation, listed=listed, enforced=api.enabled)
     assert bool(again.refusal()) == bool(refusal)
     check_run(api, again, Counter())
@@ -462,7 +609,10 @@ def check_networks(api: Server, situation: Situation) -> None:
     """Check that all is as the task wants it, whichever entries were removed and added again on the way."""
     assert Counter(map(network_of, api.cidrs)) == Counter(situation.final())
     labels = situation.goal()[1]
-    assert all(labels.get(network_of(entry["cidr"])) in (None, entry["label"] or "") for entry in api.entries)
+    assert all(
+        labels.get(network_of(entry["cidr"])) in (None, entry["label"] or "")
+        for entry in api.entries
+    )
     assert api.enabled is situation.ends_enforced
 
 
@@ -479,10 +629,24 @@ REFUSALS = ["403 before", "409 before", "422 before", "429 before"]
 
 def some_faults(choices: Choices) -> list[Failure]:
     times = [1, 1, 2, 99]
-    faults = [(choices.one(WRITES), choices.one(LOSSES * 2 + REFUSALS), choices.one(range(4)), choices.one(times))]
+    faults = [
+        (
+            choices.one(WRITES),
+            choices.one(LOSSES * 2 + REFUSALS),
+            choices.one(range(4)),
+            choices.one(times),
+        )
+    ]
     if choices.one([False, True]):
         # The task begins with two reads; where those fail, nothing happens.
-        faults.append(("GET *", choices.one([*LOSSES, "403 before"]), choices.one([2, 3, 4]), choices.one(times)))
+        faults.append(
+            (
+                "GET *",
+                choices.one([*LOSSES, "403 before"]),
+                choices.one([2, 3, 4]),
+                choices.one(times),
+            )
+        )
     return faults
 
 
@@ -492,7 +656,11 @@ def with_faults(choices: Choices) -> Disturbed:
 
 def with_pretended_writes(choices: Choices) -> Disturbed:
     situation = some_situation(choices)
-    return situation, choices.one([[], [], some_faults(choices)]), frozenset(choices.some(1, 2, range(5)))
+    return (
+        situation,
+        choices.one([[], [], some_faults(choices)]),
+        frozenset(choices.some(1, 2, range(5))),
+    )
 
 
 def test_nobody_is_locked_out_when_requests_fail():
@@ -504,7 +672,15 @@ def test_nobody_is_locked_out_when_requests_fail():
         check_disturbed_run(*disturbed, seen)
 
     try_it()
-    check_varied(seen, "done all the same", "failed midway", "failed midway while on", "switched on", "switched off", "removed while on")
+    check_varied(
+        seen,
+        "done all the same",
+        "failed midway",
+        "failed midway while on",
+        "switched on",
+        "switched off",
+        "removed while on",
+    )
 
 
 def test_nobody_is_locked_out_when_writes_are_pretended():
@@ -528,9 +704,24 @@ RELABEL: Values = {"entries": [{"cidr": "10.0.0.0/29", "label": "x"}], **PROTECT
 @pytest.mark.parametrize(
     ("situation", "faults", "pretended"),
     [
-        pytest.param(Situation(OFFICE, True, {"entries": [], "purge": True, "enabled": False, **PROTECTED}), [], {0}, id="still-on"),
-        pytest.param(Situation(OFFICE, False, {**RELABEL, "enabled": True}, 409), [], {2}, id="replacement-not-listed"),
-        pytest.param(Situation(OFFICE, False, RELABEL, 409), [("DELETE *", "500 after", 0, 1)], set(), id="removed-with-an-error-and-not-put-back"),
+        pytest.param(
+            Situation(OFFICE, True, {"entries": [], "purge": True, "enabled": False, **PROTECTED}),
+            [],
+            {0},
+            id="still-on",
+        ),
+        pytest.param(
+            Situation(OFFICE, False, {**RELABEL, "enabled": True}, 409),
+            [],
+            {2},
+            id="replacement-not-listed",
+        ),
+        pytest.param(
+            Situation(OFFICE, False, RELABEL, 409),
+            [("DELETE *", "500 after", 0, 1)],
+            set(),
+            id="removed-with-an-error-and-not-put-back",
+        ),
     ],
 )
 def test_what_was_found_once(situation, faults, pretended):

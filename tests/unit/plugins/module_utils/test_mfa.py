@@ -18,7 +18,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils import _secret_fi
 from ansible_collections.planasonix.admin.plugins.module_utils._mfa import code_of
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_mfa import MODULE
 
-ENABLE, VERIFY, DISABLE = (f"POST /api/user/mfa/{action}" for action in ("enable", "verify", "disable"))
+ENABLE, VERIFY, DISABLE = (
+    f"POST /api/user/mfa/{action}" for action in ("enable", "verify", "disable")
+)
 ON = {"enabled": True, "methods": ["totp"], "backup_codes_remaining": 2}
 OFF = {"enabled": False, "methods": [], "backup_codes_remaining": 0}
 PASSWORD = "old password"
@@ -44,7 +46,11 @@ def test_enrollment(api):
     assert api.writes == [ENABLE, VERIFY]
     assert api.bodies[0] == {"method": "totp"}
     assert api.bodies[1] == {"enrollment_id": "mfaenr_1", "code": api.codes()[0]}
-    assert (result["secret"], result["backup_codes"], result["mfa"]) == (TOTP_SECRET, BACKUP_CODES, ON)
+    assert (result["secret"], result["backup_codes"], result["mfa"]) == (
+        TOTP_SECRET,
+        BACKUP_CODES,
+        ON,
+    )
     assert result["otpauth_uri"].startswith("otpauth://totp/Planasonix:")
     assert result["msg"] == 'mfa: enabled false -> true, methods [] -> ["totp"]'
     again = perform(api, MODULE, state="enabled")
@@ -54,7 +60,10 @@ def test_enrollment(api):
 
 
 def test_check_mode_leaves_out_what_only_the_server_knows(api):
-    assert perform(api, MODULE, check_mode=True, state="enabled")["mfa"] == {"enabled": True, "methods": ["totp"]}
+    assert perform(api, MODULE, check_mode=True, state="enabled")["mfa"] == {
+        "enabled": True,
+        "methods": ["totp"],
+    }
 
 
 def test_secret_file(api, tmp_path):
@@ -73,14 +82,22 @@ def test_the_secret_is_in_the_file_before_the_verification_is_sent(api, tmp_path
     api.fail(VERIFY, "killed after")
     with pytest.raises(Killed):
         perform(api, MODULE, state="enabled", secret_file=str(path))
-    assert json.loads(path.read_text()) == {"secret": TOTP_SECRET, "otpauth_uri": api._enrollment()["otpauth_uri"], "backup_codes": []}
+    assert json.loads(path.read_text()) == {
+        "secret": TOTP_SECRET,
+        "otpauth_uri": api._enrollment()["otpauth_uri"],
+        "backup_codes": [],
+    }
     assert not perform(api, MODULE, state="enabled", secret_file=str(path))["changed"]
     assert json.loads(path.read_text())["secret"] == TOTP_SECRET
 
 
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
-def test_a_file_that_cannot_be_written_is_refused_before_anything_is_sent(api, tmp_path, check_mode):
-    result = perform(api, MODULE, check_mode, state="enabled", secret_file=str(tmp_path / "missing" / "mfa.json"))
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_sent(
+    api, tmp_path, check_mode
+):
+    result = perform(
+        api, MODULE, check_mode, state="enabled", secret_file=str(tmp_path / "missing" / "mfa.json")
+    )
     assert "its secret could not be stored: the folder" in result["msg"]
     assert api.writes == []
 
@@ -96,7 +113,9 @@ def test_a_file_that_fails_before_the_verification_leaves_mfa_off(api, tmp_path,
     assert TOTP_SECRET not in str(result)
 
 
-def test_a_file_that_fails_after_the_verification_leaves_the_codes_in_the_result(api, tmp_path, monkeypatch):
+def test_a_file_that_fails_after_the_verification_leaves_the_codes_in_the_result(
+    api, tmp_path, monkeypatch
+):
     write = _secret_file.write
 
     def fail_on_codes(path: str, text: str) -> None:
@@ -106,7 +125,11 @@ def test_a_file_that_fails_after_the_verification_leaves_the_codes_in_the_result
 
     monkeypatch.setattr(_secret_file, "write", fail_on_codes)
     result = perform(api, MODULE, state="enabled", secret_file=str(tmp_path / "mfa.json"))
-    assert (result["failed"], result["changed"], result["backup_codes"]) == (True, True, BACKUP_CODES)
+    assert (result["failed"], result["changed"], result["backup_codes"]) == (
+        True,
+        True,
+        BACKUP_CODES,
+    )
     assert "take them from here" in result["msg"]
     assert json.loads((tmp_path / "mfa.json").read_text())["secret"] == TOTP_SECRET
 
@@ -115,8 +138,15 @@ def test_a_file_that_fails_after_the_verification_leaves_the_codes_in_the_result
 def test_a_lost_verification_that_took_effect_is_a_success_without_codes(api, tmp_path, with_file):
     path = tmp_path / "mfa.json"
     api.fail(VERIFY, "lost after")
-    result = perform(api, MODULE, state="enabled", **({"secret_file": str(path)} if with_file else {}))
-    assert (result.get("failed"), result["changed"], result["backup_codes"], result["mfa"]) == (None, True, [], ON)
+    result = perform(
+        api, MODULE, state="enabled", **({"secret_file": str(path)} if with_file else {})
+    )
+    assert (result.get("failed"), result["changed"], result["backup_codes"], result["mfa"]) == (
+        None,
+        True,
+        [],
+        ON,
+    )
     assert "make new ones" in result["warnings"][0]
     assert (json.loads(path.read_text()) if with_file else result)["secret"] == TOTP_SECRET
     assert posts(api) == ["enable", "verify"]
@@ -127,7 +157,9 @@ def test_a_lost_verification_without_effect_is_sent_again(api):
     result = perform(api, MODULE, state="enabled")
     assert result["backup_codes"] == BACKUP_CODES
     assert posts(api) == ["enable", "verify", "verify", "verify"]
-    assert [path for method, path, _body in api.log if method == "GET"][1:3] == ["/api/user/mfa"] * 2, "it reads before it repeats"
+    assert [path for method, path, _body in api.log if method == "GET"][1:3] == [
+        "/api/user/mfa"
+    ] * 2, "it reads before it repeats"
 
 
 def test_a_lost_verification_that_takes_effect_late(api):
@@ -136,7 +168,9 @@ def test_a_lost_verification_that_takes_effect_late(api):
     api.fail(VERIFY, "409 before")
     reads = iter([OFF, OFF, ON, ON])
     answer = api.answer
-    api.answer = lambda method, path, body: (200, next(reads)) if path == ["user", "mfa"] else answer(method, path, body)  # type: ignore[method-assign]
+    api.answer = lambda method, path, body: (
+        (200, next(reads)) if path == ["user", "mfa"] else answer(method, path, body)
+    )  # type: ignore[method-assign]
     result = perform(api, MODULE, state="enabled")
     assert (result.get("failed"), result["backup_codes"]) == (None, [])
 
@@ -194,7 +228,11 @@ def test_a_secret_that_is_no_secret_is_an_error(api):
 def test_a_verification_without_codes_is_a_success_with_a_warning(api):
     api.fail(VERIFY, lambda data: {"enabled": True})
     result = perform(api, MODULE, state="enabled")
-    assert (result["secret"], result["backup_codes"], len(result["warnings"])) == (TOTP_SECRET, [], 1)
+    assert (result["secret"], result["backup_codes"], len(result["warnings"])) == (
+        TOTP_SECRET,
+        [],
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -244,17 +282,29 @@ def test_another_refusal_is_not_taken_for_a_wrong_code(api):
     assert "clock" not in result["msg"]
 
 
-@pytest.mark.parametrize("totp_secret", [TOTP_SECRET, TOTP_SECRET.lower(), " ".join([TOTP_SECRET[:16], TOTP_SECRET[16:]])], ids=["plain", "lower", "spaces"])
+@pytest.mark.parametrize(
+    "totp_secret",
+    [TOTP_SECRET, TOTP_SECRET.lower(), " ".join([TOTP_SECRET[:16], TOTP_SECRET[16:]])],
+    ids=["plain", "lower", "spaces"],
+)
 def test_disabled_by_secret(enrolled, totp_secret):
-    result = perform_both(enrolled, MODULE, state="disabled", password=PASSWORD, totp_secret=totp_secret)
-    assert (result["changed"], result["mfa"], result["msg"]) == (True, OFF, 'mfa: enabled true -> false, methods ["totp"] -> []')
+    result = perform_both(
+        enrolled, MODULE, state="disabled", password=PASSWORD, totp_secret=totp_secret
+    )
+    assert (result["changed"], result["mfa"], result["msg"]) == (
+        True,
+        OFF,
+        'mfa: enabled true -> false, methods ["totp"] -> []',
+    )
     assert enrolled.bodies == [{"password": PASSWORD, "code": enrolled.codes()[0]}]
     again = perform(enrolled, MODULE, state="disabled")
     assert (again["changed"], again["msg"]) == (False, "no change")
 
 
 def test_disabled_by_a_backup_code(enrolled):
-    assert perform_both(enrolled, MODULE, state="disabled", password=PASSWORD, code=BACKUP_CODES[1])["changed"]
+    assert perform_both(
+        enrolled, MODULE, state="disabled", password=PASSWORD, code=BACKUP_CODES[1]
+    )["changed"]
 
 
 def test_a_refused_code_that_was_given_is_not_sent_again(enrolled):
@@ -264,8 +314,13 @@ def test_a_refused_code_that_was_given_is_not_sent_again(enrolled):
 
 def test_a_wrong_password_is_not_sent_again(enrolled):
     enrolled.fail(DISABLE, "422 before")
-    with mock.patch("unit.plugins.fake_api.error", lambda status, code: (status, {"code": "invalid_password", "message": "no"})):
-        result = perform(enrolled, MODULE, state="disabled", password="wrong", totp_secret=TOTP_SECRET)
+    with mock.patch(
+        "unit.plugins.fake_api.error",
+        lambda status, code: (status, {"code": "invalid_password", "message": "no"}),
+    ):
+        result = perform(
+            enrolled, MODULE, state="disabled", password="wrong", totp_secret=TOTP_SECRET
+        )
     assert (result["code"], enrolled.writes, enrolled.pauses) == ("invalid_password", [DISABLE], [])
 
 
@@ -282,8 +337,13 @@ def test_a_wrong_password_is_not_sent_again(enrolled):
 )
 def test_which_refusals_may_be_one_of_the_code(enrolled, status, code, sent):
     enrolled.fail(DISABLE, f"{status} before", times=9)
-    with mock.patch("unit.plugins.fake_api.error", lambda number, dummy_code: (number, {"code": code, "message": "no"})):
-        result = perform(enrolled, MODULE, state="disabled", password=PASSWORD, totp_secret=TOTP_SECRET)
+    with mock.patch(
+        "unit.plugins.fake_api.error",
+        lambda number, dummy_code: (number, {"code": code, "message": "no"}),
+    ):
+        result = perform(
+            enrolled, MODULE, state="disabled", password=PASSWORD, totp_secret=TOTP_SECRET
+        )
     assert (result["status"], enrolled.writes) == (status, [DISABLE] * sent)
     assert ("check api_key" in result["msg"]) is (code == "unauthorized")
 
@@ -298,8 +358,16 @@ def test_a_refused_verification_neither_changes_nor_tells_anything(api, tmp_path
 def test_a_refusal_that_quotes_secret_and_code_is_censored(api, tmp_path):
     code = api.codes()[0]
     api.fail(VERIFY, "422 before", times=9)
-    with mock.patch("unit.plugins.fake_api.error", lambda status, dummy_code: (status, {"code": "no", "message": f"{code} does not fit {TOTP_SECRET}"})):
-        result = perform(api, MODULE, state="enabled", secret_file=str(tmp_path / "mfa.json"), retry_budget=0)
+    with mock.patch(
+        "unit.plugins.fake_api.error",
+        lambda status, dummy_code: (
+            status,
+            {"code": "no", "message": f"{code} does not fit {TOTP_SECRET}"},
+        ),
+    ):
+        result = perform(
+            api, MODULE, state="enabled", secret_file=str(tmp_path / "mfa.json"), retry_budget=0
+        )
     assert "******** does not fit ********" in result["msg"]
 
 
@@ -308,7 +376,12 @@ def test_refused_then_lost_then_done(enrolled):
     enrolled.now += 28.5
     enrolled.latency = 1
     enrolled.fail(DISABLE, "lost after", skip=1)
-    assert perform(enrolled, MODULE, state="disabled", password=PASSWORD, totp_secret=TOTP_SECRET)["mfa"] == OFF
+    assert (
+        perform(enrolled, MODULE, state="disabled", password=PASSWORD, totp_secret=TOTP_SECRET)[
+            "mfa"
+        ]
+        == OFF
+    )
     assert enrolled.writes == [DISABLE] * 2
 
 
@@ -317,7 +390,9 @@ def test_another_method_that_is_on_does_not_pass_for_this_one(api, path):
     api.objects["user/mfa"] = {"enabled": True, "methods": ["webauthn"]}
     answer = api.answer
     api.answer = lambda method, parts, body: (  # type: ignore[method-assign]
-        (200, {"method": "totp", **api._enrollment()}) if parts[-1] == "enable" else answer(method, parts, body)
+        (200, {"method": "totp", **api._enrollment()})
+        if parts[-1] == "enable"
+        else answer(method, parts, body)
     )
     api.fail(path, "lost before", times=99)
     result = perform(api, MODULE, state="enabled", retries=1)
@@ -333,28 +408,45 @@ def test_methods_that_are_null_are_none(api):
 def test_disabling_near_the_end_of_the_half_minute(enrolled):
     enrolled.now += 28.5
     enrolled.latency = 1
-    assert perform(enrolled, MODULE, state="disabled", password=PASSWORD, totp_secret=TOTP_SECRET)["mfa"] == OFF
+    assert (
+        perform(enrolled, MODULE, state="disabled", password=PASSWORD, totp_secret=TOTP_SECRET)[
+            "mfa"
+        ]
+        == OFF
+    )
     assert enrolled.writes == [DISABLE] * 2
 
 
 @pytest.mark.parametrize(("kind", "sent"), [("lost after", 1), ("lost before", 2)])
 def test_a_lost_answer_to_disabling_is_settled_by_reading(enrolled, kind, sent):
     enrolled.fail(DISABLE, kind)
-    assert perform(enrolled, MODULE, state="disabled", password=PASSWORD, totp_secret=TOTP_SECRET)["mfa"] == OFF
+    assert (
+        perform(enrolled, MODULE, state="disabled", password=PASSWORD, totp_secret=TOTP_SECRET)[
+            "mfa"
+        ]
+        == OFF
+    )
     assert enrolled.writes == [DISABLE] * sent
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"password": PASSWORD}, {"totp_secret": TOTP_SECRET}, {"code": "123456"}], ids=["nothing", "no-code", "no-password", "code-alone"]
+    "options",
+    [{}, {"password": PASSWORD}, {"totp_secret": TOTP_SECRET}, {"code": "123456"}],
+    ids=["nothing", "no-code", "no-password", "code-alone"],
 )
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
 def test_disabling_needs_a_password_and_a_code(enrolled, options, check_mode):
     result = perform(enrolled, MODULE, check_mode, state="disabled", **options)
-    assert result["msg"] == "MFA is enabled; password, and totp_secret or code, are needed to disable it."
+    assert (
+        result["msg"]
+        == "MFA is enabled; password, and totp_secret or code, are needed to disable it."
+    )
     assert enrolled.writes == []
 
 
-@pytest.mark.parametrize("options", [{}, {"password": PASSWORD, "code": "1"}], ids=["nothing", "not-needed"])
+@pytest.mark.parametrize(
+    "options", [{}, {"password": PASSWORD, "code": "1"}], ids=["nothing", "not-needed"]
+)
 def test_disabling_what_is_off_needs_nothing(api, options):
     assert not perform_both(api, MODULE, state="disabled", **options)["changed"]
 
@@ -391,7 +483,9 @@ def test_another_method_is_not_this_one(api):
 def test_a_verification_without_effect(api):
     answer = api.answer
     api.answer = lambda method, path, body: (  # type: ignore[method-assign]
-        (200, {"enabled": True, "backup_codes": BACKUP_CODES}) if path[-1] == "verify" else answer(method, path, body)
+        (200, {"enabled": True, "backup_codes": BACKUP_CODES})
+        if path[-1] == "verify"
+        else answer(method, path, body)
     )
     result = perform(api, MODULE, state="enabled")
     assert 'shows no effect (enabled false -> true, methods [] -> ["totp"])' in result["msg"]

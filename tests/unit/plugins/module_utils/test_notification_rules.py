@@ -9,11 +9,21 @@ from __future__ import annotations
 import pytest
 from unit.plugins.fake_api import FakeApi, perform, perform_both
 
-from ansible_collections.planasonix.admin.plugins.module_utils._notifications import RULES_PATH, Rules, plan_rule
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
+    RULES_PATH,
+    Rules,
+    plan_rule,
+)
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_notification_rule import MODULE
 
 POST = "POST /api/notifications/rules"
-FULL = {"name": "Failures", "event": "pipeline.run.failed", "channels": ["Mail", "Chat"], "filters": {"pipeline_ids": ["a", "b"]}, "enabled": True}
+FULL = {
+    "name": "Failures",
+    "event": "pipeline.run.failed",
+    "channels": ["Mail", "Chat"],
+    "filters": {"pipeline_ids": ["a", "b"]},
+    "enabled": True,
+}
 
 
 @pytest.fixture
@@ -27,10 +37,19 @@ def api() -> FakeApi:
 
 # what is given beside the name, what changes in the body, message
 CHANGES = [
-    pytest.param({"event": "dlq"}, {"event": "dlq"}, 'event "pipeline.run.failed" -> "dlq"', id="event"),
+    pytest.param(
+        {"event": "dlq"}, {"event": "dlq"}, 'event "pipeline.run.failed" -> "dlq"', id="event"
+    ),
     pytest.param({"enabled": False}, {"enabled": False}, "enabled true -> false", id="retired"),
-    pytest.param({"channels": ["Mail"]}, {"channel_ids": ["nch_1"]}, 'channels ["Mail", "Chat"] -> ["Mail"]', id="fewer-channels"),
-    pytest.param({"channels": []}, {"channel_ids": []}, 'channels ["Mail", "Chat"] -> []', id="no-channels"),
+    pytest.param(
+        {"channels": ["Mail"]},
+        {"channel_ids": ["nch_1"]},
+        'channels ["Mail", "Chat"] -> ["Mail"]',
+        id="fewer-channels",
+    ),
+    pytest.param(
+        {"channels": []}, {"channel_ids": []}, 'channels ["Mail", "Chat"] -> []', id="no-channels"
+    ),
     pytest.param(
         {"channels": ["Spare", "Chat", "Mail"]},
         {"channel_ids": ["nch_3", "nch_2", "nch_1"]},
@@ -43,7 +62,12 @@ CHANGES = [
         'filters.pipeline_ids ["a", "b"] -> ["a"], filters.threshold 5 -> (unset)',
         id="filters-replaced-whole",
     ),
-    pytest.param({"filters": {}}, {"filters": {}}, 'filters.pipeline_ids ["a", "b"] -> (unset), filters.threshold 5 -> (unset)', id="no-filters"),
+    pytest.param(
+        {"filters": {}},
+        {"filters": {}},
+        'filters.pipeline_ids ["a", "b"] -> (unset), filters.threshold 5 -> (unset)',
+        id="no-filters",
+    ),
 ]
 
 
@@ -55,8 +79,15 @@ def test_a_change_keeps_what_is_not_named(api, replacement, options, changes, me
     expected = perform(api, MODULE, check_mode=True, name="Failures", **options)
     result = perform_both(api, MODULE, name="Failures", **options)
     assert (result["changed"], result["msg"]) == (True, f"notification rule 'Failures': {message}")
-    assert api.bodies == [{**{name: old[name] for name in ("name", "event", "channel_ids", "filters", "enabled")}, **changes}]
-    assert expected["rule"] == {name: value for name, value in result["rule"].items() if name != "id"}
+    assert api.bodies == [
+        {
+            **{name: old[name] for name in ("name", "event", "channel_ids", "filters", "enabled")},
+            **changes,
+        }
+    ]
+    assert expected["rule"] == {
+        name: value for name, value in result["rule"].items() if name != "id"
+    }
     assert (result["rule"]["id"] == old["id"]) is (replacement == "keep_id")
     again = perform(api, MODULE, name="Failures", **options)
     assert (again["changed"], again["rule"]) == (False, result["rule"])
@@ -69,7 +100,9 @@ def test_a_change_keeps_what_is_not_named(api, replacement, options, changes, me
         pytest.param({}, id="nothing"),
         pytest.param({"channels": ["Chat", "Mail"]}, id="other-order"),
         pytest.param({"channels": ["nch_1", "Chat", "Mail"]}, id="ids-and-names"),
-        pytest.param({"filters": {"threshold": 5, "pipeline_ids": ["b", "a"]}}, id="filters-in-other-order"),
+        pytest.param(
+            {"filters": {"threshold": 5, "pipeline_ids": ["b", "a"]}}, id="filters-in-other-order"
+        ),
         pytest.param({"event": "pipeline.run.failed", "enabled": True}, id="as-it-is"),
     ],
 )
@@ -82,7 +115,10 @@ def test_nothing_to_change(api, options):
 
 @pytest.mark.parametrize(
     ("more", "sent"),
-    [({}, {"filters": {}, "enabled": True}), ({"filters": {"a": 1}, "enabled": False}, {"filters": {"a": 1}, "enabled": False})],
+    [
+        ({}, {"filters": {}, "enabled": True}),
+        ({"filters": {"a": 1}, "enabled": False}, {"filters": {"a": 1}, "enabled": False}),
+    ],
     ids=["least", "all"],
 )
 def test_creation(api, more, sent):
@@ -99,10 +135,26 @@ def test_creation(api, more, sent):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        pytest.param({"name": "New"}, "does not exist; event and channels are needed to create it.", id="nothing-to-create-it-with"),
-        pytest.param({"name": "New", "event": "dlq"}, "does not exist; channels is needed to create it.", id="no-channels"),
-        pytest.param({"name": "Failures", "channels": ["Pager"]}, "has the name or id 'Pager'; there are: 'Chat', 'Mail', 'Spare'.", id="unknown-channel"),
-        pytest.param({"name": "New", "event": "dlq", "channels": ["nch_9"]}, "has the name or id 'nch_9'", id="unknown-id"),
+        pytest.param(
+            {"name": "New"},
+            "does not exist; event and channels are needed to create it.",
+            id="nothing-to-create-it-with",
+        ),
+        pytest.param(
+            {"name": "New", "event": "dlq"},
+            "does not exist; channels is needed to create it.",
+            id="no-channels",
+        ),
+        pytest.param(
+            {"name": "Failures", "channels": ["Pager"]},
+            "has the name or id 'Pager'; there are: 'Chat', 'Mail', 'Spare'.",
+            id="unknown-channel",
+        ),
+        pytest.param(
+            {"name": "New", "event": "dlq", "channels": ["nch_9"]},
+            "has the name or id 'nch_9'",
+            id="unknown-id",
+        ),
         pytest.param({"name": ""}, "name is empty", id="no-name"),
     ],
 )
@@ -123,21 +175,28 @@ def test_two_channels_of_one_name_are_told_apart_by_id(api):
     second = api.add_channel("Mail")
     result = perform(api, MODULE, name="Failures", channels=["Mail"])
     assert f"have the name or id 'Mail': nch_1, {second}; give the id of one" in result["msg"]
-    assert perform(api, MODULE, name="Failures", channels=[second])["rule"]["channel_ids"] == [second]
+    assert perform(api, MODULE, name="Failures", channels=[second])["rule"]["channel_ids"] == [
+        second
+    ]
 
 
 def test_the_id_of_a_channel_that_is_gone_may_stay(api):
     del api.channels[1]
     result = perform_both(api, MODULE, name="Failures", channels=["Mail", "nch_2"], enabled=False)
     assert result["rule"]["channels"] == ["Mail", "nch_2"]
-    assert perform(api, MODULE, name="Failures", channels=["Mail"])["rule"]["channel_ids"] == ["nch_1"]
+    assert perform(api, MODULE, name="Failures", channels=["Mail"])["rule"]["channel_ids"] == [
+        "nch_1"
+    ]
     assert perform(api, MODULE, name="Failures", channels=["nch_2"])["failed"]
 
 
 def test_several_rules_of_one_name(api):
     second = api.add_rule("Failures")
     result = perform(api, MODULE, name="Failures", enabled=False)
-    assert f"Several notification rules are named 'Failures': nrl_4, {second}; the API cannot remove a rule" in result["msg"]
+    assert (
+        f"Several notification rules are named 'Failures': nrl_4, {second}; the API cannot remove a rule"
+        in result["msg"]
+    )
     assert api.writes == []
 
 
@@ -145,7 +204,10 @@ def test_an_old_rule_that_is_left_beside_the_new_one(api):
     api.rule_replacement = "leave_old"
     result = perform(api, MODULE, name="Failures", enabled=False)
     assert (result["failed"], result["changed"]) == (True, True)
-    assert "left the old notification rule 'Failures' beside the new one: nrl_4, nrl_5; it cannot remove one" in result["msg"]
+    assert (
+        "left the old notification rule 'Failures' beside the new one: nrl_4, nrl_5; it cannot remove one"
+        in result["msg"]
+    )
 
 
 @pytest.mark.parametrize("field", ["event", "channel_ids", "filters", "enabled"])
@@ -160,27 +222,41 @@ def test_a_field_that_the_api_does_not_tell(api, field):
 
 def test_a_change_that_was_not_applied(api):
     answer = api.answer
-    api.answer = lambda method, path, body: (201, {"id": "nrl_4", **body}) if method == "POST" else answer(method, path, body)  # type: ignore[method-assign]
+    api.answer = lambda method, path, body: (
+        (201, {"id": "nrl_4", **body}) if method == "POST" else answer(method, path, body)
+    )  # type: ignore[method-assign]
     result = perform(api, MODULE, name="Failures", enabled=False)
     assert "shows no effect (enabled true -> false)" in result["msg"]
 
 
 def test_a_rule_that_was_not_made(api):
     answer = api.answer
-    api.answer = lambda method, path, body: (201, {"id": "nrl_9", **body}) if method == "POST" else answer(method, path, body)  # type: ignore[method-assign]
-    assert "'New' is not listed" in perform(api, MODULE, name="New", event="dlq", channels=[])["msg"]
+    api.answer = lambda method, path, body: (
+        (201, {"id": "nrl_9", **body}) if method == "POST" else answer(method, path, body)
+    )  # type: ignore[method-assign]
+    assert (
+        "'New' is not listed" in perform(api, MODULE, name="New", event="dlq", channels=[])["msg"]
+    )
 
 
 @pytest.mark.parametrize("replacement", ["keep_id", "change_id"])
-@pytest.mark.parametrize(("kind", "posts"), [("lost before", 2), ("lost after", 1), ("503 after", 1), ("502 before", 2)])
-@pytest.mark.parametrize("options", [{"name": "Failures", "enabled": False}, {**FULL, "name": "New"}], ids=["replaced", "created"])
+@pytest.mark.parametrize(
+    ("kind", "posts"), [("lost before", 2), ("lost after", 1), ("503 after", 1), ("502 before", 2)]
+)
+@pytest.mark.parametrize(
+    "options",
+    [{"name": "Failures", "enabled": False}, {**FULL, "name": "New"}],
+    ids=["replaced", "created"],
+)
 def test_a_lost_answer_is_settled_by_reading(api, replacement, kind, posts, options):
     api.rule_replacement = replacement
     api.fail(POST, kind)
     result = perform(api, MODULE, **options)
     assert (result.get("failed"), result["changed"]) == (None, True)
     assert api.writes == [POST] * posts
-    assert [rule["enabled"] for rule in api.rules if rule["name"] == options["name"]] == [options["enabled"]]
+    assert [rule["enabled"] for rule in api.rules if rule["name"] == options["name"]] == [
+        options["enabled"]
+    ]
 
 
 def test_a_rule_is_never_deleted(api):
@@ -203,8 +279,13 @@ def test_a_field_that_the_api_does_not_tell_would_be_reset(api, field):
 
 def test_a_field_that_was_sent_to_keep_it_and_was_not_kept_is_an_error(api):
     answer = api.answer
-    api.answer = lambda method, path, body: answer(method, path, {**body, "filters": {}} if method == "POST" else body)  # type: ignore[method-assign]
-    assert "shows no effect (filters.pipeline_ids (unset)" in perform(api, MODULE, name="Failures", enabled=False)["msg"]
+    api.answer = lambda method, path, body: answer(
+        method, path, {**body, "filters": {}} if method == "POST" else body
+    )  # type: ignore[method-assign]
+    assert (
+        "shows no effect (filters.pipeline_ids (unset)"
+        in perform(api, MODULE, name="Failures", enabled=False)["msg"]
+    )
 
 
 def test_lists_that_are_null_are_empty(api):
@@ -220,7 +301,18 @@ def test_a_server_that_never_answers(api):
 
 
 def test_the_plan_is_one_call():
-    rule = {"id": "r", "name": "R", "event": "e", "channel_ids": ["c"], "filters": {}, "enabled": True}
+    rule = {
+        "id": "r",
+        "name": "R",
+        "event": "e",
+        "channel_ids": ["c"],
+        "filters": {},
+        "enabled": True,
+    }
     plan = plan_rule(Rules((rule,), ({"id": "c", "name": "C"},)), {"name": "R", "event": "f"})
     (call,) = plan.calls
-    assert (call.method, call.path, call.body) == ("POST", RULES_PATH, {"name": "R", "event": "f", "channel_ids": ["c"], "filters": {}, "enabled": True})
+    assert (call.method, call.path, call.body) == (
+        "POST",
+        RULES_PATH,
+        {"name": "R", "event": "f", "channel_ids": ["c"], "filters": {}, "enabled": True},
+    )

@@ -12,9 +12,15 @@ import pytest
 from unit.plugins.fake_api import FakeApi, perform, perform_both
 
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import is_masked
-from ansible_collections.planasonix.admin.plugins.modules.planasonix_notification_channel import MODULE
+from ansible_collections.planasonix.admin.plugins.modules.planasonix_notification_channel import (
+    MODULE,
+)
 
-POST, PUT, DELETE = "POST /api/notifications/channels", "PUT /api/notifications/channels/nch_1", "DELETE /api/notifications/channels/nch_1"
+POST, PUT, DELETE = (
+    "POST /api/notifications/channels",
+    "PUT /api/notifications/channels/nch_1",
+    "DELETE /api/notifications/channels/nch_1",
+)
 HIDDEN = "****1234"
 
 
@@ -50,31 +56,65 @@ def test_is_masked(value, masked):
 @pytest.mark.parametrize(
     ("channel", "task", "calls"),
     [
-        pytest.param(None, {"type": "email"}, [(POST, {"type": "email", "name": "Alerts", "config": {}})], id="create"),
-        pytest.param(None, {"type": "email", "config": {"a": 1}}, [(POST, {"type": "email", "name": "Alerts", "config": {"a": 1}})], id="create-config"),
+        pytest.param(
+            None,
+            {"type": "email"},
+            [(POST, {"type": "email", "name": "Alerts", "config": {}})],
+            id="create",
+        ),
+        pytest.param(
+            None,
+            {"type": "email", "config": {"a": 1}},
+            [(POST, {"type": "email", "name": "Alerts", "config": {"a": 1}})],
+            id="create-config",
+        ),
         pytest.param(
             None,
             {"type": "email", "config": {"a": 1}, "secret_config": {"k": "s"}},
             [(POST, {"type": "email", "name": "Alerts", "config": {"a": 1, "k": "s"}})],
             id="create-secrets",
         ),
-        pytest.param(None, {"type": "email", "enabled": True}, [(POST, {"type": "email", "name": "Alerts", "config": {}})], id="create-enabled"),
+        pytest.param(
+            None,
+            {"type": "email", "enabled": True},
+            [(POST, {"type": "email", "name": "Alerts", "config": {}})],
+            id="create-enabled",
+        ),
         pytest.param(
             None,
             {"type": "email", "enabled": False},
-            [(POST, {"type": "email", "name": "Alerts", "config": {}}), (PUT, {"name": "Alerts", "enabled": False})],
+            [
+                (POST, {"type": "email", "name": "Alerts", "config": {}}),
+                (PUT, {"name": "Alerts", "enabled": False}),
+            ],
             id="create-disabled",
         ),
         pytest.param({}, {}, [], id="left-alone"),
         pytest.param({}, {"type": "slack", "enabled": True, "config": {}}, [], id="same"),
-        pytest.param({}, {"enabled": False}, [(PUT, {"name": "Alerts", "enabled": False})], id="disable"),
-        pytest.param({}, {"channel_id": "nch_1", "name": "New"}, [(PUT, {"name": "New", "enabled": True})], id="rename"),
-        pytest.param({}, {"channel_id": "nch_1", "name": None}, [], id="by-id"),
-        pytest.param({"config": {"a": [1, 2]}}, {"config": {"a": [2, 1]}}, [], id="config-list-order"),
-        pytest.param({"config": {"a": 1}}, {"config": {"b": None}}, [], id="config-null-is-missing"),
-        pytest.param({"config": {"a": 1, "b": 2}}, {"config": {"a": 1}}, [], id="config-key-not-named"),
         pytest.param(
-            {"config": {"a": 1, "b": 2}}, {"config": {"a": 3}}, [(PUT, {"name": "Alerts", "enabled": True, "config": {"a": 3, "b": 2}})], id="config-merged"
+            {}, {"enabled": False}, [(PUT, {"name": "Alerts", "enabled": False})], id="disable"
+        ),
+        pytest.param(
+            {},
+            {"channel_id": "nch_1", "name": "New"},
+            [(PUT, {"name": "New", "enabled": True})],
+            id="rename",
+        ),
+        pytest.param({}, {"channel_id": "nch_1", "name": None}, [], id="by-id"),
+        pytest.param(
+            {"config": {"a": [1, 2]}}, {"config": {"a": [2, 1]}}, [], id="config-list-order"
+        ),
+        pytest.param(
+            {"config": {"a": 1}}, {"config": {"b": None}}, [], id="config-null-is-missing"
+        ),
+        pytest.param(
+            {"config": {"a": 1, "b": 2}}, {"config": {"a": 1}}, [], id="config-key-not-named"
+        ),
+        pytest.param(
+            {"config": {"a": 1, "b": 2}},
+            {"config": {"a": 3}},
+            [(PUT, {"name": "Alerts", "enabled": True, "config": {"a": 3, "b": 2}})],
+            id="config-merged",
         ),
         pytest.param(
             {"config": {"a": ["x", "y"]}},
@@ -83,10 +123,20 @@ def test_is_masked(value, masked):
             id="config-list-shrunk",
         ),
         pytest.param(
-            {"config": {"a": 1}}, {"config": {"a": True}}, [(PUT, {"name": "Alerts", "enabled": True, "config": {"a": True}})], id="config-true-is-not-one"
+            {"config": {"a": 1}},
+            {"config": {"a": True}},
+            [(PUT, {"name": "Alerts", "enabled": True, "config": {"a": True}})],
+            id="config-true-is-not-one",
         ),
-        pytest.param({"config": {"k": HIDDEN}}, {"config": {"k": "open"}}, [], id="masked-is-not-compared"),
-        pytest.param({"config": {"k": HIDDEN}}, {"enabled": False}, [(PUT, {"name": "Alerts", "enabled": False})], id="masked-is-not-sent-needlessly"),
+        pytest.param(
+            {"config": {"k": HIDDEN}}, {"config": {"k": "open"}}, [], id="masked-is-not-compared"
+        ),
+        pytest.param(
+            {"config": {"k": HIDDEN}},
+            {"enabled": False},
+            [(PUT, {"name": "Alerts", "enabled": False})],
+            id="masked-is-not-sent-needlessly",
+        ),
         pytest.param(
             {"config": {"a": 1, "k": HIDDEN}},
             {"config": {"a": 2}, "secret_config": {"k": "s"}},
@@ -99,19 +149,41 @@ def test_is_masked(value, masked):
             [(PUT, {"name": "Alerts", "enabled": True, "config": {"a": 2, "k": "open"}})],
             id="config-over-masked",
         ),
-        pytest.param({"config": {"a": 1}}, {"secret_config": {"k": "s"}}, [], id="secret-lacking-in-the-answer"),
-        pytest.param({"config": {"a": 1, "k": "old"}}, {"secret_config": {"k": "new"}}, [], id="secret-is-not-compared"),
+        pytest.param(
+            {"config": {"a": 1}},
+            {"secret_config": {"k": "s"}},
+            [],
+            id="secret-lacking-in-the-answer",
+        ),
+        pytest.param(
+            {"config": {"a": 1, "k": "old"}},
+            {"secret_config": {"k": "new"}},
+            [],
+            id="secret-is-not-compared",
+        ),
         pytest.param(
             {"config": {"a": 1}},
             {"secret_config": {"k": "s"}, "update_secrets": "always"},
             [(PUT, {"name": "Alerts", "enabled": True, "config": {"a": 1, "k": "s"}})],
             id="secrets-always",
         ),
-        pytest.param({"config": {"a": 1}}, {"update_secrets": "always"}, [], id="secrets-always-without-any"),
+        pytest.param(
+            {"config": {"a": 1}}, {"update_secrets": "always"}, [], id="secrets-always-without-any"
+        ),
         pytest.param({}, {"state": "absent"}, [(DELETE, None)], id="absent"),
-        pytest.param({}, {"state": "absent", "channel_id": "nch_1", "name": None}, [(DELETE, None)], id="absent-by-id"),
+        pytest.param(
+            {},
+            {"state": "absent", "channel_id": "nch_1", "name": None},
+            [(DELETE, None)],
+            id="absent-by-id",
+        ),
         pytest.param({}, {"state": "absent", "name": "Other"}, [], id="absent-already"),
-        pytest.param({}, {"state": "absent", "channel_id": "nch_9", "name": None}, [], id="absent-already-by-id"),
+        pytest.param(
+            {},
+            {"state": "absent", "channel_id": "nch_9", "name": None},
+            [],
+            id="absent-already-by-id",
+        ),
         pytest.param(
             {"config": {"a": 1}},
             {"type": "email", "replace": True, "config": {"b": 2}},
@@ -140,7 +212,9 @@ def test_is_masked(value, masked):
 def test_calls(channel, task, calls):
     api = organization(*([] if channel is None else [channel]))
     task = {"name": "Alerts", **task}
-    result = perform_both(api, MODULE, **{name: value for name, value in task.items() if value is not None})
+    result = perform_both(
+        api, MODULE, **{name: value for name, value in task.items() if value is not None}
+    )
     assert list(zip(api.writes, api.bodies, strict=True)) == calls
     assert result["changed"] is bool(calls)
     assert (result["msg"] == "no change") is (not calls)
@@ -150,14 +224,46 @@ def test_calls(channel, task, calls):
     ("channels", "task", "message"),
     [
         pytest.param([], {}, "does not exist; type is needed to create it", id="no-type"),
-        pytest.param([], {"channel_id": "nch_1"}, "No notification channel has the id 'nch_1'", id="no-such-id"),
-        pytest.param([{}, {}], {}, "Several notification channels are named 'Alerts': nch_1, nch_2; address one by channel_id", id="two-of-one-name"),
+        pytest.param(
+            [],
+            {"channel_id": "nch_1"},
+            "No notification channel has the id 'nch_1'",
+            id="no-such-id",
+        ),
+        pytest.param(
+            [{}, {}],
+            {},
+            "Several notification channels are named 'Alerts': nch_1, nch_2; address one by channel_id",
+            id="two-of-one-name",
+        ),
         pytest.param([{}, {}], {"state": "absent"}, "nch_1, nch_2", id="two-of-one-name-absent"),
-        pytest.param([{}, {"name": "New"}], {"channel_id": "nch_1", "name": "New"}, "'New' is already the name of nch_2", id="name-taken"),
-        pytest.param([{}], {"type": "email"}, "is of type 'slack', not 'email', and the API cannot change it; set replace: true", id="type"),
-        pytest.param([{}], {"config": {"k": 1}, "secret_config": {"k": 2}}, "k: give each key in config or in secret_config", id="key-given-twice"),
-        pytest.param([{}], {"config": {"k": HIDDEN}}, "must not hold masked values", id="masked-config-given"),
-        pytest.param([{}], {"secret_config": {"k": ["\u2022\u2022\u2022"]}}, "must not hold masked values", id="masked-secret-given"),
+        pytest.param(
+            [{}, {"name": "New"}],
+            {"channel_id": "nch_1", "name": "New"},
+            "'New' is already the name of nch_2",
+            id="name-taken",
+        ),
+        pytest.param(
+            [{}],
+            {"type": "email"},
+            "is of type 'slack', not 'email', and the API cannot change it; set replace: true",
+            id="type",
+        ),
+        pytest.param(
+            [{}],
+            {"config": {"k": 1}, "secret_config": {"k": 2}},
+            "k: give each key in config or in secret_config",
+            id="key-given-twice",
+        ),
+        pytest.param(
+            [{}], {"config": {"k": HIDDEN}}, "must not hold masked values", id="masked-config-given"
+        ),
+        pytest.param(
+            [{}],
+            {"secret_config": {"k": ["\u2022\u2022\u2022"]}},
+            "must not hold masked values",
+            id="masked-secret-given",
+        ),
         pytest.param(
             [{"config": {"a": 1, "j": {"x": HIDDEN}, "k": HIDDEN, "l": HIDDEN}}],
             {"config": {"a": 2}, "secret_config": {"l": "s"}},
@@ -180,16 +286,33 @@ def test_refusals(channels, task, message):
         assert message in result["msg"]
 
 
-RULE = {"id": "nrl_1", "name": "Failures", "event": "pipeline.run.failed", "channel_ids": ["nch_1"], "filters": {}, "enabled": True}
+RULE = {
+    "id": "nrl_1",
+    "name": "Failures",
+    "event": "pipeline.run.failed",
+    "channel_ids": ["nch_1"],
+    "filters": {},
+    "enabled": True,
+}
 
 
-@pytest.mark.parametrize("task", [{"state": "absent"}, {"type": "email", "replace": True}], ids=["absent", "replace"])
+@pytest.mark.parametrize(
+    "task", [{"state": "absent"}, {"type": "email", "replace": True}], ids=["absent", "replace"]
+)
 @pytest.mark.parametrize(
     ("rules", "users"),
     [
         pytest.param([RULE], "the enabled rules 'Failures' use it", id="enabled"),
-        pytest.param([RULE, {**RULE, "name": "More"}], "the enabled rules 'Failures', 'More' use it", id="two"),
-        pytest.param([{name: value for name, value in RULE.items() if name != "enabled"}], "'Failures'", id="enabled-is-not-told"),
+        pytest.param(
+            [RULE, {**RULE, "name": "More"}],
+            "the enabled rules 'Failures', 'More' use it",
+            id="two",
+        ),
+        pytest.param(
+            [{name: value for name, value in RULE.items() if name != "enabled"}],
+            "'Failures'",
+            id="enabled-is-not-told",
+        ),
         pytest.param([{**RULE, "enabled": False}], None, id="disabled"),
         pytest.param([{**RULE, "channel_ids": ["nch_2"]}], None, id="of-another-channel"),
         pytest.param([{**RULE, "channel_ids": None}], None, id="of-no-channel"),
@@ -228,22 +351,34 @@ def test_test_notification(channel, task, sent):
     assert result["changed"] is changed
     assert (api.writes[-1:] == ["POST /api/notifications/channels/nch_1/test"]) is sent
     assert (result.get("delivery", {}).get("status") == "queued") is sent
-    assert "delivery" not in perform(organization({}), MODULE, check_mode=True, name="Alerts", test="always")
+    assert "delivery" not in perform(
+        organization({}), MODULE, check_mode=True, name="Alerts", test="always"
+    )
 
 
 def test_failed_test_notification_follows_the_change():
     api = organization({}).fail("POST */test", "500 before")
     result = perform(api, MODULE, name="Alerts", enabled=False, test="always")
-    assert (result["failed"], result["changed"], result["status"], api.channels[0]["enabled"]) == (True, True, 500, False)
+    assert (result["failed"], result["changed"], result["status"], api.channels[0]["enabled"]) == (
+        True,
+        True,
+        500,
+        False,
+    )
     assert "send a test notification through the notification channel 'Alerts'" in result["msg"]
 
 
-@pytest.mark.parametrize("kind", [f"{kind} {when}" for kind in ("lost", "502", "504") for when in ("before", "after")])
+@pytest.mark.parametrize(
+    "kind", [f"{kind} {when}" for kind in ("lost", "502", "504") for when in ("before", "after")]
+)
 def test_creation_whose_answer_is_lost(kind):
     api = organization({"name": "Other"}).fail(POST, kind)
     result = perform(api, MODULE, name="Alerts", type="email", enabled=False)
     assert not result.get("failed"), result["msg"]
-    assert [(channel["name"], channel["enabled"]) for channel in api.channels] == [("Other", True), ("Alerts", False)]
+    assert [(channel["name"], channel["enabled"]) for channel in api.channels] == [
+        ("Other", True),
+        ("Alerts", False),
+    ]
     assert result["channel"]["id"] == api.channels[1]["id"]
 
 
@@ -256,11 +391,46 @@ def test_creation_that_never_gets_an_answer():
 @pytest.mark.parametrize(
     ("channel", "task", "pattern", "kind", "message"),
     [
-        pytest.param({}, {"enabled": False}, PUT, "200 before", "shows no effect (enabled true -> false)", id="enabled"),
-        pytest.param({"config": {"a": 1}}, {"config": {"a": 2}}, PUT, "200 before", "config.a 1 -> 2", id="config"),
-        pytest.param({}, {"state": "absent"}, DELETE, "204 before", "'Alerts' (nch_1) is still listed", id="absent"),
-        pytest.param(None, {"type": "email"}, POST, "500 before", "create the notification channel 'Alerts'", id="create"),
-        pytest.param({}, {"type": "email", "replace": True}, POST, "422 before", "The old channel is already deleted", id="replace"),
+        pytest.param(
+            {},
+            {"enabled": False},
+            PUT,
+            "200 before",
+            "shows no effect (enabled true -> false)",
+            id="enabled",
+        ),
+        pytest.param(
+            {"config": {"a": 1}},
+            {"config": {"a": 2}},
+            PUT,
+            "200 before",
+            "config.a 1 -> 2",
+            id="config",
+        ),
+        pytest.param(
+            {},
+            {"state": "absent"},
+            DELETE,
+            "204 before",
+            "'Alerts' (nch_1) is still listed",
+            id="absent",
+        ),
+        pytest.param(
+            None,
+            {"type": "email"},
+            POST,
+            "500 before",
+            "create the notification channel 'Alerts'",
+            id="create",
+        ),
+        pytest.param(
+            {},
+            {"type": "email", "replace": True},
+            POST,
+            "422 before",
+            "The old channel is already deleted",
+            id="replace",
+        ),
         pytest.param(
             {},
             {"enabled": False},
@@ -277,9 +447,30 @@ def test_creation_that_never_gets_an_answer():
             "lacks the field 'config'",
             id="no-config",
         ),
-        pytest.param({}, {}, "GET */channels", lambda data: [{"id": "nch_1", "name": "Alerts"}], "lacks the field 'type'", id="no-type"),
-        pytest.param({}, {}, "GET */channels", lambda data: [{"id": "nch_1"}], "lacks the field 'name'", id="no-name"),
-        pytest.param({}, {}, "GET */channels", lambda data: [{"name": "Alerts"}], "lacks the field 'id'", id="no-id"),
+        pytest.param(
+            {},
+            {},
+            "GET */channels",
+            lambda data: [{"id": "nch_1", "name": "Alerts"}],
+            "lacks the field 'type'",
+            id="no-type",
+        ),
+        pytest.param(
+            {},
+            {},
+            "GET */channels",
+            lambda data: [{"id": "nch_1"}],
+            "lacks the field 'name'",
+            id="no-name",
+        ),
+        pytest.param(
+            {},
+            {},
+            "GET */channels",
+            lambda data: [{"name": "Alerts"}],
+            "lacks the field 'id'",
+            id="no-id",
+        ),
     ],
 )
 def test_failures(channel, task, pattern, kind, message):
@@ -292,12 +483,23 @@ def test_a_write_is_verified_by_the_list_as_far_as_it_can_be():
     """The server masks one key and drops another; both are secrets, so neither is missed."""
 
     def hide(channels):
-        return [{**channel, "config": {"a": channel["config"].get("a"), "k": HIDDEN}} for channel in channels]
+        return [
+            {**channel, "config": {"a": channel["config"].get("a"), "k": HIDDEN}}
+            for channel in channels
+        ]
 
     api = organization({"config": {"a": 1}}).fail("GET */channels", hide, times=9)
-    result = perform(api, MODULE, name="Alerts", config={"a": 2}, secret_config={"k": "s1", "l": "s2"})
+    result = perform(
+        api, MODULE, name="Alerts", config={"a": 2}, secret_config={"k": "s1", "l": "s2"}
+    )
     assert (result["changed"], api.channels[0]["config"]) == (True, {"a": 2, "k": "s1", "l": "s2"})
-    assert result["channel"] == {"id": "nch_1", "type": "slack", "name": "Alerts", "enabled": True, "config": {"a": 2}}
+    assert result["channel"] == {
+        "id": "nch_1",
+        "type": "slack",
+        "name": "Alerts",
+        "enabled": True,
+        "config": {"a": 2},
+    }
 
 
 @pytest.mark.parametrize(
@@ -305,15 +507,28 @@ def test_a_write_is_verified_by_the_list_as_far_as_it_can_be():
     [
         pytest.param(None, {"type": "email", "config": {"a": 1}}, id="create"),
         pytest.param({"config": {"k": "old-5ecret", "a": 2}}, {"config": {"a": 1}}, id="update"),
-        pytest.param({"config": {"k": "old-5ecret", "a": 1}}, {"update_secrets": "always"}, id="always"),
-        pytest.param({"config": {"k": "old-5ecret"}}, {"type": "email", "replace": True, "config": {"a": 1}}, id="replace"),
+        pytest.param(
+            {"config": {"k": "old-5ecret", "a": 1}}, {"update_secrets": "always"}, id="always"
+        ),
+        pytest.param(
+            {"config": {"k": "old-5ecret"}},
+            {"type": "email", "replace": True, "config": {"a": 1}},
+            id="replace",
+        ),
         pytest.param({"config": {"k": "old-5ecret", "a": 1}}, {}, id="unchanged"),
         pytest.param({"config": {"k": "old-5ecret"}}, {"state": "absent"}, id="absent"),
     ],
 )
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
 def test_no_secret_in_the_result(channel, task, check_mode):
-    result = perform(organization(*([] if channel is None else [channel])), MODULE, check_mode, name="Alerts", secret_config={"k": "new-5ecret"}, **task)
+    result = perform(
+        organization(*([] if channel is None else [channel])),
+        MODULE,
+        check_mode,
+        name="Alerts",
+        secret_config={"k": "new-5ecret"},
+        **task,
+    )
     assert not result.get("failed"), result["msg"]
     assert "5ecret" not in json.dumps(result)
 
@@ -321,13 +536,24 @@ def test_no_secret_in_the_result(channel, task, check_mode):
 def test_secrets_sent_again_are_a_change_of_their_own():
     api = organization({"config": {"a": 1}})
     for _run in range(2):
-        result = perform(api, MODULE, name="Alerts", secret_config={"k": "s"}, update_secrets="always")
-        assert (result["changed"], result["msg"]) == (True, "notification channel 'Alerts': secrets sent again")
+        result = perform(
+            api, MODULE, name="Alerts", secret_config={"k": "s"}, update_secrets="always"
+        )
+        assert (result["changed"], result["msg"]) == (
+            True,
+            "notification channel 'Alerts': secrets sent again",
+        )
         assert result["diff"]["before"] == result["diff"]["after"]
 
 
 def test_the_returned_channel_in_check_mode_lacks_only_what_the_server_assigns():
-    task: dict = {"name": "Alerts", "type": "email", "enabled": True, "config": {"a": 1}, "secret_config": {"k": "s"}}
+    task: dict = {
+        "name": "Alerts",
+        "type": "email",
+        "enabled": True,
+        "config": {"a": 1},
+        "secret_config": {"k": "s"},
+    }
     expected = perform(organization(), MODULE, check_mode=True, **task)["channel"]
     result = perform(organization(), MODULE, **task)["channel"]
     assert result == {**expected, "id": "nch_1"}
@@ -338,14 +564,18 @@ def test_a_created_channel_is_found_where_the_answer_lacks_its_id():
     api = organization().fail(POST, lambda data: {})
     result = perform(api, MODULE, name="Alerts", type="email", enabled=False)
     assert not result.get("failed"), result["msg"]
-    assert [(channel["name"], channel["enabled"]) for channel in api.channels] == [("Alerts", False)]
+    assert [(channel["name"], channel["enabled"]) for channel in api.channels] == [
+        ("Alerts", False)
+    ]
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         pytest.param({"enabled": False}, None, id="update"),
-        pytest.param({"config": {"a": 2, "deep": {"x": 2}}}, {"a": 1, "deep": {"x": 1}}, id="config"),
+        pytest.param(
+            {"config": {"a": 2, "deep": {"x": 2}}}, {"a": 1, "deep": {"x": 1}}, id="config"
+        ),
         pytest.param({"state": "absent"}, None, id="absent"),
         pytest.param({"type": "email", "replace": True, "config": {"b": 1}}, {}, id="replaced"),
     ],

@@ -6,7 +6,15 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call, Plan, describe, differences, merged, same, without
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Call,
+    Plan,
+    describe,
+    differences,
+    merged,
+    same,
+    without,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +38,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call
         pytest.param([], None, False, id="empty-list-and-null"),
         pytest.param(["a"], "a", False, id="list-and-its-element"),
         pytest.param([{"a": 1}], [{"a": 1}], True, id="list-of-mappings"),
-        pytest.param([{"a": 1}, {"a": 2}], [{"a": 2}, {"a": 1}], False, id="list-of-mappings-in-order"),
+        pytest.param(
+            [{"a": 1}, {"a": 2}], [{"a": 2}, {"a": 1}], False, id="list-of-mappings-in-order"
+        ),
         pytest.param([{"a": 1}], [{"a": 1}, {"a": 1}], False, id="list-of-mappings-grown"),
         pytest.param([["a", "b"]], [["b", "a"]], True, id="list-in-list"),
         pytest.param({"a": ["x", "y"]}, {"a": ["y", "x"]}, True, id="mapping-with-list"),
@@ -50,7 +60,9 @@ def test_same(current, desired, equal):
     [
         pytest.param({"a": 1}, {"b": 2}, {"a": 1, "b": 2}, id="added"),
         pytest.param({"a": 1}, {"a": 2}, {"a": 2}, id="replaced"),
-        pytest.param({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}}, {"a": {"b": 1, "c": 3}}, id="nested"),
+        pytest.param(
+            {"a": {"b": 1, "c": 2}}, {"a": {"c": 3}}, {"a": {"b": 1, "c": 3}}, id="nested"
+        ),
         pytest.param({"a": 1}, {}, {"a": 1}, id="empty-changes-nothing"),
         pytest.param({"a": 1}, {"a": {"b": 2}}, {"a": {"b": 2}}, id="mapping-over-scalar"),
         pytest.param({"a": {"b": 2}}, {"a": None}, {"a": None}, id="null-over-mapping"),
@@ -80,7 +92,9 @@ def test_merged_leaves_its_arguments_alone():
         pytest.param({"b": 1, "a": 1}, {"b": 2, "a": 2}, ["a 1 -> 2", "b 1 -> 2"], id="by-name"),
         pytest.param({"a": {"b": 1, "c": 1}}, {"a": {"b": 1, "c": 2}}, ["a.c 1 -> 2"], id="nested"),
         pytest.param({"a": ["x", "y"]}, {"a": ["y", "x"]}, [], id="list-order"),
-        pytest.param({"a": {"y": 1, "x": 2}}, {"a": 3}, ['a {"x": 2, "y": 1} -> 3'], id="mapping-to-scalar"),
+        pytest.param(
+            {"a": {"y": 1, "x": 2}}, {"a": 3}, ['a {"x": 2, "y": 1} -> 3'], id="mapping-to-scalar"
+        ),
     ],
 )
 def test_differences(before, after, texts):
@@ -93,14 +107,20 @@ def test_differences(before, after, texts):
         pytest.param((), False, id="no-calls"),
         pytest.param((Call("POST", "/x/test", changes=False),), False, id="test-notification"),
         pytest.param((Call("PUT", "/x"),), True, id="write"),
-        pytest.param((Call("PUT", "/x"), Call("POST", "/x/test", changes=False)), True, id="write-and-test"),
+        pytest.param(
+            (Call("PUT", "/x"), Call("POST", "/x/test", changes=False)), True, id="write-and-test"
+        ),
     ],
 )
 def test_only_calls_decide_changed(calls, changed):
     assert Plan({"a": 1}, {"a": 2}, calls).changed is changed
 
 
-@pytest.mark.parametrize(("changes", "line"), [([], "no change"), (["a 1 -> 2", "b 1 -> 2"], "thing: a 1 -> 2, b 1 -> 2")], ids=["none", "some"])
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [([], "no change"), (["a 1 -> 2", "b 1 -> 2"], "thing: a 1 -> 2, b 1 -> 2")],
+    ids=["none", "some"],
+)
 def test_describe(changes, line):
     assert describe("thing", changes) == line
 

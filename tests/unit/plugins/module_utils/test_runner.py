@@ -23,7 +23,14 @@ from unit.plugins.fake_api import KEY, FakeApi, Killed, perform
 from ansible_collections.planasonix.admin.plugins.module_utils import _client, _runner
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Connection
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
-from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, given, holds_secret, run, run_as_module, run_in_worker
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import (
+    Module,
+    given,
+    holds_secret,
+    run,
+    run_as_module,
+    run_in_worker,
+)
 from ansible_collections.planasonix.admin.plugins.modules import (
     planasonix_api_key,
     planasonix_baseline,
@@ -46,24 +53,55 @@ except ImportError:
 
     @contextlib.contextmanager
     def patch_module_args(args: dict[str, t.Any] | None = None) -> Iterator[None]:
-        with mock.patch.object(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": args or {}}).encode()):
+        with mock.patch.object(
+            basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": args or {}}).encode()
+        ):
             yield
 
 
 SETTINGS, INFO, KEYS = planasonix_settings.MODULE, planasonix_info.MODULE, planasonix_api_key.MODULE
-ALLOWLIST, CHANNEL, RULE = planasonix_ip_whitelist.MODULE, planasonix_notification_channel.MODULE, planasonix_notification_rule.MODULE
+ALLOWLIST, CHANNEL, RULE = (
+    planasonix_ip_whitelist.MODULE,
+    planasonix_notification_channel.MODULE,
+    planasonix_notification_rule.MODULE,
+)
 TIMEOUT, RETENTION = planasonix_session_timeout.MODULE, planasonix_log_retention.MODULE
-PROFILE, PREFERENCES, PASSWORD, MFA = planasonix_profile.MODULE, planasonix_preferences.MODULE, planasonix_password.MODULE, planasonix_mfa.MODULE
+PROFILE, PREFERENCES, PASSWORD, MFA = (
+    planasonix_profile.MODULE,
+    planasonix_preferences.MODULE,
+    planasonix_password.MODULE,
+    planasonix_mfa.MODULE,
+)
 SECRET = "s3cret-webhook"
-RUNTIME = yaml.safe_load((Path(__file__).resolve().parents[4] / "meta" / "runtime.yml").read_text(encoding="utf-8"))
+RUNTIME = yaml.safe_load(
+    (Path(__file__).resolve().parents[4] / "meta" / "runtime.yml").read_text(encoding="utf-8")
+)
 ENTRY = {"cidr": "203.0.113.0/24"}
 
 TASKS: dict[str, tuple[Module, dict[str, t.Any]]] = {
     "settings": (SETTINGS, {"require_sso": True}),
     "settings-unchanged": (SETTINGS, {"require_sso": False, "extra": {}}),
-    "allowlist": (ALLOWLIST, {"entries": [ENTRY], "enabled": True, "protected_addresses": ["203.0.113.7"], "purge": True}),
+    "allowlist": (
+        ALLOWLIST,
+        {
+            "entries": [ENTRY],
+            "enabled": True,
+            "protected_addresses": ["203.0.113.7"],
+            "purge": True,
+        },
+    ),
     "allowlist-absent": (ALLOWLIST, {"entries": [{"cidr": "192.0.2.0/24"}], "state": "absent"}),
-    "channel": (CHANNEL, {"name": "New", "type": "webhook", "config": {"a": 1}, "secret_config": {"k": SECRET}, "enabled": False, "test": "on_change"}),
+    "channel": (
+        CHANNEL,
+        {
+            "name": "New",
+            "type": "webhook",
+            "config": {"a": 1},
+            "secret_config": {"k": SECRET},
+            "enabled": False,
+            "test": "on_change",
+        },
+    ),
     "channel-update": (CHANNEL, {"name": "Alerts", "enabled": False}),
     "channel-replaced": (CHANNEL, {"name": "Alerts", "type": "email", "replace": True}),
     "channel-absent": (CHANNEL, {"name": "Alerts", "state": "absent"}),
@@ -105,13 +143,25 @@ FAILURES: dict[str, tuple[Module, dict[str, t.Any]]] = {
 }
 CONTROLS = [
     {"resource": "session_timeout", "require": {"idle_timeout_minutes": {"at_most": 30}}},
-    {"resource": "notification_channels", "require": {"present": [{"name": "New", "type": "webhook", "secret_config": {"k": SECRET}}]}},
-    {"id": "rules", "resource": "notification_rules", "require": {"present": [{"name": "Failures", "channels": ["New"]}]}},
+    {
+        "resource": "notification_channels",
+        "require": {
+            "present": [{"name": "New", "type": "webhook", "secret_config": {"k": SECRET}}]
+        },
+    },
+    {
+        "id": "rules",
+        "resource": "notification_rules",
+        "require": {"present": [{"name": "Failures", "channels": ["New"]}]},
+    },
     {"resource": "mfa", "require": {"enabled": True}},
 ]
 OTHERS: dict[str, tuple[Module, dict[str, t.Any]]] = {
     "info": (INFO, {"gather_subset": ["!mfa"]}),
-    "baseline": (planasonix_baseline.MODULE, {"controls": CONTROLS, "waivers": [{"id": "mfa", "reason": "a robot"}]}),
+    "baseline": (
+        planasonix_baseline.MODULE,
+        {"controls": CONTROLS, "waivers": [{"id": "mfa", "reason": "a robot"}]},
+    ),
 }
 """Modules that only read, or whose check mode tells of what it found."""
 
@@ -131,16 +181,37 @@ def organization() -> FakeApi:
     return api
 
 
-def in_worker(api: FakeApi, module: Module, arguments: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
+def in_worker(
+    api: FakeApi, module: Module, arguments: dict[str, t.Any], check_mode: bool = False
+) -> dict[str, t.Any]:
     with mock.patch.object(_runner, "Client", api.client):
-        return run_in_worker(module, "planasonix_x", {"api_key": KEY, **arguments}, check_mode, invocation=True)
+        return run_in_worker(
+            module, "planasonix_x", {"api_key": KEY, **arguments}, check_mode, invocation=True
+        )
 
 
-def as_module(api: FakeApi, module: Module, arguments: dict[str, t.Any], check_mode: bool, capsys: pytest.CaptureFixture[str]) -> dict[str, t.Any]:
-    arguments = {"api_key": KEY, **arguments, "_ansible_check_mode": check_mode, "_ansible_module_name": "planasonix_x"}
-    if "inject_invocation" in PASS_VARS:  # since ansible-core 2.21 a module tells its arguments on demand alone
+def as_module(
+    api: FakeApi,
+    module: Module,
+    arguments: dict[str, t.Any],
+    check_mode: bool,
+    capsys: pytest.CaptureFixture[str],
+) -> dict[str, t.Any]:
+    arguments = {
+        "api_key": KEY,
+        **arguments,
+        "_ansible_check_mode": check_mode,
+        "_ansible_module_name": "planasonix_x",
+    }
+    if (
+        "inject_invocation" in PASS_VARS
+    ):  # since ansible-core 2.21 a module tells its arguments on demand alone
         arguments["_ansible_inject_invocation"] = True
-    with mock.patch.object(_runner, "Client", api.client), patch_module_args(arguments), pytest.raises(SystemExit):
+    with (
+        mock.patch.object(_runner, "Client", api.client),
+        patch_module_args(arguments),
+        pytest.raises(SystemExit),
+    ):
         run_as_module(module)
     result: dict[str, t.Any] = json.loads(capsys.readouterr().out)
     return result
@@ -148,11 +219,15 @@ def as_module(api: FakeApi, module: Module, arguments: dict[str, t.Any], check_m
 
 def no_deprecations(result: dict[str, t.Any]) -> dict[str, t.Any]:
     """Without what AnsibleModule adds of its own."""
-    return {name: value for name, value in result.items() if name not in ("warnings", "deprecations")}
+    return {
+        name: value for name, value in result.items() if name not in ("warnings", "deprecations")
+    }
 
 
 def test_every_module_is_among_the_tasks():
-    assert len({id(module) for module, _arguments in {**TASKS, **OTHERS}.values()}) == len(RUNTIME["action_groups"]["planasonix"])
+    assert len({id(module) for module, _arguments in {**TASKS, **OTHERS}.values()}) == len(
+        RUNTIME["action_groups"]["planasonix"]
+    )
 
 
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
@@ -175,7 +250,9 @@ def test_check_mode_sends_only_get_and_tells_the_same(case):
     assert {method for method, _path, _body in api.log} == {"GET"}
     result = perform(api, module, **arguments)
     assert set(expected) == set(result) - {"secret", "otpauth_uri", "backup_codes", "delivery"}
-    assert {name: expected.get(name) for name in ("changed", "msg", "diff")} == {name: result.get(name) for name in ("changed", "msg", "diff")}
+    assert {name: expected.get(name) for name in ("changed", "msg", "diff")} == {
+        name: result.get(name) for name in ("changed", "msg", "diff")
+    }
     assert ("secret" in result) is (case in WITH_SECRET_RESULTS)
     assert holds_secret(result) is (case in WITH_SECRET_RESULTS)
 
@@ -185,13 +262,20 @@ def test_a_write_in_check_mode_would_be_an_error_not_a_change(case):
     """A resource that ignored the plan could still not write."""
     module, arguments = TASKS[case]
     api = organization()
-    broken = replace(t.cast(Resource, module.manages), read=lambda client, options: client.send("PUT", "/api/thing", action="cheat"))
+    broken = replace(
+        t.cast(Resource, module.manages),
+        read=lambda client, options: client.send("PUT", "/api/thing", action="cheat"),
+    )
     result = perform(api, replace(module, manages=broken), check_mode=True, **arguments)
     assert (result["failed"], result["changed"], api.writes) == (True, False, [])
 
 
 @pytest.mark.parametrize("wrote", [False, True], ids=["reading", "after-a-write"])
-@pytest.mark.parametrize("error", [ValueError(KEY), KeyError(KEY), RecursionError(), AssertionError(KEY)], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "error",
+    [ValueError(KEY), KeyError(KEY), RecursionError(), AssertionError(KEY)],
+    ids=lambda error: type(error).__name__,
+)
 def test_no_exception_escapes_and_none_is_quoted(error, wrote):
     reads = []
 
@@ -202,9 +286,15 @@ def test_no_exception_escapes_and_none_is_quoted(error, wrote):
         return resource.read(client, options)
 
     resource = t.cast(Resource, SETTINGS.manages)
-    result = perform(organization(), replace(SETTINGS, manages=replace(resource, read=read)), require_sso=True)
+    result = perform(
+        organization(), replace(SETTINGS, manages=replace(resource, read=read)), require_sso=True
+    )
     assert result["msg"].startswith(f"Unexpected {type(error).__name__} in test_runner.py, line ")
-    assert (result["failed"], result["changed"], set(result)) == (True, wrote, {"failed", "changed", "msg"})
+    assert (result["failed"], result["changed"], set(result)) == (
+        True,
+        wrote,
+        {"failed", "changed", "msg"},
+    )
     assert KEY not in json.dumps(result)
 
 
@@ -220,15 +310,29 @@ def test_a_kill_is_not_taken_for_a_failure():
             "GET *",
             "403 before",
             False,
-            {"status": 403, "code": "planned_fault", "request_id": "req_1", "method": "GET", "path": "/api/settings"},
+            {
+                "status": 403,
+                "code": "planned_fault",
+                "request_id": "req_1",
+                "method": "GET",
+                "path": "/api/settings",
+            },
             id="answered",
         ),
-        pytest.param("GET *", "refused", False, {"method": "GET", "path": "/api/settings"}, id="unreachable"),
+        pytest.param(
+            "GET *", "refused", False, {"method": "GET", "path": "/api/settings"}, id="unreachable"
+        ),
         pytest.param(
             "POST *",
             "422 before",
             False,
-            {"status": 422, "code": "planned_fault", "request_id": "req_1", "method": "POST", "path": "/api/settings"},
+            {
+                "status": 422,
+                "code": "planned_fault",
+                "request_id": "req_1",
+                "method": "POST",
+                "path": "/api/settings",
+            },
             id="refused",
         ),
         pytest.param("POST *", "200 before", True, {}, id="without-effect"),
@@ -236,7 +340,11 @@ def test_a_kill_is_not_taken_for_a_failure():
 )
 def test_failure_details(pattern, kind, changed, details):
     result = perform(organization().fail(pattern, kind, times=99), SETTINGS, require_sso=True)
-    assert {name: value for name, value in result.items() if name != "msg"} == {"failed": True, "changed": changed, **details}
+    assert {name: value for name, value in result.items() if name != "msg"} == {
+        "failed": True,
+        "changed": changed,
+        **details,
+    }
 
 
 def test_a_key_that_the_api_quotes_is_censored():
@@ -258,29 +366,55 @@ def test_a_key_that_the_api_quotes_is_censored():
     ],
     ids=["cut-in-the-middle", "list-of-errors", "list", "json-in-text"],
 )
-@pytest.mark.parametrize("secret", ["a-quite-long-password-0123456789-0123456789", 'p"q\\-pässwörd'], ids=["plain", "escaped"])
+@pytest.mark.parametrize(
+    "secret",
+    ["a-quite-long-password-0123456789-0123456789", 'p"q\\-pässwörd'],
+    ids=["plain", "escaped"],
+)
 def test_a_secret_that_the_api_quotes_is_censored_whole(body, secret):
     api = organization()
-    body = json.loads(json.dumps(body).replace("LONG", json.dumps(json.dumps(secret)[1:-1])[1:-1] if "json" in str(body) else json.dumps(secret)[1:-1]))
+    body = json.loads(
+        json.dumps(body).replace(
+            "LONG",
+            json.dumps(json.dumps(secret)[1:-1])[1:-1]
+            if "json" in str(body)
+            else json.dumps(secret)[1:-1],
+        )
+    )
     api.fail("POST *", "422 before")
     with mock.patch("unit.plugins.fake_api.error", lambda status, code: (status, body)):
-        result = in_worker(api, PASSWORD, {"current_password": "old password", "new_password": secret})
+        result = in_worker(
+            api, PASSWORD, {"current_password": "old password", "new_password": secret}
+        )
     assert result["status"] == 422
-    assert not any(part in json.dumps(result, ensure_ascii=False) for part in (secret, secret[:12], "wörd", "w\\u00f6rd"))
+    assert not any(
+        part in json.dumps(result, ensure_ascii=False)
+        for part in (secret, secret[:12], "wörd", "w\\u00f6rd")
+    )
 
 
 @pytest.mark.parametrize("value", ["True", "False", "None"])
 def test_a_secret_that_reads_like_a_boolean_does_not_hide_the_booleans(value):
-    result = in_worker(organization(), CHANNEL, {"name": "Alerts", "enabled": False, "secret_config": {"k": value}})
+    result = in_worker(
+        organization(), CHANNEL, {"name": "Alerts", "enabled": False, "secret_config": {"k": value}}
+    )
     assert result["changed"] is True
 
 
 @pytest.mark.parametrize("invocation", [True, False])
-@pytest.mark.parametrize("arguments", [{"secret_config": {"k": SECRET}}, {"typo": SECRET}], ids=["valid", "invalid"])
+@pytest.mark.parametrize(
+    "arguments", [{"secret_config": {"k": SECRET}}, {"typo": SECRET}], ids=["valid", "invalid"]
+)
 def test_invocation(invocation, arguments):
     api = organization()
     with mock.patch.object(_runner, "Client", api.client):
-        result = run_in_worker(CHANNEL, "planasonix_x", {"api_key": KEY, "name": "Alerts", **arguments}, False, invocation)
+        result = run_in_worker(
+            CHANNEL,
+            "planasonix_x",
+            {"api_key": KEY, "name": "Alerts", **arguments},
+            False,
+            invocation,
+        )
     assert ("invocation" in result) is invocation
     if invocation:
         told = result["invocation"]["module_args"]
@@ -306,7 +440,13 @@ def test_connection(variable, text, field, value, given_too, monkeypatch):
         seen.append(connection)
         raise NotImplementedError
 
-    options = {"api_url": "https://b.example.com", "api_key": "b", "validate_certs": True, "ca_path": "/b", "timeout": 9}
+    options = {
+        "api_url": "https://b.example.com",
+        "api_key": "b",
+        "validate_certs": True,
+        "ca_path": "/b",
+        "timeout": 9,
+    }
     monkeypatch.setenv("PLANASONIX_API_KEY", "plnx_live_env")
     monkeypatch.setenv(variable, text)
     with mock.patch.object(_runner, "Client", note):
@@ -316,15 +456,23 @@ def test_connection(variable, text, field, value, given_too, monkeypatch):
 
 
 def test_connection_defaults():
-    parameters = {name: option.get("default") for name, option in SETTINGS.argument_spec().items()} | {"api_key": KEY}
-    assert _runner.connection_of(parameters) == Connection("https://api.planasonix.com", KEY, True, None, 30, 5, 120)
+    parameters = {
+        name: option.get("default") for name, option in SETTINGS.argument_spec().items()
+    } | {"api_key": KEY}
+    assert _runner.connection_of(parameters) == Connection(
+        "https://api.planasonix.com", KEY, True, None, 30, 5, 120
+    )
 
 
 def test_a_missing_library_of_one_module_is_told_by_that_module(capsys):
     module = replace(MFA, library_errors={"pyotp": "Traceback: No module named 'pyotp'"})
     result = as_module(organization(), module, {"state": "enabled"}, False, capsys)
     assert result["failed"] and "pyotp" in result["msg"]
-    assert (set(module.missing_libraries()), MFA.missing_libraries(), SETTINGS.missing_libraries()) == ({"pyotp"}, {}, {})
+    assert (
+        set(module.missing_libraries()),
+        MFA.missing_libraries(),
+        SETTINGS.missing_libraries(),
+    ) == ({"pyotp"}, {}, {})
 
 
 def test_missing_requests_is_told(monkeypatch, capsys):
@@ -336,7 +484,10 @@ def test_missing_requests_is_told(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("value", "result"),
     [
-        ([{"cidr": "x", "label": None}, {"cidr": "y", "label": ""}], [{"cidr": "x"}, {"cidr": "y", "label": ""}]),
+        (
+            [{"cidr": "x", "label": None}, {"cidr": "y", "label": ""}],
+            [{"cidr": "x"}, {"cidr": "y", "label": ""}],
+        ),
         (["a", None], ["a", None]),
         ({"a": None}, {"a": None}),
         ("a", "a"),
@@ -364,5 +515,11 @@ def test_holds_secret(result, hidden):
 
 
 def test_a_connection_that_cannot_be_made_is_a_failure_like_any_other():
-    parameters = {name: option.get("default") for name, option in SETTINGS.argument_spec().items()} | {"api_key": KEY, "timeout": 0}
-    assert run(SETTINGS, parameters, False) == {"failed": True, "changed": False, "msg": "timeout must be greater than 0 seconds, and at most 86400."}
+    parameters = {
+        name: option.get("default") for name, option in SETTINGS.argument_spec().items()
+    } | {"api_key": KEY, "timeout": 0}
+    assert run(SETTINGS, parameters, False) == {
+        "failed": True,
+        "changed": False,
+        "msg": "timeout must be greater than 0 seconds, and at most 86400.",
+    }

@@ -40,11 +40,17 @@ def test_readable_by_its_owner_alone_from_the_first_byte(tmp_path, monkeypatch, 
         _secret_file.write(str(file), "schlüssel")
     finally:
         os.umask(before)
-    assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode), modes) == ("schlüssel".encode(), 0o600, [0o600])
+    assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode), modes) == (
+        "schlüssel".encode(),
+        0o600,
+        [0o600],
+    )
 
 
 @pytest.mark.parametrize("function", ["fsync", "replace"])
-@pytest.mark.parametrize("failure", [OSError(28, "full"), KeyboardInterrupt()], ids=["full", "interrupted"])
+@pytest.mark.parametrize(
+    "failure", [OSError(28, "full"), KeyboardInterrupt()], ids=["full", "interrupted"]
+)
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch, function, failure):
     file = tmp_path / "key"
     file.write_text("old")
@@ -77,7 +83,15 @@ def test_check_path(path, message):
 
 def test_what_a_killed_run_had_not_finished_is_removed(tmp_path):
     """Its own drafts alone: those of other files in the folder may be of runs that are alive."""
-    mine, others = ".planasonix-key-ab_12xyz", [".planasonix-key-2-ab_12xyz", ".planasonix-key.pending-ab_12xyz", ".planasonix-key-ab_12xy", "key-ab_12xyz"]
+    mine, others = (
+        ".planasonix-key-ab_12xyz",
+        [
+            ".planasonix-key-2-ab_12xyz",
+            ".planasonix-key.pending-ab_12xyz",
+            ".planasonix-key-ab_12xy",
+            "key-ab_12xyz",
+        ],
+    )
     for name in (mine, *others):
         (tmp_path / name).write_text("secret")
     _secret_file.write(str(tmp_path / "key"), "new")
@@ -98,13 +112,22 @@ def test_an_unfinished_file_that_cannot_be_removed_is_emptied(tmp_path, monkeypa
 def test_remove_note(tmp_path):
     path = str(tmp_path / "key")
     _secret_file.write_note(path, {"name": "x", "operation": "create", "ids": []})
-    assert _secret_file.read_note(path) == {"name": "x", "operation": "create", "ids": [], "run": _secret_file.this_run()}
+    assert _secret_file.read_note(path) == {
+        "name": "x",
+        "operation": "create",
+        "ids": [],
+        "run": _secret_file.this_run(),
+    }
     for _time in range(2):
         _secret_file.remove_note(path, None)
         assert _secret_file.read_note(path) is None
 
 
-@pytest.mark.parametrize(("found", "stays"), [(None, True), ({"name": "x", "operation": "create", "ids": [], "run": "elsewhere"}, False)], ids=["new", "found"])
+@pytest.mark.parametrize(
+    ("found", "stays"),
+    [(None, True), ({"name": "x", "operation": "create", "ids": [], "run": "elsewhere"}, False)],
+    ids=["new", "found"],
+)
 def test_a_note_of_another_run_stays_unless_it_was_found(tmp_path, found, stays):
     note = {"name": "x", "operation": "create", "ids": [], "run": "elsewhere"}
     (tmp_path / "key.pending").write_text(json.dumps(note))
@@ -136,16 +159,27 @@ def a_folder(file: Path) -> str:
 
 @pytest.mark.parametrize(
     ("make", "words"),
-    [(no_folder, "/missing does not exist"), (in_a_file, "key does not exist"), (a_folder, "key is a folder"), (str, "is not writable")],
+    [
+        (no_folder, "/missing does not exist"),
+        (in_a_file, "key does not exist"),
+        (a_folder, "key is a folder"),
+        (str, "is not writable"),
+    ],
     ids=["no-folder", "in-a-file", "a-folder", "not-writable"],
 )
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
 @pytest.mark.parametrize(
     ("task", "verb"),
-    [(TASK, "made"), ({"name": "Deploy", "rotate": True}, "regenerated"), ({"name": "Deploy", "rotate_after_days": 5}, "made")],
+    [
+        (TASK, "made"),
+        ({"name": "Deploy", "rotate": True}, "regenerated"),
+        ({"name": "Deploy", "rotate_after_days": 5}, "made"),
+    ],
     ids=["create", "regenerate", "recreate"],
 )
-def test_an_obstacle_is_found_before_anything_is_made(tmp_path, monkeypatch, make, words, check_mode, task, verb):
+def test_an_obstacle_is_found_before_anything_is_made(
+    tmp_path, monkeypatch, make, words, check_mode, task, verb
+):
     api = FakeApi()
     if task is not TASK:
         api.add_key("Deploy", 9)
@@ -165,7 +199,9 @@ def test_an_obstacle_is_none_where_no_secret_is_made(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "task", [TASK, {"name": "Deploy", "rotate": True}, {"name": "Deploy", "rotate_after_days": 5}], ids=["create", "regenerate", "recreate"]
+    "task",
+    [TASK, {"name": "Deploy", "rotate": True}, {"name": "Deploy", "rotate_after_days": 5}],
+    ids=["create", "regenerate", "recreate"],
 )
 @pytest.mark.parametrize(
     ("options", "in_file", "returned"),
@@ -182,7 +218,9 @@ def test_where_the_secret_goes(tmp_path, task, options, in_file, returned):
     api, file = FakeApi(), tmp_path / "deploy.key"
     if task is not TASK:
         api.add_key("Deploy", 9)
-    result = perform(api, MODULE, **{**task, **options, **({"secret_file": str(file)} if in_file else {})})
+    result = perform(
+        api, MODULE, **{**task, **options, **({"secret_file": str(file)} if in_file else {})}
+    )
     secret = api.secrets[result["api_key"]["id"]]
     assert result.get("secret") == (secret if returned else None)
     assert sorted(tmp_path.iterdir()) == ([file] if in_file else [])
@@ -196,7 +234,9 @@ def test_the_old_key_is_deleted_after_the_new_secret_is_stored(tmp_path):
     seen = []
 
     def look() -> None:
-        seen.append((api.log[-1][0], file.exists() and file.read_text() == api.secrets[api.keys[-1]["id"]]))
+        seen.append(
+            (api.log[-1][0], file.exists() and file.read_text() == api.secrets[api.keys[-1]["id"]])
+        )
 
     api.observe = look
     perform(api, MODULE, name="Deploy", rotate_after_days=5, secret_file=str(file))

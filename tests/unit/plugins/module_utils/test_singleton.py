@@ -9,10 +9,22 @@ from __future__ import annotations
 import pytest
 from unit.plugins.fake_api import FakeApi, perform, perform_both
 
-from ansible_collections.planasonix.admin.plugins.modules import planasonix_log_retention, planasonix_profile, planasonix_session_timeout
+from ansible_collections.planasonix.admin.plugins.modules import (
+    planasonix_log_retention,
+    planasonix_profile,
+    planasonix_session_timeout,
+)
 
-TIMEOUT, RETENTION, PROFILE = planasonix_session_timeout.MODULE, planasonix_log_retention.MODULE, planasonix_profile.MODULE
-PATHS = {"session_timeout": "session-timeout", "log_retention": "settings/log-retention", "profile": "user/profile"}
+TIMEOUT, RETENTION, PROFILE = (
+    planasonix_session_timeout.MODULE,
+    planasonix_log_retention.MODULE,
+    planasonix_profile.MODULE,
+)
+PATHS = {
+    "session_timeout": "session-timeout",
+    "log_retention": "settings/log-retention",
+    "profile": "user/profile",
+}
 
 
 @pytest.fixture
@@ -23,7 +35,13 @@ def api() -> FakeApi:
 # module, options, body of the PUT (None: no PUT), message
 PLANS = [
     pytest.param(TIMEOUT, {}, None, "no change", id="timeout-nothing-given"),
-    pytest.param(TIMEOUT, {"idle_timeout_minutes": 60, "extend_on_activity": True}, None, "no change", id="timeout-as-it-is"),
+    pytest.param(
+        TIMEOUT,
+        {"idle_timeout_minutes": 60, "extend_on_activity": True},
+        None,
+        "no change",
+        id="timeout-as-it-is",
+    ),
     pytest.param(
         TIMEOUT,
         {"idle_timeout_minutes": 30},
@@ -75,7 +93,9 @@ def test_plan(api, module, options, body, message):
     assert set(result["diff"]["before"]) == set(result["diff"]["after"]) == set(options)
 
 
-@pytest.mark.parametrize("module", [TIMEOUT, RETENTION, PROFILE], ids=lambda module: module.manages.name)
+@pytest.mark.parametrize(
+    "module", [TIMEOUT, RETENTION, PROFILE], ids=lambda module: module.manages.name
+)
 def test_check_mode_returns_what_the_run_will(api, module):
     name = module.manages.name
     field = next(iter(module.options))
@@ -87,14 +107,36 @@ def test_check_mode_returns_what_the_run_will(api, module):
 @pytest.mark.parametrize(
     ("module", "options", "complaint"),
     [
-        pytest.param(TIMEOUT, {"idle_timeout_minutes": 0}, "idle_timeout_minutes must be at least 1 minute, not 0.", id="idle-0"),
-        pytest.param(TIMEOUT, {"absolute_timeout_minutes": -5}, "absolute_timeout_minutes must be at least 1 minute, not -5.", id="absolute-negative"),
-        pytest.param(RETENTION, {"diagnostic_artifacts_days": 0}, "diagnostic_artifacts_days must be at least 1 day, not 0.", id="retention-0"),
-        pytest.param(TIMEOUT, {"idle_timeout_minutes": 31, "absolute_timeout_minutes": 30}, "would be 31 and absolute_timeout_minutes 30", id="both-given"),
+        pytest.param(
+            TIMEOUT,
+            {"idle_timeout_minutes": 0},
+            "idle_timeout_minutes must be at least 1 minute, not 0.",
+            id="idle-0",
+        ),
+        pytest.param(
+            TIMEOUT,
+            {"absolute_timeout_minutes": -5},
+            "absolute_timeout_minutes must be at least 1 minute, not -5.",
+            id="absolute-negative",
+        ),
+        pytest.param(
+            RETENTION,
+            {"diagnostic_artifacts_days": 0},
+            "diagnostic_artifacts_days must be at least 1 day, not 0.",
+            id="retention-0",
+        ),
+        pytest.param(
+            TIMEOUT,
+            {"idle_timeout_minutes": 31, "absolute_timeout_minutes": 30},
+            "would be 31 and absolute_timeout_minutes 30",
+            id="both-given",
+        ),
     ],
 )
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
-def test_options_that_cannot_be_used_are_refused_before_anything_is_read(api, module, options, complaint, check_mode):
+def test_options_that_cannot_be_used_are_refused_before_anything_is_read(
+    api, module, options, complaint, check_mode
+):
     result = perform(api, module, check_mode, **options)
     assert result["failed"]
     assert complaint in result["msg"]
@@ -136,28 +178,39 @@ def test_a_change_that_cannot_be_confirmed_is_told(api):
     api.fail("GET *", "403 before", skip=1, times=9)
     result = perform(api, TIMEOUT, idle_timeout_minutes=30)
     assert (result["failed"], result["changed"], result["status"]) == (True, True, 403)
-    assert result["msg"].startswith("The change was made (session_timeout: idle_timeout_minutes 60 -> 30), but could not be confirmed: Could not read")
+    assert result["msg"].startswith(
+        "The change was made (session_timeout: idle_timeout_minutes 60 -> 30), but could not be confirmed: Could not read"
+    )
 
 
 def test_a_field_that_is_null_is_sent_as_it_is(api):
     """Left out, a server that replaces the object would fall back to a default."""
     api.objects["settings/log-retention"]["audit_logs_days"] = None
     assert perform_both(api, RETENTION, run_logs_days=1)["changed"]
-    assert api.bodies == [{"run_logs_days": 1, "audit_logs_days": None, "diagnostic_artifacts_days": 7}]
+    assert api.bodies == [
+        {"run_logs_days": 1, "audit_logs_days": None, "diagnostic_artifacts_days": 7}
+    ]
 
 
 def test_a_field_that_was_sent_to_keep_it_and_was_not_kept_is_an_error(api):
     answer = api.answer
 
     def reset(method, path, body):
-        return answer(method, path, {**body, "extend_on_activity": False} if method == "PUT" else body)
+        return answer(
+            method, path, {**body, "extend_on_activity": False} if method == "PUT" else body
+        )
 
     api.answer = reset  # type: ignore[method-assign]
-    assert "shows no effect (extend_on_activity false -> true)" in perform(api, TIMEOUT, idle_timeout_minutes=30)["msg"]
+    assert (
+        "shows no effect (extend_on_activity false -> true)"
+        in perform(api, TIMEOUT, idle_timeout_minutes=30)["msg"]
+    )
 
 
 @pytest.mark.parametrize(
-    ("absolute", "idle", "complaint"), [(None, 30, None), ("1440", 30, "no whole numbers of minutes: idle 30, absolute '1440'")], ids=["no-limit", "text"]
+    ("absolute", "idle", "complaint"),
+    [(None, 30, None), ("1440", 30, "no whole numbers of minutes: idle 30, absolute '1440'")],
+    ids=["no-limit", "text"],
 )
 def test_an_absolute_timeout_that_is_no_number(api, absolute, idle, complaint):
     api.objects["session-timeout"]["absolute_timeout_minutes"] = absolute
@@ -175,7 +228,9 @@ def test_idle_cannot_be_set_where_the_api_does_not_tell_absolute(api):
 
 def test_a_field_that_was_not_applied_is_an_error(api):
     answer = api.answer
-    api.answer = lambda method, path, body: (200, body) if method == "PUT" else answer(method, path, body)  # type: ignore[method-assign]
+    api.answer = lambda method, path, body: (
+        (200, body) if method == "PUT" else answer(method, path, body)
+    )  # type: ignore[method-assign]
     result = perform(api, TIMEOUT, idle_timeout_minutes=30)
     assert (result["failed"], result["changed"]) == (True, True)
     assert "shows no effect (idle_timeout_minutes 60 -> 30)" in result["msg"]

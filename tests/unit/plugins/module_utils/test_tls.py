@@ -42,11 +42,15 @@ def test_a_folder_of_authorities_is_left_to_openssl(site, loads, tmp_path):
 def test_an_unknown_authority_and_another_name_are_refused(site, tmp_path, where):
     options = {} if where == "usual" else {"ca_path": unknown_authority(tmp_path)}
     sent = len(site.good.requests)
-    with pytest.raises(ApiError, match=r"TLS certificate of 127\.0\.0\.1:\d+ cannot be trusted .*ca_path"):
+    with pytest.raises(
+        ApiError, match=r"TLS certificate of 127\.0\.0\.1:\d+ cannot be trusted .*ca_path"
+    ):
         read(site.good, **options)
     with pytest.raises(ApiError, match=r"TLS certificate of 127\.0\.0\.1:\d+ cannot be trusted"):
         read(site.other_name, ca_path=str(site.bundle))
-    assert (len(site.good.requests), len(site.other_name.requests)) == (sent, 0), "the key would have been sent"
+    assert (len(site.good.requests), len(site.other_name.requests)) == (sent, 0), (
+        "the key would have been sent"
+    )
 
 
 def test_without_validation_anything_goes_and_that_is_not_remembered(site, loads):
@@ -79,7 +83,10 @@ def test_a_file_that_changed_is_loaded_anew(site, loads, tmp_path):
 
 
 def test_each_thread_has_its_own(site, loads):
-    threads = [threading.Thread(target=read, args=(site.good,), kwargs={"ca_path": str(site.bundle)}) for _number in range(2)]
+    threads = [
+        threading.Thread(target=read, args=(site.good,), kwargs={"ca_path": str(site.bundle)})
+        for _number in range(2)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -93,13 +100,19 @@ def test_by_way_of_a_proxy(site, loads, monkeypatch, tmp_path, proxy_speaks_tls,
     authority = trustme.CA()
     both = tmp_path / "both.pem"
     both.write_bytes(site.bundle.read_bytes() + authority.cert_pem.bytes())
-    with ScriptedServer(tls=Site.context(authority, "127.0.0.1") if proxy_speaks_tls else None) as proxy:
+    with ScriptedServer(
+        tls=Site.context(authority, "127.0.0.1") if proxy_speaks_tls else None
+    ) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         if trusted:
             assert read(site.good, ca_path=str(both)) == {"ok": True}
-            assert [(request.method, request.path) for request in proxy.requests] == [("CONNECT", site.good.url.partition("//")[2])]
+            assert [(request.method, request.path) for request in proxy.requests] == [
+                ("CONNECT", site.good.url.partition("//")[2])
+            ]
         else:
-            with pytest.raises(ApiError, match=r"certificate of (the proxy before )?127\..*cannot be trusted"):
+            with pytest.raises(
+                ApiError, match=r"certificate of (the proxy before )?127\..*cannot be trusted"
+            ):
                 read(site.good, ca_path=unknown_authority(tmp_path))
     assert proxy_speaks_tls or len(loads) == 1
 

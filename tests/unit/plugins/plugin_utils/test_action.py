@@ -19,7 +19,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.modules import planasonix_api_key, planasonix_mfa
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_settings import MODULE
 from ansible_collections.planasonix.admin.plugins.plugin_utils import _action
-from ansible_collections.planasonix.admin.plugins.plugin_utils._action import PlanasonixAction, wants_invocation
+from ansible_collections.planasonix.admin.plugins.plugin_utils._action import (
+    PlanasonixAction,
+    wants_invocation,
+)
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
 try:
@@ -44,7 +47,11 @@ class Number(int):
     """A number of a kind of its own."""
 
 
-def make_action(task: dict[str, t.Any] | None = None, connection: dict[str, t.Any] | None = None, kind: type[PlanasonixAction] = SettingsAction) -> t.Any:
+def make_action(
+    task: dict[str, t.Any] | None = None,
+    connection: dict[str, t.Any] | None = None,
+    kind: type[PlanasonixAction] = SettingsAction,
+) -> t.Any:
     """An action of a task with these attributes, on a connection with those. Templates stand for themselves."""
     attributes = {
         "args": {},
@@ -65,7 +72,14 @@ def make_action(task: dict[str, t.Any] | None = None, connection: dict[str, t.An
         **(connection or {}),
     }
     templar = SimpleNamespace(template=lambda value: value)
-    parts: list[t.Any] = [SimpleNamespace(**attributes), SimpleNamespace(**wire), mock.Mock(), mock.Mock(), templar, mock.Mock()]
+    parts: list[t.Any] = [
+        SimpleNamespace(**attributes),
+        SimpleNamespace(**wire),
+        mock.Mock(),
+        mock.Mock(),
+        templar,
+        mock.Mock(),
+    ]
     action: t.Any = kind(*parts)
     action._display = mock.Mock()
     return action
@@ -74,7 +88,9 @@ def make_action(task: dict[str, t.Any] | None = None, connection: dict[str, t.An
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """What ran: in the worker, and as a module. Each answers with :attr:`answer`."""
-    found = SimpleNamespace(worker=[], module=[], removed=[], answer={"changed": True, "msg": "done"})
+    found = SimpleNamespace(
+        worker=[], module=[], removed=[], answer={"changed": True, "msg": "done"}
+    )
 
     def run_in_worker(*arguments: t.Any) -> dict[str, t.Any]:
         found.worker.append(arguments)
@@ -86,7 +102,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     monkeypatch.setattr(_action, "run_in_worker", run_in_worker)
     monkeypatch.setattr(PlanasonixAction, "_execute_module", execute_module)
-    monkeypatch.setattr(PlanasonixAction, "_remove_tmp_path", lambda self, path: found.removed.append(path))
+    monkeypatch.setattr(
+        PlanasonixAction, "_remove_tmp_path", lambda self, path: found.removed.append(path)
+    )
     monkeypatch.setattr(sys, "platform", "linux")
     return found
 
@@ -115,7 +133,9 @@ def test_where_a_task_runs(runs, task, connection, here):
 
 
 @pytest.mark.parametrize(
-    ("platform", "missing", "here"), [("linux", None, True), ("darwin", None, False), ("linux", "Traceback", False)], ids=["linux", "macos", "no-requests"]
+    ("platform", "missing", "here"),
+    [("linux", None, True), ("darwin", None, False), ("linux", "Traceback", False)],
+    ids=["linux", "macos", "no-requests"],
 )
 def test_where_a_task_cannot_run_in_the_worker(runs, monkeypatch, platform, missing, here):
     monkeypatch.setattr(sys, "platform", platform)
@@ -125,7 +145,9 @@ def test_where_a_task_cannot_run_in_the_worker(runs, monkeypatch, platform, miss
 
 
 def test_a_task_whose_module_needs_another_library_cannot_run_in_the_worker(runs, monkeypatch):
-    monkeypatch.setattr(SettingsAction, "MODULE", replace(MODULE, library_errors={"pyotp": "Traceback"}))
+    monkeypatch.setattr(
+        SettingsAction, "MODULE", replace(MODULE, library_errors={"pyotp": "Traceback"})
+    )
     make_action().run(task_vars={})
     assert (len(runs.worker), len(runs.module)) == (0, 1)
 
@@ -133,8 +155,18 @@ def test_a_task_whose_module_needs_another_library_cannot_run_in_the_worker(runs
 @pytest.mark.parametrize("check_mode", [True, False, None])
 def test_what_the_worker_is_told(runs, monkeypatch, check_mode):
     monkeypatch.setattr(_action, "wants_invocation", lambda task_vars: task_vars["wanted"])
-    make_action({"args": {"require_sso": True}, "check_mode": check_mode}).run(task_vars={"wanted": 42})
-    assert runs.worker == [(MODULE, "planasonix.admin.planasonix_settings", {"require_sso": True}, bool(check_mode), 42)]
+    make_action({"args": {"require_sso": True}, "check_mode": check_mode}).run(
+        task_vars={"wanted": 42}
+    )
+    assert runs.worker == [
+        (
+            MODULE,
+            "planasonix.admin.planasonix_settings",
+            {"require_sso": True},
+            bool(check_mode),
+            42,
+        )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -143,8 +175,13 @@ def test_what_the_worker_is_told(runs, monkeypatch, check_mode):
     ids=["plain", "async", "native-async"],
 )
 def test_how_the_module_is_run(runs, async_val, native, wrap, removed):
-    make_action({"args": {"require_sso": True}, "async_val": async_val}, {"transport": "ssh", "has_native_async": native}).run(task_vars={"a": 1})
-    assert runs.module == [{"module_args": {"require_sso": True}, "task_vars": {"a": 1}, "wrap_async": wrap}]
+    make_action(
+        {"args": {"require_sso": True}, "async_val": async_val},
+        {"transport": "ssh", "has_native_async": native},
+    ).run(task_vars={"a": 1})
+    assert runs.module == [
+        {"module_args": {"require_sso": True}, "task_vars": {"a": 1}, "wrap_async": wrap}
+    ]
     assert runs.removed == removed
 
 
@@ -159,7 +196,12 @@ def test_how_the_module_is_run(runs, async_val, native, wrap, removed):
     ],
 )
 def test_a_secret_that_async_would_display_is_not_made(runs, arguments, no_log, refused):
-    task = {"args": {"name": "k", **arguments}, "action": "planasonix.admin.planasonix_api_key", "async_val": 10, "no_log": no_log}
+    task = {
+        "args": {"name": "k", **arguments},
+        "action": "planasonix.admin.planasonix_api_key",
+        "async_val": 10,
+        "no_log": no_log,
+    }
     result = make_action(task, kind=ApiKeyAction).run(task_vars={})
     assert bool(result.get("failed")) is refused
     assert len(runs.module) == (0 if refused else 1)
@@ -169,7 +211,11 @@ def test_a_secret_that_async_would_display_is_not_made(runs, arguments, no_log, 
 
 @pytest.mark.parametrize(
     ("arguments", "refused"),
-    [({"state": "enabled"}, True), ({"state": "enabled", "secret_file": "/f"}, True), ({"state": "disabled"}, False)],
+    [
+        ({"state": "enabled"}, True),
+        ({"state": "enabled", "secret_file": "/f"}, True),
+        ({"state": "disabled"}, False),
+    ],
     ids=["returned", "file", "disabled"],
 )
 def test_async_and_the_secret_of_mfa(runs, arguments, refused):
@@ -177,24 +223,47 @@ def test_async_and_the_secret_of_mfa(runs, arguments, refused):
     assert bool(result.get("failed")) is refused
 
 
-@pytest.mark.parametrize(("kind", "hidden"), [(SettingsAction, False), (ApiKeyAction, True), (MfaAction, True)], ids=["settings", "key", "mfa"])
-def test_a_connection_does_not_print_what_a_module_that_makes_secrets_answers(runs, monkeypatch, kind, hidden):
+@pytest.mark.parametrize(
+    ("kind", "hidden"),
+    [(SettingsAction, False), (ApiKeyAction, True), (MfaAction, True)],
+    ids=["settings", "key", "mfa"],
+)
+def test_a_connection_does_not_print_what_a_module_that_makes_secrets_answers(
+    runs, monkeypatch, kind, hidden
+):
     action = make_action({"args": {"name": "k"}}, {"transport": "ssh"}, kind)
-    monkeypatch.setattr(PlanasonixAction, "_execute_module", lambda self, **arguments: {"msg": self._connection._play_context.no_log})
+    monkeypatch.setattr(
+        PlanasonixAction,
+        "_execute_module",
+        lambda self, **arguments: {"msg": self._connection._play_context.no_log},
+    )
     assert action.run(task_vars={})["msg"] is hidden
     assert action._connection._play_context.no_log is False
 
 
-CONTROLLER = {"PLANASONIX_API_URL": "https://controller.example.com", "PLANASONIX_API_KEY": "controller"}
+CONTROLLER = {
+    "PLANASONIX_API_URL": "https://controller.example.com",
+    "PLANASONIX_API_KEY": "controller",
+}
 
 
 @pytest.mark.parametrize(
     ("controller", "environment", "arguments", "passed"),
     [
         pytest.param({}, [], {}, {}, id="nothing"),
-        pytest.param(CONTROLLER, [], {}, {"api_url": "https://controller.example.com", "api_key": "controller"}, id="controller"),
         pytest.param(
-            CONTROLLER, [{"PLANASONIX_API_KEY": "task"}], {}, {"api_url": "https://controller.example.com", "api_key": "task"}, id="task-before-controller"
+            CONTROLLER,
+            [],
+            {},
+            {"api_url": "https://controller.example.com", "api_key": "controller"},
+            id="controller",
+        ),
+        pytest.param(
+            CONTROLLER,
+            [{"PLANASONIX_API_KEY": "task"}],
+            {},
+            {"api_url": "https://controller.example.com", "api_key": "task"},
+            id="task-before-controller",
         ),
         pytest.param(
             CONTROLLER,
@@ -210,7 +279,9 @@ CONTROLLER = {"PLANASONIX_API_URL": "https://controller.example.com", "PLANASONI
             {"api_url": "https://controller.example.com", "api_key": "option"},
             id="option-before-task",
         ),
-        pytest.param({}, [{"PLANASONIX_TIMEOUT": 5, "OTHER": "x"}], {}, {"timeout": "5"}, id="number"),
+        pytest.param(
+            {}, [{"PLANASONIX_TIMEOUT": 5, "OTHER": "x"}], {}, {"timeout": "5"}, id="number"
+        ),
         pytest.param(
             {"PLANASONIX_VALIDATE_CERTS": "yes"},
             [{"PLANASONIX_VALIDATE_CERTS": False}],
@@ -218,16 +289,30 @@ CONTROLLER = {"PLANASONIX_API_URL": "https://controller.example.com", "PLANASONI
             {"validate_certs": "False"},
             id="false-of-the-task-before-controller",
         ),
-        pytest.param({"PLANASONIX_CA_PATH": "/ca", "PLANASONIX_VALIDATE_CERTS": "no"}, [], {}, {"ca_path": "/ca", "validate_certs": "no"}, id="certificates"),
+        pytest.param(
+            {"PLANASONIX_CA_PATH": "/ca", "PLANASONIX_VALIDATE_CERTS": "no"},
+            [],
+            {},
+            {"ca_path": "/ca", "validate_certs": "no"},
+            id="certificates",
+        ),
         pytest.param({"PLANASONIX_API_KEY": ""}, [], {}, {}, id="empty"),
-        pytest.param({}, [], {"default_timezone": "UTC", "extra": {"a": 1}}, {"default_timezone": "UTC", "extra": {"a": 1}}, id="options"),
+        pytest.param(
+            {},
+            [],
+            {"default_timezone": "UTC", "extra": {"a": 1}},
+            {"default_timezone": "UTC", "extra": {"a": 1}},
+            id="options",
+        ),
     ],
 )
 @pytest.mark.parametrize("transport", ["local", "ssh"])
 def test_arguments(runs, monkeypatch, controller, environment, arguments, passed, transport):
     for name, value in controller.items():
         monkeypatch.setenv(name, value)
-    make_action({"args": arguments, "environment": environment}, {"transport": transport}).run(task_vars={})
+    make_action({"args": arguments, "environment": environment}, {"transport": transport}).run(
+        task_vars={}
+    )
     assert (runs.worker[0][2] if runs.worker else runs.module[0]["module_args"]) == passed
 
 
@@ -238,10 +323,22 @@ def test_arguments(runs, monkeypatch, controller, environment, arguments, passed
         pytest.param({"changed": True, "msg": "made"}, False, [], id="no-secret"),
         pytest.param({"changed": True, "msg": "made", "secret": "s"}, True, [], id="secret"),
         pytest.param({"changed": True, "msg": "made", "backup_codes": ["x"]}, True, [], id="codes"),
-        pytest.param({"failed": True, "msg": "not stored", "secret": "s"}, True, ["not stored"], id="failure-with-a-secret"),
+        pytest.param(
+            {"failed": True, "msg": "not stored", "secret": "s"},
+            True,
+            ["not stored"],
+            id="failure-with-a-secret",
+        ),
         pytest.param({"failed": True, "msg": "refused"}, False, [], id="failure"),
-        pytest.param({"changed": True, "msg": "made", "secret": "x", "warnings": ["lost"]}, True, [], id="warning-with-a-secret"),
-        pytest.param({"changed": True, "msg": "made", "warnings": ["lost"]}, False, [], id="warning"),
+        pytest.param(
+            {"changed": True, "msg": "made", "secret": "x", "warnings": ["lost"]},
+            True,
+            [],
+            id="warning-with-a-secret",
+        ),
+        pytest.param(
+            {"changed": True, "msg": "made", "warnings": ["lost"]}, False, [], id="warning"
+        ),
     ],
 )
 def test_a_result_with_a_secret_is_hidden(runs, transport, answer, hidden, errors):
@@ -250,7 +347,9 @@ def test_a_result_with_a_secret_is_hidden(runs, transport, answer, hidden, error
     result = action.run(task_vars={})
     assert result == {**answer, **({"_ansible_no_log": True} if hidden else {})}
     assert [call.args[0] for call in action._display.error.call_args_list] == errors
-    assert [call.args[0] for call in action._display.warning.call_args_list] == (answer.get("warnings", []) if hidden else [])
+    assert [call.args[0] for call in action._display.warning.call_args_list] == (
+        answer.get("warnings", []) if hidden else []
+    )
 
 
 def test_a_task_without_variables(runs):
@@ -268,7 +367,11 @@ def test_a_task_without_variables(runs):
         pytest.param(lambda: 1.5, 1.5, id="float"),
         pytest.param(lambda: Number(3), 3, id="kind-of-number"),
         pytest.param(lambda: [tagged("x"), (1, tagged("y"))], ["x", [1, "y"]], id="lists"),
-        pytest.param(lambda: {tagged("a"): {"b": [tagged("x")]}, 1: None}, {"a": {"b": ["x"]}, "1": None}, id="mapping"),
+        pytest.param(
+            lambda: {tagged("a"): {"b": [tagged("x")]}, 1: None},
+            {"a": {"b": ["x"]}, "1": None},
+            id="mapping",
+        ),
         pytest.param(lambda: SimpleNamespace(a=1), "namespace(a=1)", id="anything-else"),
     ],
 )
@@ -276,17 +379,26 @@ def test_plain(make, result):
     def kinds(item: t.Any) -> t.Any:
         if isinstance(item, dict):
             return "dict", [(type(key).__name__, kinds(part)) for key, part in item.items()]
-        return (type(item).__name__, [kinds(part) for part in item]) if isinstance(item, (list, tuple)) else type(item).__name__
+        return (
+            (type(item).__name__, [kinds(part) for part in item])
+            if isinstance(item, (list, tuple))
+            else type(item).__name__
+        )
 
     value = plain(make())
     assert kinds(value) == kinds(result)
     assert value == result
 
 
-@pytest.mark.parametrize(("known", "setting", "wanted"), [(False, None, True), (True, True, True), (True, False, False)], ids=["no-setting", "on", "off"])
+@pytest.mark.parametrize(
+    ("known", "setting", "wanted"),
+    [(False, None, True), (True, True, True), (True, False, False)],
+    ids=["no-setting", "on", "off"],
+)
 def test_wants_invocation(monkeypatch, known, setting, wanted):
     config = SimpleNamespace(
-        get_configuration_definition=lambda name: {"name": name} if known else None, get_config_value=lambda name, variables: variables["setting"]
+        get_configuration_definition=lambda name: {"name": name} if known else None,
+        get_config_value=lambda name, variables: variables["setting"],
     )
     monkeypatch.setattr(C, "config", config)
     assert wants_invocation({"setting": setting}) is wanted

@@ -14,7 +14,11 @@ import pytest
 
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_formats import FORMATS, render
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_merge import merged
-from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import FAIL_ON, ReportError, verdict
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import (
+    FAIL_ON,
+    ReportError,
+    verdict,
+)
 
 META = {"time": "2027-03-01T12:00:00Z", "collection_version": "1.0.0", "profile": "strict"}
 
@@ -27,7 +31,12 @@ def control(identity: str, status: str = "pass", **more: t.Any) -> dict[str, t.A
         "resource": "session_timeout",
         "require": {"idle": {"at_most": 30}, "absolute": 60},
         "expected": {"idle": {"at_most": 30}, "absolute": 60},
-        "current": {"type": "x", "name": "y", "idle": 45, "list": [{"reasons": ["a"], "id": "k", "name": "n"}]},
+        "current": {
+            "type": "x",
+            "name": "y",
+            "idle": 45,
+            "list": [{"reasons": ["a"], "id": "k", "name": "n"}],
+        },
         "rationale": "Why",
         "remediation": "How",
         "references": {"own": "7", "nist_800_53": ["AC-12"]},
@@ -39,24 +48,48 @@ def control(identity: str, status: str = "pass", **more: t.Any) -> dict[str, t.A
 
 
 FLEET: dict[str, t.Any] = {
-    "alpha": {"controls": [control("B", "fail"), control("A", "waived", detail="waived until 2027-03-31: moving (on)"), control("D", "error", current=None)]},
+    "alpha": {
+        "controls": [
+            control("B", "fail"),
+            control("A", "waived", detail="waived until 2027-03-31: moving (on)"),
+            control("D", "error", current=None),
+        ]
+    },
     # A stricter version of a control, another severity, one that no other has, and a waiver that has expired.
-    "Beta": {"controls": [control("A", "fail", severity="critical", require={"idle": 1}, expected={"idle": 1}), control("C", "not_entitled", title="")]},
-    "gamma": {"controls": [control("C", "fail", detail="x is 1; its waiver expired on 2027-01-31 (the (old) reason)"), control("E", "fixed", waiver=None)]},
+    "Beta": {
+        "controls": [
+            control("A", "fail", severity="critical", require={"idle": 1}, expected={"idle": 1}),
+            control("C", "not_entitled", title=""),
+        ]
+    },
+    "gamma": {
+        "controls": [
+            control(
+                "C", "fail", detail="x is 1; its waiver expired on 2027-01-31 (the (old) reason)"
+            ),
+            control("E", "fixed", waiver=None),
+        ]
+    },
     "delta": {"failed": True, "msg": "The API answered 401."},
     "epsilon": {},
     "zeta": {"controls": [control("A", "error", detail="no"), control("B", "error", detail="no")]},
     "eta": {
         "failed": True,
         "msg": "stopped",
-        "controls": [control("A", "waived", waiver={"reason": "told", "expires": None}), {"id": "F", "status": "odd"}, "G"],
+        "controls": [
+            control("A", "waived", waiver={"reason": "told", "expires": None}),
+            {"id": "F", "status": "odd"},
+            "G",
+        ],
     },
     "theta": {"controls": []},
 }
 
 
 def part(*names: str, **meta: t.Any) -> str:
-    return render({name: FLEET[name] for name in names}, "json", {**META, "fail_on": "never", **meta})
+    return render(
+        {name: FLEET[name] for name in names}, "json", {**META, "fail_on": "never", **meta}
+    )
 
 
 def parts(count: int) -> dict[str, str]:
@@ -69,7 +102,9 @@ def test_merged_reports_are_the_report_of_the_whole(form, count):
     found = merged(parts(count))
     meta = {**META, "profile": found.profile, "time": found.time, "fail_on": "high"}
     for previous in (None, json.loads(part("alpha", "zeta", "theta"))):
-        assert render(found.results, form, meta, previous) == render(FLEET, form, {**META, "fail_on": "high"}, previous)
+        assert render(found.results, form, meta, previous) == render(
+            FLEET, form, {**META, "fail_on": "high"}, previous
+        )
 
 
 @pytest.mark.parametrize("fail_on", FAIL_ON)
@@ -78,10 +113,21 @@ def test_the_verdict_is_that_of_the_whole(fail_on):
 
 
 def test_reports_that_were_merged_can_be_merged_again():
-    reports = {name: part(name, profile=profile) for name, profile in (("alpha", "strict"), ("Beta", "foundation"), ("gamma", "strict"))}
+    reports = {
+        name: part(name, profile=profile)
+        for name, profile in (("alpha", "strict"), ("Beta", "foundation"), ("gamma", "strict"))
+    }
     both = merged({name: reports[name] for name in ("alpha", "Beta")})
     assert both.profile == "foundation, strict"
-    again, once = merged({"both": render(both.results, "json", {**META, "profile": both.profile}), "gamma": reports["gamma"]}), merged(reports)
+    again, once = (
+        merged(
+            {
+                "both": render(both.results, "json", {**META, "profile": both.profile}),
+                "gamma": reports["gamma"],
+            }
+        ),
+        merged(reports),
+    )
     assert (again.profile, again.time) == (once.profile, once.time)
     assert render(again.results, "json", META) == render(once.results, "json", META)
 
@@ -90,11 +136,16 @@ def test_what_changed_since_an_earlier_run_is_not_taken_over():
     earlier = json.loads(part("alpha"))
     compared = render({"alpha": FLEET["alpha"], "delta": FLEET["delta"]}, "json", META, earlier)
     assert json.loads(compared)["trend"]
-    assert json.loads(render(merged({"a": compared}).results, "json", META)) == json.loads(part("alpha", "delta", fail_on="low"))
+    assert json.loads(render(merged({"a": compared}).results, "json", META)) == json.loads(
+        part("alpha", "delta", fail_on="low")
+    )
 
 
 def test_the_time_is_that_of_the_latest():
-    assert merged({"a": part("alpha", time="2027-03-01T13:00:00Z"), "b": part("Beta")}).time == "2027-03-01T13:00:00Z"
+    assert (
+        merged({"a": part("alpha", time="2027-03-01T13:00:00Z"), "b": part("Beta")}).time
+        == "2027-03-01T13:00:00Z"
+    )
 
 
 def changed(**fields: t.Any) -> str:
@@ -113,7 +164,10 @@ ORGANIZATION = json.loads(part("alpha"))["organizations"][0]
         ({"x": b"\xff\xfe\xfd"}, "x is no JSON report"),
         ({"x": "[]"}, "x is no JSON report"),
         ({"x": changed(format="other")}, "x is no JSON report"),
-        ({"x": changed(format_version=2)}, "x has the format version 2, and this version of the collection reads 1: merge reports that it wrote itself."),
+        (
+            {"x": changed(format_version=2)},
+            "x has the format version 2, and this version of the collection reads 1: merge reports that it wrote itself.",
+        ),
         ({"x": changed(time="then")}, "x is an incomplete report"),
         ({"x": changed(time=None)}, "x is an incomplete report"),
         ({"x": changed(controls=[])}, "x is an incomplete report"),
@@ -121,9 +175,18 @@ ORGANIZATION = json.loads(part("alpha"))["organizations"][0]
         ({"x": changed(organizations=None)}, "x is an incomplete report"),
         ({"x": changed(organizations=[{}])}, "x is an incomplete report"),
         ({"x": changed(organizations=["alpha"])}, "x is an incomplete report"),
-        ({"x": changed(organizations=[{**ORGANIZATION, "controls": [{}]}])}, "x is an incomplete report"),
-        ({"x": changed(organizations=[ORGANIZATION, ORGANIZATION])}, "The organization alpha is twice in x, but may be in one report only."),
-        ({"x": part("Beta", "alpha"), "y": part("alpha")}, "The organization alpha is in x and in y, but may be in one report only."),
+        (
+            {"x": changed(organizations=[{**ORGANIZATION, "controls": [{}]}])},
+            "x is an incomplete report",
+        ),
+        (
+            {"x": changed(organizations=[ORGANIZATION, ORGANIZATION])},
+            "The organization alpha is twice in x, but may be in one report only.",
+        ),
+        (
+            {"x": part("Beta", "alpha"), "y": part("alpha")},
+            "The organization alpha is in x and in y, but may be in one report only.",
+        ),
     ],
 )
 def test_what_cannot_be_merged_is_refused_in_one_sentence(reports, words):
@@ -132,5 +195,9 @@ def test_what_cannot_be_merged_is_refused_in_one_sentence(reports, words):
 
 
 def test_a_verdict_that_nobody_knows_is_an_error():
-    report = changed(organizations=[{**ORGANIZATION, "controls": [{**ORGANIZATION["controls"][0], "status": "fine"}]}])
+    report = changed(
+        organizations=[
+            {**ORGANIZATION, "controls": [{**ORGANIZATION["controls"][0], "status": "fine"}]}
+        ]
+    )
     assert verdict(merged({"x": report}).results, "critical")[0] is True

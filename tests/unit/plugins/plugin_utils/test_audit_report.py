@@ -17,15 +17,27 @@ from xml.etree import ElementTree
 import pytest
 
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import STATUSES
-from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_formats import FORMATS, MARKDOWN_LIMIT, render
-from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import ReportError, build, lines_of, verdict, waiver_of
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_formats import (
+    FORMATS,
+    MARKDOWN_LIMIT,
+    render,
+)
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import (
+    ReportError,
+    build,
+    lines_of,
+    verdict,
+    waiver_of,
+)
 
 META = {"time": "2027-03-01T12:00:00Z", "collection_version": "1.0.0", "profile": "strict"}
 DEAD = "GET /api/organization/settings: the API answered 401."
 EVIL = "<script>alert(1)</script>"
 
 
-def control(identity: str, status: str = "pass", severity: str = "medium", **more: t.Any) -> dict[str, t.Any]:
+def control(
+    identity: str, status: str = "pass", severity: str = "medium", **more: t.Any
+) -> dict[str, t.Any]:
     return {
         "id": identity,
         "title": f"Title of {identity}",
@@ -45,18 +57,39 @@ def control(identity: str, status: str = "pass", severity: str = "medium", **mor
 
 
 def result(*controls: dict[str, t.Any]) -> dict[str, t.Any]:
-    return {"controls": list(controls), "msg": "baseline: some", "compliant": True, "summary": {}, "changed": False}
+    return {
+        "controls": list(controls),
+        "msg": "baseline: some",
+        "compliant": True,
+        "summary": {},
+        "changed": False,
+    }
 
 
 FLEET: dict[str, t.Any] = {
     "gamma": {"failed": True, "msg": DEAD},
     "alpha": result(
-        control("SES-1", "fail", "high", detail="idle_timeout_minutes is 60, at most 30 is allowed; its waiver expired on 2027-02-28 (moving (slowly) on)"),
+        control(
+            "SES-1",
+            "fail",
+            "high",
+            detail="idle_timeout_minutes is 60, at most 30 is allowed; its waiver expired on 2027-02-28 (moving (slowly) on)",
+        ),
         control("SSO-1", "not_entitled", "critical"),
-        control("KEY-1", "waived", "medium", detail="waived until 2027-03-31: replaced (soon) in spring ('ci' (k1) never expires)"),
+        control(
+            "KEY-1",
+            "waived",
+            "medium",
+            detail="waived until 2027-03-31: replaced (soon) in spring ('ci' (k1) never expires)",
+        ),
         control("LOG-1", "error", "low", current=None),
     ),
-    "Beta": result(control("SES-1", "pass", "high"), control("SSO-1", "pass", "critical"), control("KEY-1", "fixed"), control("LOG-1", "pass", "low")),
+    "Beta": result(
+        control("SES-1", "pass", "high"),
+        control("SSO-1", "pass", "critical"),
+        control("KEY-1", "fixed"),
+        control("LOG-1", "pass", "low"),
+    ),
     "delta": {},
 }
 
@@ -99,26 +132,83 @@ class Page(HTMLParser):
     ("statuses", "fail_on", "failed", "msg"),
     [
         ([("pass", "low")], "low", False, "The organization complies: 1 control passes."),
-        ([("pass", "low"), ("fixed", "low"), ("waived", "high")], "low", False, "The organization complies: 2 controls pass; 1 waived."),
-        ([("pass", "low"), ("not_entitled", "high")], "low", False, "The organization complies: 1 control passes; 1 not entitled."),
-        ([("fail", "low")], "low", True, "1 of 1 organization does not comply: 1 control fails (1 low)."),
-        ([("fail", "low")], "never", False, "1 of 1 organization does not comply: 1 control fails (1 low)."),
-        ([("fail", "low"), ("pass", "low")], "medium", False, "The organization complies at medium and above: 1 control passes, 1 fails below medium (1 low)."),
-        ([("fail", "high"), ("pass", "low")], "critical", False, "The organization complies at critical: 1 control passes, 1 fails below critical (1 high)."),
-        ([("fail", "medium"), ("pass", "low")], "medium", True, "1 of 1 organization does not comply: 1 control fails (1 medium)."),
+        (
+            [("pass", "low"), ("fixed", "low"), ("waived", "high")],
+            "low",
+            False,
+            "The organization complies: 2 controls pass; 1 waived.",
+        ),
+        (
+            [("pass", "low"), ("not_entitled", "high")],
+            "low",
+            False,
+            "The organization complies: 1 control passes; 1 not entitled.",
+        ),
+        (
+            [("fail", "low")],
+            "low",
+            True,
+            "1 of 1 organization does not comply: 1 control fails (1 low).",
+        ),
+        (
+            [("fail", "low")],
+            "never",
+            False,
+            "1 of 1 organization does not comply: 1 control fails (1 low).",
+        ),
+        (
+            [("fail", "low"), ("pass", "low")],
+            "medium",
+            False,
+            "The organization complies at medium and above: 1 control passes, 1 fails below medium (1 low).",
+        ),
+        (
+            [("fail", "high"), ("pass", "low")],
+            "critical",
+            False,
+            "The organization complies at critical: 1 control passes, 1 fails below critical (1 high).",
+        ),
+        (
+            [("fail", "medium"), ("pass", "low")],
+            "medium",
+            True,
+            "1 of 1 organization does not comply: 1 control fails (1 medium).",
+        ),
         (
             [("fail", "medium"), ("fail", "critical"), ("fail", "high"), ("pass", "low")],
             "high",
             True,
             "1 of 1 organization does not comply at high and above: 2 controls fail (1 critical, 1 high), 1 fails below high (1 medium).",
         ),
-        ([("error", "low"), ("pass", "low")], "critical", True, "1 of 1 organization does not comply: 1 control could not be read."),
-        ([("error", "low"), ("pass", "low")], "never", False, "1 of 1 organization does not comply: 1 control could not be read."),
-        ([("error", "low"), ("error", "low")], "critical", True, "1 of 1 organization does not comply: 1 organization could not be read."),
+        (
+            [("error", "low"), ("pass", "low")],
+            "critical",
+            True,
+            "1 of 1 organization does not comply: 1 control could not be read.",
+        ),
+        (
+            [("error", "low"), ("pass", "low")],
+            "never",
+            False,
+            "1 of 1 organization does not comply: 1 control could not be read.",
+        ),
+        (
+            [("error", "low"), ("error", "low")],
+            "critical",
+            True,
+            "1 of 1 organization does not comply: 1 organization could not be read.",
+        ),
     ],
 )
 def test_the_verdict_counts_what_is_severe_enough_and_every_error(statuses, fail_on, failed, msg):
-    fleet = {"one": result(*(control(f"C-{place}", status, severity) for place, (status, severity) in enumerate(statuses)))}
+    fleet = {
+        "one": result(
+            *(
+                control(f"C-{place}", status, severity)
+                for place, (status, severity) in enumerate(statuses)
+            )
+        )
+    }
     assert verdict(fleet, fail_on) == (failed, msg)
 
 
@@ -128,15 +218,31 @@ def test_the_verdict_over_a_fleet():
         "3 of 4 organizations do not comply: 1 control fails (1 high), 1 could not be read, 2 organizations could not be read at all; "
         "1 waived, 1 not entitled.",
     )
-    assert verdict({"a": result(control("A")), "b": result(control("A"))}, "low") == (False, "All 2 organizations comply: 2 controls pass.")
+    assert verdict({"a": result(control("A")), "b": result(control("A"))}, "low") == (
+        False,
+        "All 2 organizations comply: 2 controls pass.",
+    )
 
 
 @pytest.mark.parametrize(
-    "lost", [{}, None, "", {"failed": True, "msg": DEAD}, {"unreachable": True, "msg": "x"}, {"skipped": True}, result(), {"controls": "x"}]
+    "lost",
+    [
+        {},
+        None,
+        "",
+        {"failed": True, "msg": DEAD},
+        {"unreachable": True, "msg": "x"},
+        {"skipped": True},
+        result(),
+        {"controls": "x"},
+    ],
 )
 def test_an_organization_that_was_not_read_fails_unless_nothing_does(lost):
     fleet = {"good": result(control("A")), "lost": lost}
-    assert verdict(fleet, "critical") == (True, "1 of 2 organizations does not comply: 1 organization could not be read.")
+    assert verdict(fleet, "critical") == (
+        True,
+        "1 of 2 organizations does not comply: 1 organization could not be read.",
+    )
     assert verdict(fleet, "never")[0] is False
     assert [one.status for one in build(fleet, META).organizations] == ["pass", "error"]
 
@@ -148,7 +254,9 @@ def test_an_audit_of_nothing_fails():
         assert render({}, form, META)
 
 
-@pytest.mark.parametrize("given", [{"id": "A", "status": "ok"}, {"id": "A"}, "A", None, {"id": "A", "status": ["pass"]}])
+@pytest.mark.parametrize(
+    "given", [{"id": "A", "status": "ok"}, {"id": "A"}, "A", None, {"id": "A", "status": ["pass"]}]
+)
 def test_a_verdict_that_nobody_knows_is_an_error(given):
     organization = build({"one": {"controls": [control("B"), given]}}, META).organizations[0]
     assert organization.findings[1].status == "error"
@@ -162,17 +270,41 @@ def test_a_verdict_that_nobody_knows_is_an_error(given):
     ("results", "form", "meta", "previous", "words"),
     [
         ([], "json", META, None, "results must be a mapping"),
-        ({}, "pdf", META, None, "must be one of csv, html, json, junit, markdown, sarif, not 'pdf'"),
+        (
+            {},
+            "pdf",
+            META,
+            None,
+            "must be one of csv, html, json, junit, markdown, sarif, not 'pdf'",
+        ),
         ({}, ["json"], META, None, "must be one of"),
         ({}, "json", [], None, "meta must be a mapping"),
         ({}, "json", {}, None, "meta.time must be a time"),
         ({}, "json", {"time": "yesterday"}, None, "not 'yesterday'"),
-        ({}, "json", {**META, "fail_on": "some"}, None, "fail_on must be one of never, low, medium, high, critical"),
+        (
+            {},
+            "json",
+            {**META, "fail_on": "some"},
+            None,
+            "fail_on must be one of never, low, medium, high, critical",
+        ),
         ({}, "json", META, {"format": "other"}, "previous is no JSON report"),
         ({}, "json", META, "text", "previous is no JSON report"),
-        ({}, "json", META, {"format": "planasonix.admin.audit", "format_version": 99}, "format version 99"),
+        (
+            {},
+            "json",
+            META,
+            {"format": "planasonix.admin.audit", "format_version": 99},
+            "format version 99",
+        ),
         ({}, "json", META, {"format": "planasonix.admin.audit", "format_version": 1}, "incomplete"),
-        ({}, "json", META, {"format": "planasonix.admin.audit", "format_version": 1, "organizations": [{}]}, "incomplete"),
+        (
+            {},
+            "json",
+            META,
+            {"format": "planasonix.admin.audit", "format_version": 1, "organizations": [{}]},
+            "incomplete",
+        ),
     ],
 )
 def test_what_is_no_input_is_refused_in_one_sentence(results, form, meta, previous, words):
@@ -180,7 +312,15 @@ def test_what_is_no_input_is_refused_in_one_sentence(results, form, meta, previo
         render(results, form, meta, previous)
 
 
-@pytest.mark.parametrize("time", ["2027-03-01T12:00:00Z", "2027-03-01T13:00:00+01:00", "2027-03-01T12:00:00", "2027-03-01 12:00:00.123456"])
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2027-03-01T12:00:00Z",
+        "2027-03-01T13:00:00+01:00",
+        "2027-03-01T12:00:00",
+        "2027-03-01 12:00:00.123456",
+    ],
+)
 def test_the_time_is_told_in_utc(time):
     assert parsed({}, time=time)["time"] == "2027-03-01T12:00:00Z"
 
@@ -188,11 +328,23 @@ def test_the_time_is_told_in_utc(time):
 @pytest.mark.parametrize(
     ("status", "detail", "waiver"),
     [
-        ("waived", "waived until 2027-03-31: the reason (it is met)", ("the reason", "2027-03-31", False)),
-        ("waived", "waived without an end: a (b) c ('x' (k) never expires)", ("a (b) c", None, False)),
+        (
+            "waived",
+            "waived until 2027-03-31: the reason (it is met)",
+            ("the reason", "2027-03-31", False),
+        ),
+        (
+            "waived",
+            "waived without an end: a (b) c ('x' (k) never expires)",
+            ("a (b) c", None, False),
+        ),
         ("waived", "waived until 2027-03-31: odd ) one", ("odd ) one", "2027-03-31", False)),
         ("waived", "something else", ("something else", None, False)),
-        ("fail", "x is 1; its waiver expired on 2027-01-31 (the (old) reason); not mended: no", ("the (old) reason", "2027-01-31", True)),
+        (
+            "fail",
+            "x is 1; its waiver expired on 2027-01-31 (the (old) reason); not mended: no",
+            ("the (old) reason", "2027-01-31", True),
+        ),
         ("fail", "x is 1", None),
         ("pass", "", None),
     ],
@@ -203,7 +355,11 @@ def test_a_waiver_is_told_by_the_detail(status, detail, waiver):
 
 
 def test_a_waiver_that_the_result_gives_wins():
-    found = waiver_of({"reason": "given", "expires": "2027-01-01"}, "waived", "waived without an end: told (it is met)")
+    found = waiver_of(
+        {"reason": "given", "expires": "2027-01-01"},
+        "waived",
+        "waived without an end: told (it is met)",
+    )
     assert found and (found.reason, found.expires, found.expired) == ("given", "2027-01-01", False)
 
 
@@ -212,7 +368,10 @@ def test_a_waiver_that_the_result_gives_wins():
     [
         ({"a": {"at_least": 1, "at_most": 3}}, ["a: at least 1, at most 3"]),
         ({"a": {"b": True}, "c": None}, ["a.b: true", "c: not set"]),
-        ({"entries": [{"cidr": "10.0.0.0/8", "label": "x"}]}, ["entries: cidr: 10.0.0.0/8, label: x"]),
+        (
+            {"entries": [{"cidr": "10.0.0.0/8", "label": "x"}]},
+            ["entries: cidr: 10.0.0.0/8, label: x"],
+        ),
         ({"a": {"one_of": ["x", "y"]}}, ["a: one of x, y"]),
         ([], ["none"]),
         (None, []),
@@ -236,7 +395,15 @@ def test_the_same_input_gives_the_same_report(form):
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_tells_the_statuses_and_what_could_not_be_read(form):
     text = render(FLEET, form, META)
-    for word in ("alpha", "gamma", "delta", "was not reached", "SES-1", "KEY-1", "replaced (soon) in spring"):
+    for word in (
+        "alpha",
+        "gamma",
+        "delta",
+        "was not reached",
+        "SES-1",
+        "KEY-1",
+        "replaced (soon) in spring",
+    ):
         assert word in text
     if form not in ("csv", "json", "sarif"):
         assert "Planasonix compliance audit" in text
@@ -244,35 +411,69 @@ def test_every_format_tells_the_statuses_and_what_could_not_be_read(form):
 
 def test_json_holds_all_that_there_is():
     found = parsed(FLEET)
-    assert (found["format"], found["format_version"], found["profile"], found["trend"]) == ("planasonix.admin.audit", 1, "strict", None)
+    assert (found["format"], found["format_version"], found["profile"], found["trend"]) == (
+        "planasonix.admin.audit",
+        1,
+        "strict",
+        None,
+    )
     assert [one["name"] for one in found["organizations"]] == ["alpha", "Beta", "delta", "gamma"]
     assert [one["status"] for one in found["organizations"]] == ["fail", "pass", "error", "error"]
     assert found["summary"]["organizations"] == {"total": 4, "compliant": 1, "unreadable": 2}
-    assert found["summary"]["controls"] == {"pass": 3, "fixed": 1, "waived": 1, "not_entitled": 1, "fail": 1, "error": 1}
+    assert found["summary"]["controls"] == {
+        "pass": 3,
+        "fixed": 1,
+        "waived": 1,
+        "not_entitled": 1,
+        "fail": 1,
+        "error": 1,
+    }
     assert set(found["summary"]["by_severity"]["high"]) == set(STATUSES)
     ses, _sso, key, log = found["organizations"][0]["controls"]
-    assert ses["waiver"] == {"reason": "moving (slowly) on", "expires": "2027-02-28", "expired": True}
-    assert key["waiver"] == {"reason": "replaced (soon) in spring", "expires": "2027-03-31", "expired": False}
-    assert (ses["current"], ses["expected"]) == ({"idle_timeout_minutes": 60}, {"idle_timeout_minutes": {"at_most": 30}})
+    assert ses["waiver"] == {
+        "reason": "moving (slowly) on",
+        "expires": "2027-02-28",
+        "expired": True,
+    }
+    assert key["waiver"] == {
+        "reason": "replaced (soon) in spring",
+        "expires": "2027-03-31",
+        "expired": False,
+    }
+    assert (ses["current"], ses["expected"]) == (
+        {"idle_timeout_minutes": 60},
+        {"idle_timeout_minutes": {"at_most": 30}},
+    )
     assert log["current"] is None
     assert found["controls"][0]["references"] == {"nist_800_53": ["AC-12", "AC-2(5)"], "own": ["7"]}
 
 
 def test_junit_has_a_suite_per_organization_and_a_case_per_control():
     root = ElementTree.fromstring(render(FLEET, "junit", META).encode())
-    assert {name: root.get(name) for name in ("tests", "failures", "errors", "skipped")} == {"tests": "10", "failures": "1", "errors": "3", "skipped": "2"}
+    assert {name: root.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
+        "tests": "10",
+        "failures": "1",
+        "errors": "3",
+        "skipped": "2",
+    }
     suites = {suite.get("name"): suite for suite in root}
     assert list(suites) == ["alpha", "Beta", "delta", "gamma"]
-    kinds = {case.get("name"): [child.tag for child in case] for case in suites["alpha"].iter("testcase")}
+    kinds = {
+        case.get("name"): [child.tag for child in case] for case in suites["alpha"].iter("testcase")
+    }
     assert kinds == {
         "SES-1: Title of SES-1": ["failure"],
         "SSO-1: Title of SSO-1": ["skipped"],
         "KEY-1: Title of KEY-1": ["skipped"],
         "LOG-1: Title of LOG-1": ["error"],
     }
-    assert [child.tag for case in suites["Beta"].iter("testcase") for child in case] == ["system-out"]
+    assert [child.tag for case in suites["Beta"].iter("testcase") for child in case] == [
+        "system-out"
+    ]
     failure = next(suites["alpha"].iter("failure"))
-    assert "current: idle_timeout_minutes: 60" in (failure.text or "") and "NIST SP 800-53 r5: AC-12" in (failure.text or "")
+    assert "current: idle_timeout_minutes: 60" in (
+        failure.text or ""
+    ) and "NIST SP 800-53 r5: AC-12" in (failure.text or "")
     assert [error.get("message") for error in suites["gamma"].iter("error")] == [DEAD]
 
 
@@ -290,13 +491,20 @@ def test_csv_has_a_line_per_organization_and_control():
         ("delta", "", "error"),
         ("gamma", "", "error"),
     ]
-    assert (rows[2]["waiver_reason"], rows[2]["waiver_expires"]) == ("replaced (soon) in spring", "2027-03-31")
+    assert (rows[2]["waiver_reason"], rows[2]["waiver_expires"]) == (
+        "replaced (soon) in spring",
+        "2027-03-31",
+    )
     assert rows[9]["detail"] == DEAD
 
 
 @pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\uff1d1", "\r=1"])
 def test_no_field_of_csv_is_a_formula(evil):
-    fleet = {f"{evil}host": result(control(f"{evil}id", "fail", title=evil, detail=evil, rationale=evil, current=-5))}
+    fleet = {
+        f"{evil}host": result(
+            control(f"{evil}id", "fail", title=evil, detail=evil, rationale=evil, current=-5)
+        )
+    }
     (row,) = csv.DictReader(io.StringIO(render(fleet, "csv", META), newline=""))
     assert [value for value in row.values() if re.match(r"\s*[=+\-@\uff1d]", value)] == []
     assert row["current"] == "'-5"
@@ -307,9 +515,19 @@ def test_sarif_has_a_rule_per_control_and_a_result_per_finding():
     assert log["version"] == "2.1.0"
     (run,) = log["runs"]
     rules = run["tool"]["driver"]["rules"]
-    assert [rule["id"] for rule in rules] == ["SES-1", "SSO-1", "KEY-1", "LOG-1", "organization-unreadable"]
+    assert [rule["id"] for rule in rules] == [
+        "SES-1",
+        "SSO-1",
+        "KEY-1",
+        "LOG-1",
+        "organization-unreadable",
+    ]
     for rule in rules:
-        assert rule["shortDescription"]["text"] and rule["fullDescription"]["text"] and rule["help"]["text"]
+        assert (
+            rule["shortDescription"]["text"]
+            and rule["fullDescription"]["text"]
+            and rule["help"]["text"]
+        )
         assert rule["defaultConfiguration"]["level"] in ("note", "warning", "error")
         assert float(rule["properties"]["security-severity"]) > 0
     found = run["results"]
@@ -320,12 +538,19 @@ def test_sarif_has_a_rule_per_control_and_a_result_per_finding():
         ("organization-unreadable", "error", False),
         ("organization-unreadable", "error", False),
     ]
-    assert all(rules[one["ruleIndex"]]["id"] == one["ruleId"] and one["message"]["text"] for one in found)
+    assert all(
+        rules[one["ruleIndex"]]["id"] == one["ruleId"] and one["message"]["text"] for one in found
+    )
     (place,) = found[0]["locations"]
     assert place["logicalLocations"][0]["fullyQualifiedName"] == "alpha"
     assert place["physicalLocation"]["artifactLocation"]["uri"] == "organizations/alpha"
     assert found[1]["suppressions"] == [
-        {"kind": "external", "status": "accepted", "justification": "replaced (soon) in spring", "properties": {"expires": "2027-03-31"}}
+        {
+            "kind": "external",
+            "status": "accepted",
+            "justification": "replaced (soon) in spring",
+            "properties": {"expires": "2027-03-31"},
+        }
     ]
     fingerprints = [one["partialFingerprints"]["organizationControl/v1"] for one in found]
     assert len(set(fingerprints)) == len(found)
@@ -334,26 +559,35 @@ def test_sarif_has_a_rule_per_control_and_a_result_per_finding():
 
 def test_the_uri_of_sarif_is_one_whatever_the_name():
     run = json.loads(render({"a b/<c>:é": result(control("A", "fail"))}, "sarif", META))["runs"][0]
-    assert re.fullmatch(r"organizations/[A-Za-z0-9%._~-]+", run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"])
+    assert re.fullmatch(
+        r"organizations/[A-Za-z0-9%._~-]+",
+        run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
+    )
 
 
 def test_markdown_tells_the_verdict_and_what_fails():
     text = render(FLEET, "markdown", META)
-    assert text.startswith("## ❌ Planasonix compliance audit\n\n**3 of 4 organizations do not comply")
+    assert text.startswith(
+        "## ❌ Planasonix compliance audit\n\n**3 of 4 organizations do not comply"
+    )
     assert "| high | 1 | 0 | 0 | 0 | 1 |" in text
     assert "| alpha | SES-1 Title of SES-1 | high | fail |" in text
     assert "| alpha | LOG-1 Title of LOG-1 | low | error |" in text
     assert f"| gamma | {DEAD} |" in text
     assert "| alpha | SES-1 | 2027-02-28 (expired) |" in text
     assert render({"a": result(control("A"))}, "markdown", META).startswith("## ✅")
-    assert render({"a": result(control("A", "fail"))}, "markdown", {**META, "fail_on": "never"}).startswith("## ⚠️")
+    assert render(
+        {"a": result(control("A", "fail"))}, "markdown", {**META, "fail_on": "never"}
+    ).startswith("## ⚠️")
 
 
 def test_nothing_in_markdown_is_markup():
     evil = "a|b\n<img src=x> [x](http://x) *b* `c` @everyone #12 ~~d~~"
     text = render({"h|ost": result(control("A", "fail", detail=evil, title=""))}, "markdown", META)
     (line,) = [line for line in text.splitlines() if "everyone" in line]
-    assert line == ("| h\\|ost | A | medium | fail | a\\|b &lt;img src=x&gt; \\[x\\](http://x) \\*b\\* \\`c\\` @\u200beveryone #\u200b12 \\~\\~d\\~\\~ |")
+    assert line == (
+        "| h\\|ost | A | medium | fail | a\\|b &lt;img src=x&gt; \\[x\\](http://x) \\*b\\* \\`c\\` @\u200beveryone #\u200b12 \\~\\~d\\~\\~ |"
+    )
 
 
 def test_html_needs_nothing_else_and_every_link_leads_somewhere():
@@ -363,7 +597,9 @@ def test_html_needs_nothing_else_and_every_link_leads_somewhere():
     assert len(page.ids) == len(set(page.ids))
     assert {"img", "link", "iframe", "object", "form"} & set(page.tags) == set()
     assert page.tags.count("script") == 1 and page.tags.count("h1") == 1
-    assert "scope" in page.attributes and not [name for name in page.attributes if name.startswith("on")]
+    assert "scope" in page.attributes and not [
+        name for name in page.attributes if name.startswith("on")
+    ]
 
 
 def test_html_tells_everything():
@@ -393,7 +629,12 @@ def test_html_tells_everything():
 
 def test_the_cells_of_the_matrix_have_colour_and_text():
     text = render(FLEET, "html", META)
-    for cell in ("<td class=f><a href=#o1c1>fail</a>", "<td class=n><a href=#o1c2>n/a</a>", "<td class=w><a href=#o1c3>waived</a>", "<td class=p>pass"):
+    for cell in (
+        "<td class=f><a href=#o1c1>fail</a>",
+        "<td class=n><a href=#o1c2>n/a</a>",
+        "<td class=w><a href=#o1c3>waived</a>",
+        "<td class=p>pass",
+    ):
         assert cell in text
     assert '<td class="e" colspan="4">error: was not reached' in text
 
@@ -432,13 +673,24 @@ def test_a_script_in_the_data_is_inert():
     assert Page(page).tags.count("script") == 1
     assert "alert(1)" in Page(page).text
     assert "<script" not in render(EVERYWHERE, "markdown", meta, previous)
-    assert len(list(ElementTree.fromstring(render(EVERYWHERE, "junit", meta).encode()).iter("script"))) == 0
+    assert (
+        len(list(ElementTree.fromstring(render(EVERYWHERE, "junit", meta).encode()).iter("script")))
+        == 0
+    )
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_odd_characters_break_no_format(form):
     odd = "a\x00b\x1b[31m\ud800\u202ec\uffff\r\nd"
-    text = render({odd: result(control(odd, "fail", title=odd, detail=odd, current={odd: [odd, None, 1.5, True]}))}, form, {**META, "title": odd})
+    text = render(
+        {
+            odd: result(
+                control(odd, "fail", title=odd, detail=odd, current={odd: [odd, None, 1.5, True]})
+            )
+        },
+        form,
+        {**META, "title": odd},
+    )
     text.encode("utf-8")
     assert not re.search("[\x00\x1b\u202e\uffff]", text)
     if form == "junit":
@@ -450,7 +702,15 @@ def test_odd_characters_break_no_format(form):
 
 BEFORE = parsed(
     {
-        "both": result(control("A", "fail"), control("B"), control("C", "error"), control("D", "fail"), control("E"), control("F", "fail"), control("G")),
+        "both": result(
+            control("A", "fail"),
+            control("B"),
+            control("C", "error"),
+            control("D", "fail"),
+            control("E"),
+            control("F", "fail"),
+            control("G"),
+        ),
         "back": {"failed": True, "msg": DEAD},
         "lost": result(control("A")),
         "left": result(control("A")),
@@ -460,7 +720,13 @@ BEFORE = parsed(
 )
 AFTER = {
     "both": result(
-        control("A"), control("B", "fail"), control("C", "waived"), control("D", "error"), control("E", "waived"), control("F", "fail"), control("H")
+        control("A"),
+        control("B", "fail"),
+        control("C", "waived"),
+        control("D", "error"),
+        control("E", "waived"),
+        control("F", "fail"),
+        control("H"),
     ),
     "back": result(control("A")),
     "lost": result(control("A", "error")),
@@ -471,7 +737,10 @@ AFTER = {
 
 def test_the_trend_tells_better_worse_new_and_gone():
     trend = parsed(AFTER, BEFORE)["trend"]
-    found = {(one["organization"], one["control"]): (one["change"], one["before"], one["after"]) for one in trend["changes"]}
+    found = {
+        (one["organization"], one["control"]): (one["change"], one["before"], one["after"])
+        for one in trend["changes"]
+    }
     assert found == {
         ("both", "A"): ("better", "fail", "pass"),
         ("both", "B"): ("worse", "pass", "fail"),
@@ -484,7 +753,11 @@ def test_the_trend_tells_better_worse_new_and_gone():
         ("left", None): ("gone", "pass", None),
     }
     assert trend["counts"] == {"worse": 2, "better": 3, "new": 2, "gone": 2}
-    assert trend["previous"] == {"time": "2027-02-01T00:00:00Z", "profile": "strict", "organizations": {"total": 5, "compliant": 2}}
+    assert trend["previous"] == {
+        "time": "2027-02-01T00:00:00Z",
+        "profile": "strict",
+        "organizations": {"total": 5, "compliant": 2},
+    }
 
 
 def test_the_trend_is_read_by_people_too():
@@ -518,12 +791,23 @@ def test_without_an_earlier_report_there_is_no_trend(previous):
 @pytest.fixture(scope="module")
 def large() -> dict[str, t.Any]:
     def status(host: int, number: int) -> str:
-        return "fail" if (host + number) % 5 == 0 else "waived" if (host * number) % 41 == 7 else "pass"
+        return (
+            "fail"
+            if (host + number) % 5 == 0
+            else "waived"
+            if (host * number) % 41 == 7
+            else "pass"
+        )
 
     return {
         f"organization-{host:03d}": {}
         if host % 30 == 29
-        else result(*(control(f"PLX-{number:02d}", status(host, number), detail="why it is as it is " * 5) for number in range(20)))
+        else result(
+            *(
+                control(f"PLX-{number:02d}", status(host, number), detail="why it is as it is " * 5)
+                for number in range(20)
+            )
+        )
         for host in range(120)
     }
 
@@ -540,7 +824,10 @@ def test_a_large_comment_fits_and_counts_what_it_left_out(large):
     gone = {"organization-000": result(*(control(f"OLD-{number}" * 20) for number in range(3000)))}
     text = render(large, "markdown", META, parsed(gone))
     assert len(text) <= MARKDOWN_LIMIT <= 65_536
-    rows = sum(line.startswith("| organization-") and "| medium | fail" in line for line in text.splitlines())
+    rows = sum(
+        line.startswith("| organization-") and "| medium | fail" in line
+        for line in text.splitlines()
+    )
     fails = parsed(large)["summary"]["controls"]["fail"]
     assert f"… and {fails - rows} findings more, left out here" in text
     assert rows > 50

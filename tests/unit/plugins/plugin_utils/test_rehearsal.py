@@ -14,11 +14,18 @@ from unittest import mock
 import pytest
 from unit.plugins.tls_site import read
 
-from ansible_collections.planasonix.admin.plugins.filter.baseline_controls import baseline_controls, read_profile
+from ansible_collections.planasonix.admin.plugins.filter.baseline_controls import (
+    baseline_controls,
+    read_profile,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_baseline import MODULE
-from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import before_fork, rehearse, rehearse_baseline
+from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import (
+    before_fork,
+    rehearse,
+    rehearse_baseline,
+)
 
 PROFILES = Path(__file__).resolve().parents[4] / "roles" / "org_baseline" / "files"
 
@@ -57,7 +64,11 @@ def test_without_requests_there_is_none(monkeypatch):
     assert rehearse()["failed"]
 
 
-@pytest.mark.parametrize("variable", [None, "REQUESTS_CA_BUNDLE", "PLANASONIX_CA_PATH"], ids=["usual", "environment", "ca_path"])
+@pytest.mark.parametrize(
+    "variable",
+    [None, "REQUESTS_CA_BUNDLE", "PLANASONIX_CA_PATH"],
+    ids=["usual", "environment", "ca_path"],
+)
 def test_it_loads_the_certificate_authorities_for_the_tasks(site, loads, monkeypatch, variable):
     if variable:
         monkeypatch.setenv(variable, str(site.bundle))
@@ -76,7 +87,9 @@ def test_the_baseline_goes_through_all_of_an_audit_and_keeps_the_profiles(no_net
     result = rehearse_baseline(MODULE)
     assert (result.get("failed"), no_network) == (None, [])
     strict = baseline_controls(str(PROFILES / "strict.yml"))
-    assert [control["id"] for control in result["controls"]] == [control["id"] for control in strict]
+    assert [control["id"] for control in result["controls"]] == [
+        control["id"] for control in strict
+    ]
     before = read_profile.cache_info()
     rehearse_baseline(MODULE)
     after = read_profile.cache_info()

@@ -554,7 +554,10 @@ def delete_stray(client: Client, call: Call, known: set[str], doubt: str) -> Non
                 action=f"delete the API key {key['id']}, whose secret was lost",
             )
     except ApiError as error:
-        error.message = f"{doubt} a key named {name!r} may be left of a request whose answer was lost ({error.message}); look for one that nobody uses, and delete it."
+        error.message = (
+            f"{doubt} a key named {name!r} may be left of a request whose answer was lost "
+            f"({error.message}); look for one that nobody uses, and delete it."
+        )
         raise
 
 

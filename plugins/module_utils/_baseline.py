@@ -34,7 +34,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
-    NotApplied,
     PlanasonixError,
     RefusedPlan,
 )
@@ -77,6 +76,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._requirements imp
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
     Resource,
+    apply_and_confirm,
     nothing_missed,
     require_field,
     show_state,
@@ -815,13 +815,7 @@ def perform(client: Client, step: Step) -> None:
         plan = RULE.plan(state, step.options)
         if not plan.changed:
             return  # somebody else made it so
-    applied = step.resource.apply(client, plan, state, step.options)
-    wanted = {**step.options, **applied.identity}
-    missed = step.resource.missed(step.resource.read(client, wanted), plan, wanted)
-    if missed:
-        raise NotApplied(
-            f"The API accepted a change of {' '.join(step.place)}, but it shows no effect ({', '.join(missed)})."
-        )
+    apply_and_confirm(client, step.resource, plan, state, step.options)
 
 
 BASELINE = Resource(

@@ -398,6 +398,17 @@ class Client:
         self.waited += pause
         return True
 
+    def wait(self, seconds: float) -> bool:
+        """Wait for a write to show, if the retry budget has room for it.
+
+        :returns: Whether there was room.
+        """
+        if self.waited + seconds > self.connection.retry_budget:
+            return False
+        self.sleep(seconds)
+        self.waited += seconds
+        return True
+
     def _request(
         self,
         method: str,

@@ -12,6 +12,8 @@ from __future__ import annotations
 import datetime
 import re
 import typing as t
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -20,6 +22,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     AnswerLost,
     ApiError,
     InvalidOption,
+    NotApplied,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Call,
@@ -27,6 +30,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
     differences,
 )
+
+CONFIRMATION_PAUSES = (0.25, 0.5, 1.0, 1.5, 2.0)
+"""Seconds between two looks at a write that does not show yet."""
+
+IDENTIFIERS = frozenset({"name", "key_id", "channel_id", "event", "type"})
+"""Options that identify something, of any module: an empty text means an unset variable."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +104,11 @@ def create_once(
         except AnswerLost:
             # Waits before it looks, since the API may still be busy with the request.
             again = client.pause(attempt)
-            found = find()
-            if found:
-                client.wrote = True
-                return found[0]
+            for _look in looks(client):
+                found = find()
+                if found:
+                    client.wrote = True
+                    return found[0]
             if not again:
                 raise
 
@@ -125,6 +135,95 @@ class Resource:
     apply: t.Callable[[Client, Plan, t.Any, Values], Applied] = send_all
     check: t.Callable[[Values], None] = lambda dummy_options: None
     reads_back: bool = True
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """The outcome of a plan that was applied.
+
+    :param value: The object that the module returns.
+    :param extras: Keys that the result has only after a real run, for example ``secret``.
+    """
+
+    value: Values
+    extras: Values
+
+
+def apply_and_confirm(
+    client: Client, resource: Resource, plan: Plan, state: t.Any, options: Values
+) -> Confirmed:
+    """Send a plan, and read back until the API shows it.
+
+    :param state: The state that the plan was made from.
+    :raises NotApplied: if the API accepted the plan and does not show it in time.
+    :raises PlanasonixError: if the API refuses it, or it cannot be read back.
+    """
+    applied = resource.apply(client, plan, state, options)
+    if not plan.changed or not resource.reads_back:
+        return Confirmed(plan.outcome, applied.extras)
+    options = {**options, **applied.identity}
+    missed: list[str] = []
+    for _look in looks(client):
+        try:
+            state = resource.read(client, options)
+            missed = resource.missed(state, plan, options)
+        except InvalidOption as error:  # a new object that is not listed yet
+            missed = [error.message]
+        except ApiError as error:
+            error.message = (
+                f"The change was made ({plan.message}), but could not be confirmed: {error.message}"
+            )
+            raise
+        if not missed:
+            return Confirmed(resource.show(state, options), applied.extras)
+    raise NotApplied(
+        f"The API accepted the change, but it shows no effect ({', '.join(missed)}); "
+        "look at it in the product before you run again."
+    )
+
+
+def looks(client: Client) -> Iterator[None]:
+    """Yield now, and again after each growing pause, while the retry budget lasts."""
+    yield
+    for seconds in CONFIRMATION_PAUSES:
+        if not client.wait(seconds):
+            return
+        yield
+
+
+def same_id(one: t.Any, other: t.Any) -> bool:
+    """Return whether two ids are spelled alike: an API may list ``43`` where a task has ``"43"``."""
+    return str(one) == str(other)
+
+
+def clean_options(options: Values) -> Values:
+    """Trim what identifies something, and each text of a list.
+
+    :raises InvalidOption: if one of them is empty.
+    """
+    cleaned = dict(options)
+    for name, value in options.items():
+        if name in IDENTIFIERS and isinstance(value, str):
+            cleaned[name] = clean_text(value, name)
+        elif isinstance(value, list):
+            cleaned[name] = [clean_element(item, name) for item in value]
+    return cleaned
+
+
+def clean_element(item: t.Any, option: str) -> t.Any:
+    """Trim an element of a list option, if it is a text."""
+    return clean_text(item, f"{option}: an element") if isinstance(item, str) else item
+
+
+def clean_text(text: str, what: str) -> str:
+    """Trim a text, and compose its characters (NFC), as APIs store names.
+
+    :raises InvalidOption: if nothing remains.
+    """
+    cleaned = unicodedata.normalize("NFC", text.strip())
+    if not cleaned:
+        raise InvalidOption(f"{what} is empty; is the variable that it comes from set?")
+    return cleaned
 
 
 def show_state(current: Values, dummy_options: Values) -> Values:

@@ -30,14 +30,16 @@ from ansible_collections.planasonix.admin.plugins.module_utils._client import (
     spellings,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
-    ApiError,
-    NotApplied,
     PlanasonixError,
     Unexpected,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import read_facts
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, scalars
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    Resource,
+    apply_and_confirm,
+    clean_options,
+)
 
 CONNECTION_SPEC: dict[str, dict[str, t.Any]] = {
     "api_url": {
@@ -103,11 +105,13 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
     """
     client: Client | None = None
     try:
-        options = {
-            name: given(parameters[name])
-            for name in module.options
-            if parameters.get(name) is not None
-        }
+        options = clean_options(
+            {
+                name: given(parameters[name])
+                for name in module.options
+                if parameters.get(name) is not None
+            }
+        )
         if isinstance(module.manages, Resource):
             module.manages.check(options)
         with Client(
@@ -189,23 +193,8 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
     }
     if check_mode:
         return {**result, **returned(resource, plan.outcome)}
-    applied = resource.apply(client, plan, state, options)
-    if not plan.changed or not resource.reads_back:
-        return {**result, **returned(resource, plan.outcome), **applied.extras}
-    wanted = {**options, **applied.identity}
-    try:
-        state = resource.read(client, wanted)
-    except ApiError as error:
-        error.message = (
-            f"The change was made ({plan.message}), but could not be confirmed: {error.message}"
-        )
-        raise
-    missed = resource.missed(state, plan, wanted)
-    if missed:
-        raise NotApplied(
-            f"The API accepted the change, but it shows no effect ({', '.join(missed)}); look at it in the product before you run again."
-        )
-    return {**result, **returned(resource, resource.show(state, wanted)), **applied.extras}
+    confirmed = apply_and_confirm(client, resource, plan, state, options)
+    return {**result, **returned(resource, confirmed.value), **confirmed.extras}
 
 
 def returned(resource: Resource, value: Values) -> Values:

@@ -10,6 +10,7 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import datetime
+import email.utils
 import re
 import typing as t
 import unicodedata
@@ -253,20 +254,130 @@ def missed_by_plan(
     return missed
 
 
-def parse_time(text: t.Any) -> datetime.datetime | None:
-    """An ISO 8601 time of the API; UTC where it names no zone. ``None`` if it is no such time."""
-    # Python before 3.11 reads neither "Z" nor a fraction of any length.
-    match = re.fullmatch(
-        r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:?\d\d)?", str(text)
-    )
-    if not match:
+def same_id(first: t.Any, second: t.Any) -> bool:
+    """Compare two ids by their spelling: an API may list the number 43 for the text "43"."""
+    return str(first) == str(second)
+
+
+ISO_TIME = re.compile(
+    r"(?P<year>\d{4})(?P<dash>-?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)"
+    r"(?:[T ](?P<hour>\d\d):?(?P<minute>\d\d)(?::?(?P<second>[0-5]\d|60)(?:[.,](?P<part>\d+))?)?)?"
+    r" ?(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
+    re.IGNORECASE,
+)
+RFC_TIME = re.compile(r"(?:[a-z]{3}, ?)?\d{1,2} [a-z]{3} \d{4} .*", re.IGNORECASE)
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+def parse_time(value: t.Any) -> datetime.datetime | None:
+    """Read a time of the API, in UTC where it names no zone.
+
+    Accepts ISO 8601 (also date only, minutes only and the basic form), RFC 2822, and the Unix
+    time in seconds (10 digits) or milliseconds (13 digits), as a number or text.
+
+    :returns: ``None`` for any other value, and for one that means "never" (see :func:`is_never`).
+    """
+    time = _read_time(value)
+    return None if time is None or time <= EPOCH else time
+
+
+def is_never(value: t.Any) -> bool:
+    """Whether the value of a time means "never": null, empty, or the zero time of a language.
+
+    The zero times are year 1 (Go, .NET), year 0 (MySQL) and the Unix time 0.
+    """
+    if value is None or value is False:
+        return True
+    if isinstance(value, (int, float)):
+        return value is not True and value <= 0
+    if not isinstance(value, str):
+        return False
+    text = value.strip().lower()
+    if text in ("", "0", "never") or text.startswith("0000-"):
+        return True
+    time = _read_time(text)
+    return time is not None and time <= EPOCH
+
+
+def _read_time(value: t.Any) -> datetime.datetime | None:
+    """Read a time in one of the accepted spellings, zero times included."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
-    seconds, fraction, zone = match.groups()
-    zone = "+00:00" if zone in (None, "Z") else zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
+    text = str(value).strip()
     try:
-        return datetime.datetime.fromisoformat(f"{seconds}.{(fraction or '0').ljust(6, '0')}{zone}")
-    except ValueError:
+        if re.fullmatch(r"\d{10}(\.\d+)?", text):
+            return EPOCH + datetime.timedelta(seconds=float(text))
+        if re.fullmatch(r"\d{13}(\.\d+)?", text):
+            return EPOCH + datetime.timedelta(milliseconds=float(text))
+        if RFC_TIME.fullmatch(text):
+            time = email.utils.parsedate_to_datetime(text)
+            return time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
+        match = ISO_TIME.fullmatch(text)
+        return _iso_time(match) if match else None
+    except (ValueError, TypeError, OverflowError):
         return None
+
+
+def _iso_time(match: re.Match[str]) -> datetime.datetime:
+    """Build the time of a match of ``ISO_TIME``, as Python before 3.11 reads few of the forms.
+
+    :raises ValueError: if there is no such time.
+    """
+    year, month, day, hour, minute, second = (
+        int(match[name] or 0) for name in ("year", "month", "day", "hour", "minute", "second")
+    )
+    microsecond = int((match["part"] or "0")[:6].ljust(6, "0"))
+    zone = match["zone"] or "Z"
+    offset = datetime.timedelta()
+    if zone[0] in "+-":
+        offset = datetime.timedelta(hours=int(zone[1:3]), minutes=int(zone[3:].lstrip(":") or 0))
+    return datetime.datetime(
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        min(second, 59),  # a leap second
+        microsecond,
+        datetime.timezone(-offset if zone[0] == "-" else offset),
+    )
+
+
+GRANT_FIELDS = frozenset({"cidr", "scopes", "prefix"})
+"""Fields that only an allowlist entry or an API key has."""
+ENDS = ("revoked_at", "deleted_at", "archived_at", "removed_at")
+ENDED = frozenset({"revoked", "deleted", "archived", "removed", "expired"})
+OFF = frozenset({"disabled", "inactive", "deactivated", "suspended", "off", "false", "0"})
+
+
+def in_force(item: Values, now: datetime.datetime) -> bool:
+    """Whether a listed object still counts: it is not revoked, deleted or expired.
+
+    An API key or an allowlist entry that is switched off does not count either. For a channel or
+    a rule being off is an ordinary setting, so those still count.
+
+    :raises ApiError: if ``expires_at`` is no known time, so that nobody can say.
+    """
+    for name in ENDS:
+        if not is_never(item.get(name)):
+            time = parse_time(item[name])
+            if time is None or time <= now:
+                return False
+    if not is_never(item.get("expires_at")):
+        time = parse_time(item["expires_at"])
+        if time is None:
+            raise ApiError(
+                f"The API's answer for {item.get('name') or item.get('id')!r} has no known time "
+                f"in expires_at: {item['expires_at']!r}."
+            )
+        if time <= now:
+            return False
+    states = {str(item[name]).lower() for name in ("state", "status") if name in item}
+    flags = {str(item[name]).lower() for name in ("active", "is_active", "enabled") if name in item}
+    over = bool(states & ENDED) or any(item.get(name) is True for name in ENDED)
+    off = bool((states | flags) & OFF) or item.get("disabled") is True
+    is_grant = not GRANT_FIELDS.isdisjoint(item)
+    return not over and not (off and is_grant)
 
 
 def check_filled(options: Values, *names: str) -> None:

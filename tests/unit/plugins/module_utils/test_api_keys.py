@@ -424,7 +424,7 @@ def test_moment(text, time):
     )
 
 
-@pytest.mark.parametrize("text", ["", "now", 1767225600, "2026-01-02", "2026-01-02T03:04:05 CET"])
+@pytest.mark.parametrize("text", ["", "now", 12345, "2026-01", "2026-01-02T03:04:05 CET"])
 def test_moment_that_is_none(text):
     with pytest.raises(ApiError, match="no ISO 8601 time in created_at"):
         moment({"name": "x", "created_at": text}, "created_at")

@@ -37,19 +37,28 @@ options:
     type: path
   timeout:
     description:
-      - Seconds to wait for the answer to one request.
+      - Seconds to wait for a connection, and between two pieces of an answer.
       - If left out, the environment variable E(PLANASONIX_TIMEOUT) is used.
     type: float
     default: 30
+  deadline:
+    description:
+      - Seconds until one request must be complete, redirects included. A request that takes
+        longer fails, and is not sent again.
+      - If left out, the environment variable E(PLANASONIX_DEADLINE) is used.
+    type: float
+    default: 120
   retries:
     description:
-      - How often one request is repeated at the most, after the API answered C(429), C(502), C(503) or C(504), or gave no answer.
+      - How often one request is repeated at the most, after the API answered C(408), C(429),
+        C(502) to C(504) or C(520) to C(524), or gave no answer.
       - A request that creates something is never repeated blindly. The module looks first whether it took effect.
     type: int
     default: 5
   retry_budget:
     description:
-      - Seconds that the task may spend waiting between such repetitions in all. A longer C(Retry-After) of the API is cut to what is left.
+      - Seconds that the task may spend waiting between such repetitions in all.
+      - If the API asks by C(Retry-After) to wait longer than what is left, the task fails at once.
     type: float
     default: 120
 requirements:
@@ -60,5 +69,7 @@ notes:
     host, for example on a bastion in an allowlisted network by C(delegate_to).
   - A failure has, beside C(msg), the C(status), C(code), C(request_id), C(method) and C(path) of the request where the API answered.
   - Proxy environment variables are honoured. A C(.netrc) file is never read.
+  - An environment variable of this collection that is empty counts as unset.
+  - An answer of more than 32 MiB, or a list of more than 200,000 objects, is an error.
   - Needs Python 3.10 or later where it runs.
 """

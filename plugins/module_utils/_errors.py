@@ -72,8 +72,11 @@ class ApiError(PlanasonixError):
 
     @property
     def did_nothing(self) -> bool:
-        """Whether it is certain that the request had no effect. A lost answer, a server error and an answer of another shape leave it open."""
-        return self.status is not None and 300 <= self.status < 500
+        """Whether it is certain that the request had no effect.
+
+        A lost answer, a server error, a timeout (408) and an answer of another shape leave it open.
+        """
+        return self.status is not None and 300 <= self.status < 500 and self.status != 408
 
     @property
     def concerns_all(self) -> bool:

@@ -13,11 +13,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.basic import (
+    AnsibleFallbackNotFound,
+    AnsibleModule,
+    missing_required_lib,
+)
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.common.validation import check_type_dict
@@ -41,25 +46,46 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     clean_options,
 )
 
+
+def from_environment(variable: str) -> str:
+    """Return the value of an environment variable; an empty one counts as unset.
+
+    :raises AnsibleFallbackNotFound: if there is none.
+    """
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        raise AnsibleFallbackNotFound
+    return value
+
+
 CONNECTION_SPEC: dict[str, dict[str, t.Any]] = {
     "api_url": {
         "type": "str",
         "default": "https://api.planasonix.com",
-        "fallback": (env_fallback, ["PLANASONIX_API_URL"]),
+        "fallback": (from_environment, ["PLANASONIX_API_URL"]),
     },
     "api_key": {
         "type": "str",
         "required": True,
         "no_log": True,
-        "fallback": (env_fallback, ["PLANASONIX_API_KEY"]),
+        "fallback": (from_environment, ["PLANASONIX_API_KEY"]),
     },
     "validate_certs": {
         "type": "bool",
         "default": True,
-        "fallback": (env_fallback, ["PLANASONIX_VALIDATE_CERTS"]),
+        "fallback": (from_environment, ["PLANASONIX_VALIDATE_CERTS"]),
     },
-    "ca_path": {"type": "path", "fallback": (env_fallback, ["PLANASONIX_CA_PATH"])},
-    "timeout": {"type": "float", "default": 30, "fallback": (env_fallback, ["PLANASONIX_TIMEOUT"])},
+    "ca_path": {"type": "path", "fallback": (from_environment, ["PLANASONIX_CA_PATH"])},
+    "timeout": {
+        "type": "float",
+        "default": 30,
+        "fallback": (from_environment, ["PLANASONIX_TIMEOUT"]),
+    },
+    "deadline": {
+        "type": "float",
+        "default": 120,
+        "fallback": (from_environment, ["PLANASONIX_DEADLINE"]),
+    },
     "retries": {"type": "int", "default": 5},
     "retry_budget": {"type": "float", "default": 120},
 }
@@ -173,6 +199,7 @@ def connection_of(parameters: Mapping[str, t.Any]) -> Connection:
         validate_certs=parameters["validate_certs"],
         ca_path=parameters["ca_path"],
         timeout=parameters["timeout"],
+        deadline=parameters["deadline"],
         retries=parameters["retries"],
         retry_budget=parameters["retry_budget"],
     )

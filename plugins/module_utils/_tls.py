@@ -16,6 +16,8 @@ import os
 import threading
 import typing as t
 
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import TimedAdapter
+
 if t.TYPE_CHECKING:
     import ssl
 
@@ -24,16 +26,15 @@ OWN_CONTEXT = False
 
 try:
     from requests import adapters
-    from requests.adapters import HTTPAdapter
     from requests.utils import DEFAULT_CA_BUNDLE_PATH
     from urllib3.util.ssl_ import create_urllib3_context
 
     OWN_CONTEXT = hasattr(adapters, "_preloaded_ssl_context")
 except ImportError:
-    HTTPAdapter = object  # type: ignore[assignment,misc]  # the client reports what is missing
+    pass  # the client reports what is missing
 
 
-class TrustingAdapter(HTTPAdapter):
+class TrustingAdapter(TimedAdapter):
     """Verifies certificates by a context, whatever file of authorities requests names."""
 
     def __init__(self, context: ssl.SSLContext) -> None:

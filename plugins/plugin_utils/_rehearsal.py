@@ -31,6 +31,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import Valu
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_in_worker
 from ansible_collections.planasonix.admin.plugins.module_utils._tls import trusting_adapter
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import (
+    TimedAdapter,
+    TimedConnection,
+)
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain, trusted
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 12\r\n\r\n{"data": {}}'
@@ -132,10 +136,9 @@ def rendered(text: str, **variables: t.Any) -> t.Any:
 
 def offline(client: Client) -> Client:
     """The client, whose requests are answered by this process. An answer passes all that a real one does."""
-    import requests
     import urllib3
 
-    class Connection(urllib3.connection.HTTPConnection):
+    class Connection(TimedConnection):
         """Speaks to the other end of a pair of sockets, which has answered already."""
 
         def connect(self) -> None:
@@ -149,7 +152,7 @@ def offline(client: Client) -> Client:
     class Pool(urllib3.HTTPConnectionPool):
         ConnectionCls = Connection
 
-    adapter = requests.adapters.HTTPAdapter()
+    adapter = TimedAdapter()
     adapter.poolmanager.pool_classes_by_scheme = {"http": Pool}
     trusting_adapter(client.session.verify)
     client.session.proxies.clear()

@@ -256,16 +256,14 @@ def test_the_connection_options_are_those_of_the_interface():
         "validate_certs": (True, ["PLANASONIX_VALIDATE_CERTS"]),
         "ca_path": (None, ["PLANASONIX_CA_PATH"]),
         "timeout": (30, ["PLANASONIX_TIMEOUT"]),
+        "deadline": (120, ["PLANASONIX_DEADLINE"]),
         "retries": (5, [None]),
         "retry_budget": (120, [None]),
     }
     defaults = Connection("https://api.planasonix.com", "x")
-    assert {
-        name: CONNECTION_SPEC[name]["default"]
-        for name in ("validate_certs", "timeout", "retries", "retry_budget")
-    } == {
-        name: getattr(defaults, name)
-        for name in ("validate_certs", "timeout", "retries", "retry_budget")
+    names = ("validate_certs", "timeout", "deadline", "retries", "retry_budget")
+    assert {name: CONNECTION_SPEC[name]["default"] for name in names} == {
+        name: getattr(defaults, name) for name in names
     }
 
 

@@ -1642,7 +1642,11 @@ def test_what_cannot_be_read_is_an_error_and_not_written_while_others_are(resour
             pytest.param(resource, lambda data: [{"unrelated": 1}], id=f"{resource}-id")
             for resource in ("api_keys", "notification_channels", "notification_rules")
         ),
-        *(pytest.param(resource, lambda data: None, id=f"{resource}-null") for resource in FAILING),
+        *(
+            pytest.param(resource, lambda data: None, id=f"{resource}-null")
+            for resource in FAILING
+            if resource not in ("api_keys", "notification_channels", "notification_rules")
+        ),
         *(
             pytest.param(resource, lambda data: "text", id=f"{resource}-text")
             for resource in FAILING

@@ -19,13 +19,15 @@ from unit.plugins.scripted_server import (
     closed_port,
 )
 
-from ansible_collections.planasonix.admin.plugins.module_utils import _client
+from ansible_collections.planasonix.admin.plugins.module_utils import _paging
+from ansible_collections.planasonix.admin.plugins.module_utils._answers import (
+    Reason,
+    parse_error,
+    retry_after,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._client import (
     Client,
     Connection,
-    parse_error,
-    retry_after,
-    squeeze,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     AnswerLost,
@@ -33,6 +35,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     NoConnection,
     TimedOut,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line
 
 NOW = 1_767_225_600.0
 """2026-01-01T00:00:00Z"""
@@ -70,9 +73,7 @@ IDEMPOTENT = {"GET", "PUT", "DELETE", "POST*"}
 REPEATED: dict[int | str, set[str]] = {
     429: {*IDEMPOTENT, "POST"},
     500: set(),
-    502: IDEMPOTENT,
-    503: IDEMPOTENT,
-    504: IDEMPOTENT,
+    **dict.fromkeys([408, 502, 503, 504, 520, 521, 522, 523, 524], IDEMPOTENT),
     DROP: IDEMPOTENT,
     TRUNCATE: IDEMPOTENT,
     HANG: IDEMPOTENT,
@@ -104,6 +105,7 @@ def test_retry_rule(verb, failure, again):
             # A POST that may have taken effect is for its caller to settle; a 500 is an answer.
             assert isinstance(caught.value, AnswerLost) is (failure != 500)
             assert caught.value.status == (failure if isinstance(failure, int) else None)
+            assert not caught.value.did_nothing
         assert [request.method for request in server.requests] == [verb.rstrip("*")] * (
             2 if again else 1
         )
@@ -251,6 +253,15 @@ HTTP_DATE = email.utils.formatdate(NOW + 7, usegmt=True)
             {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "later"}, None, id="garbage-reset"
         ),
         pytest.param(
+            {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NOW + 9) * 1000)},
+            9.0,
+            id="reset-in-milliseconds",
+        ),
+        pytest.param(
+            {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9"}, 9.0, id="reset-as-seconds"
+        ),
+        pytest.param({"Retry-After": str(int(NOW + 9))}, 9.0, id="unix-time"),
+        pytest.param(
             {"Retry-After": "2", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOW + 9)},
             2.0,
             id="retry-after-wins",
@@ -274,17 +285,16 @@ def test_retry_after(headers, seconds):
     ("options", "asked", "pauses"),
     [
         pytest.param({}, ["7"], [7.0], id="as-asked"),
-        pytest.param({"retry_budget": 10}, ["7", "7", "7"], [7.0, 3.0], id="cut-to-the-budget"),
-        pytest.param({"retry_budget": 10}, ["99999"] * 3, [10.0], id="absurd"),
+        pytest.param({"retry_budget": 10}, ["7", "7", "7"], [7.0], id="more-than-is-left"),
+        pytest.param({"retry_budget": 10}, ["99999"] * 3, [], id="absurd"),
         pytest.param({"retry_budget": 0}, ["1"], [], id="no-budget"),
         pytest.param({"retries": 2}, ["1"] * 3, [1.0, 1.0], id="retries-used-up"),
         pytest.param({"retries": 0}, ["1"], [], id="no-retries"),
-        pytest.param(
-            {"retries": 4, "retry_budget": 10}, ["0"] * 5, [0.0] * 4, id="at-once-still-counts"
-        ),
+        pytest.param({"retries": 4, "retry_budget": 10}, ["0"] * 5, [0.5, 1, 2, 4], id="at-once"),
     ],
 )
-def test_pauses_that_the_server_asks_for(options, asked, pauses):
+def test_pauses_that_the_server_asks_for(options, asked, pauses, monkeypatch):
+    monkeypatch.setattr("random.uniform", lambda low, high: low)
     clock = Clock()
     with (
         ScriptedServer(*(Answer(429, "", {"Retry-After": value}) for value in asked)) as server,
@@ -322,7 +332,23 @@ def test_the_budget_is_that_of_the_whole_task():
             call(client, "GET")
             with pytest.raises(ApiError):
                 call(client, "GET")
-    assert clock.pauses == [6.0, 4.0]
+    assert clock.pauses == [6.0]
+
+
+def test_a_wait_that_the_budget_does_not_cover_is_said():
+    clock = Clock()
+    with (
+        ScriptedServer(
+            Answer(429, "", {"Retry-After": "20"}), Answer(429, "", {"Retry-After": "3600"})
+        ) as server,
+        connect(server.url, clock, retry_budget=60) as client,
+        pytest.raises(ApiError) as caught,
+    ):
+        call(client, "GET")
+    assert clock.pauses == [20.0]
+    assert caught.value.message.endswith(
+        " The API asks to wait 3600 s, and 40 s of retry_budget are left."
+    )
 
 
 @pytest.mark.parametrize(
@@ -351,6 +377,31 @@ def test_the_budget_is_that_of_the_whole_task():
         pytest.param(
             '{"detail": "Not Found"}', "application/json", None, "Not Found", None, id="detail"
         ),
+        pytest.param(
+            '{"errors": [{"code": "x", "message": "Why"}]}',
+            "application/json",
+            "x",
+            "Why",
+            None,
+            id="list-of-one-error",
+        ),
+        pytest.param(
+            '{"errors": {"name": ["too long"]}}',
+            "application/json",
+            None,
+            '{"name": ["too long"]}',
+            None,
+            id="errors-of-fields",
+        ),
+        pytest.param(
+            '{"error": "invalid_token", "error_description": "Why"}',
+            "application/json",
+            None,
+            "Why",
+            None,
+            id="oauth",
+        ),
+        pytest.param('\ufeff{"msg": "Why"}', "application/json", None, "Why", None, id="bom"),
         pytest.param(
             '{"detail": [{"loc": ["a"]}]}',
             "application/json",
@@ -407,12 +458,12 @@ def test_the_budget_is_that_of_the_whole_task():
     ],
 )
 def test_parse_error(text, content_type, code, message, request_id):
-    assert parse_error(content_type, text) == (code, message, request_id)
+    assert parse_error(content_type, text) == Reason(code, message, request_id)
 
 
-def test_squeeze():
-    assert squeeze(" a \n b ") == "a b"
-    assert (len(squeeze("x" * 500)), squeeze("x" * 500)[-4:]) == (200, "x...")
+def test_one_line():
+    assert one_line(" a \n b ") == "a b"
+    assert (len(one_line("x" * 500)), one_line("x" * 500)[-4:]) == (200, "x...")
 
 
 @pytest.mark.parametrize(
@@ -484,26 +535,26 @@ def pages(*cursors, items=lambda number: [{"id": number}]):
         pytest.param(
             pages("b", "c", None),
             [0, 1, 2],
-            ["", "limit=100&cursor=b", "limit=100&cursor=c"],
+            ["", "cursor=b", "cursor=c"],
             id="three-pages",
         ),
-        pytest.param(pages(17, None), [0, 1], ["", "limit=100&cursor=17"], id="number-cursor"),
+        pytest.param(pages(17, None), [0, 1], ["", "cursor=17"], id="number-cursor"),
         pytest.param(
             pages("a&b=/?", None),
             [0, 1],
-            ["", "limit=100&cursor=a%26b%3D%2F%3F"],
+            ["", "cursor=a%26b%3D%2F%3F"],
             id="quoted-cursor",
         ),
         pytest.param(
             pages("b", None, items=lambda number: []),
             [],
-            ["", "limit=100&cursor=b"],
+            ["", "cursor=b"],
             id="empty-pages",
         ),
         pytest.param(
             [*pages("b"), Answer(429, "", {"Retry-After": "0"}), *pages(None)],
-            [0, 0],
-            [""] + ["limit=100&cursor=b"] * 2,
+            [0],
+            [""] + ["cursor=b"] * 2,
             id="retry-of-a-page",
         ),
     ],
@@ -527,7 +578,7 @@ def test_cursors_that_do_not_advance(cursors):
 
 
 def test_cursors_without_end(monkeypatch):
-    monkeypatch.setattr(_client, "MAXIMUM_PAGES", 3)
+    monkeypatch.setattr(_paging, "MAXIMUM_PAGES", 3)
     with (
         ScriptedServer(*pages("b", "c", "d", "e", "f")) as server,
         connect(server.url, Clock()) as client,
@@ -539,8 +590,8 @@ def test_cursors_without_end(monkeypatch):
 
 @pytest.mark.parametrize(
     "data",
-    [{}, None, "x", [1], [{"id": 1}, "x"]],
-    ids=["object", "null", "text", "numbers", "mixed"],
+    [{}, False, 0, "", "x", [1], [{"id": 1}, "x"]],
+    ids=["object", "false", "zero", "empty", "text", "numbers", "mixed"],
 )
 def test_lists_of_another_shape(data):
     with (

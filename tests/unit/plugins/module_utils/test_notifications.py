@@ -304,7 +304,7 @@ RULE = {
     [
         pytest.param([RULE], "the enabled rules 'Failures' use it", id="enabled"),
         pytest.param(
-            [RULE, {**RULE, "name": "More"}],
+            [RULE, {**RULE, "id": "nrl_2", "name": "More"}],
             "the enabled rules 'Failures', 'More' use it",
             id="two",
         ),

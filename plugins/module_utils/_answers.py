@@ -1,0 +1,215 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an answer contains: JSON within bounds, the reason of an error, the page of a proxy.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import html
+import json
+import math
+import re
+import typing as t
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    AnswerLost,
+    ApiError,
+)
+
+MAXIMUM_DEPTH = 100
+"""The most objects and lists inside each other; Ansible itself fails at some hundreds."""
+EARLIEST_TIME = 1_000_000_000
+"""Where an API gives a time or a number of seconds, a number from here on is a Unix time."""
+EARLIEST_MILLISECONDS = EARLIEST_TIME * 100
+
+NOT_DATA = frozenset({"data", "error", "errors", "message", "detail", "success"})
+"""Keys of an answer that is more than an object of the API itself."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request, and what messages say about it.
+
+    :param action: What it does: "read the settings".
+    :param repeatable: Whether sending it twice does no harm.
+    """
+
+    method: str
+    path: str
+    action: str
+    body: t.Any = None
+    repeatable: bool = True
+
+    def failure(self, reason: str, kind: type[ApiError] = ApiError, **details: t.Any) -> ApiError:
+        """Build the error for the request, without raising it."""
+        return kind(
+            f"Could not {self.action}: {reason}", method=self.method, path=self.path, **details
+        )
+
+    def unclear(self, reason: str, kind: type[ApiError] = ApiError, **details: t.Any) -> ApiError:
+        """Build the error where the request may have taken effect: it is lost if it must not be
+        repeated."""
+        return self.failure(reason, kind if self.repeatable else AnswerLost, **details)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why the API refused a request, in its own words."""
+
+    code: str | None
+    message: str
+    request_id: str | None
+
+
+def parse_json(content: bytes) -> t.Any:
+    """Parse JSON that everything after it can work with.
+
+    :raises ValueError: if it is no JSON, has no finite numbers, or is nested too deeply.
+    """
+    try:
+        value = json.loads(content, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if content.count(b"{") + content.count(b"[") > MAXIMUM_DEPTH:
+        _check_depth(value)
+    return value
+
+
+def _refuse(name: str) -> t.NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _check_depth(value: t.Any) -> None:
+    """Go through containers level by level, as a recursion would fail where it matters.
+
+    :raises ValueError: if there are too many levels.
+    """
+    level = [value]
+    for _depth in range(MAXIMUM_DEPTH + 1):
+        inner: list[t.Any] = []
+        for container in level:
+            items = container.values() if isinstance(container, dict) else container
+            inner.extend(item for item in items if isinstance(item, (dict, list)))
+        if not inner:
+            return
+        level = inner
+    raise ValueError("nested too deeply")
+
+
+def parse_error(content_type: str, text: str) -> Reason:
+    """Take the reason from an error body.
+
+    Understands ``{"error": {"code", "message"}}``, the same at the top or in a list ``errors``,
+    the fields of OAuth and of problem details, and the HTML of a proxy.
+    """
+    try:
+        body = parse_json(text.lstrip("\ufeff").encode("utf-8", "surrogatepass"))
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        return Reason(
+            None, html_page(content_type, text) or text.strip() or "no reason given", None
+        )
+    error, errors = body.get("error"), body.get("errors")
+    if isinstance(errors, list) and len(errors) == 1:
+        errors = errors[0]
+    source = next((item for item in (error, errors) if isinstance(item, dict)), body)
+    code = source.get("code")
+    request_id = source.get("request_id") or body.get("request_id")
+    words = error if isinstance(error, str) else errors
+    message = _message(source) or _message(body) or words or "no reason given"
+    return Reason(
+        None if code is None else str(code),
+        message if isinstance(message, str) else json.dumps(message, ensure_ascii=False),
+        None if request_id is None else str(request_id),
+    )
+
+
+def _message(source: Mapping[str, t.Any]) -> t.Any:
+    """Take the message from the field that has one."""
+    for name in ("message", "error_description", "detail", "msg", "title"):
+        if source.get(name):
+            return validation_errors(source[name])
+    return None
+
+
+def html_page(content_type: str, text: str) -> str | None:
+    """Describe an HTML page; ``None`` if the text is none."""
+    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    if not title and "html" not in content_type.lower():
+        return None
+    named = f" titled {html.unescape(title[1]).strip()!r}" if title else ""
+    return f"an HTML page{named}, so a proxy or another server answered"
+
+
+def validation_errors(detail: t.Any) -> t.Any:
+    """Put the field errors of a web framework into words, without the values that they quote."""
+    if not isinstance(detail, list) or not detail:
+        return detail
+    texts = []
+    for item in detail:
+        if not isinstance(item, dict) or not {"loc", "msg"} <= item.keys():
+            return detail
+        place = item["loc"]
+        texts.append(
+            f"{'.'.join(map(str, place)) if isinstance(place, list) else place}: {item['msg']}"
+        )
+    return "; ".join(texts)
+
+
+def is_bare_object(body: t.Any) -> bool:
+    """Whether an answer is an object of the API itself, without the documented ``data``."""
+    return isinstance(body, dict) and bool(body) and NOT_DATA.isdisjoint(body)
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Return how many seconds the server asks to wait, or ``None`` where it does not say.
+
+    Reads ``Retry-After`` (seconds or HTTP date), and ``X-RateLimit-Reset`` (a Unix time, or
+    seconds) where no request remains.
+    """
+    value = headers.get("Retry-After", "").strip()
+    seconds = _seconds_until(value, now)
+    if seconds is None and value:
+        seconds = _seconds_until_date(value, now)
+    if seconds is None and headers.get("X-RateLimit-Remaining", "").strip() == "0":
+        seconds = _seconds_until(headers.get("X-RateLimit-Reset", "").strip(), now)
+    return seconds
+
+
+def _seconds_until(value: str, now: float) -> float | None:
+    """Read a number of seconds, or a Unix time in seconds or milliseconds."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+        return None
+    number = float(value)
+    if number < EARLIEST_TIME:
+        return number
+    if number >= EARLIEST_MILLISECONDS:
+        number /= 1000
+    return max(0.0, number - now)
+
+
+def _seconds_until_date(value: str, now: float) -> float | None:
+    """Read an HTTP date."""
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=datetime.timezone.utc)
+        return max(0.0, moment.timestamp() - now)
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -16,7 +16,7 @@ import re
 import time
 import traceback
 import typing as t
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from ansible_collections.planasonix.admin.plugins.module_utils._answers import (
     Request,
@@ -28,7 +28,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._answers import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._connection import (
     Connection,
-    origin,
+    resolve,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     AnswerLost,
@@ -326,10 +326,10 @@ class Client:
                 followed = (301, 302, 303, 307, 308) if request.method == "GET" else (307, 308)
                 if answer.status not in followed or not location:
                     break
-                target = urljoin(url, location)
-                if origin(target) != origin(url):
+                target = resolve(url, location)
+                if not target.same_origin:
                     break
-                url, query = target, ()
+                url, query = target.url, ()
         return answer
 
     def _refusal(self, answer: Answer, request: Request) -> ApiError:
@@ -345,10 +345,9 @@ class Client:
         }
         what = f"{request.method} {request.path}"
         if 300 <= status < 400:
-            target = urlsplit(urljoin(self.base + request.path, answer.headers.get("Location", "")))
-            place = one_line(f"{target.scheme}://{target.netloc}{target.path}")
+            target = resolve(self.base + request.path, answer.headers.get("Location", ""))
             return request.failure(
-                f"{what} is redirected to {place}, which is not followed; "
+                f"{what} is redirected to {target.shown}, which is not followed; "
                 "set api_url to the address that answers itself.",
                 **details,
             )

@@ -12,9 +12,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line
 
 LONGEST_WAIT = 86_400
 """The most seconds that an option may name: a day, which clocks and sockets can count."""
@@ -105,7 +106,32 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def origin(url: str) -> tuple[str, str | None, int | None]:
+@dataclass(frozen=True)
+class Target:
+    """Where a link in an answer leads to.
+
+    :param url: The whole URL.
+    :param same_origin: Whether it is at the server that gave the link.
+    :param shown: What messages may show of it: no query, no control characters.
+    """
+
+    url: str
+    same_origin: bool
+    shown: str
+
+
+def resolve(base: str, link: str) -> Target:
+    """Return where a link leads to from the URL of the answer; one that is no URL leads away."""
+    try:
+        url = urljoin(base, link)
+        parts = urlsplit(url)
+        same_origin = _origin(url) == _origin(base)
+    except ValueError:
+        return Target(link, False, one_line(link))
+    return Target(url, same_origin, one_line(f"{parts.scheme}://{parts.netloc}{parts.path}"))
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
     """Return scheme, host and port, by which two URLs belong to the same server.
 
     :raises ValueError: if the URL cannot be read.

@@ -15,15 +15,17 @@ import re
 import typing as t
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from ansible_collections.planasonix.admin.plugins.module_utils._connection import origin
+from ansible_collections.planasonix.admin.plugins.module_utils._connection import resolve
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line
 
 Query = tuple[tuple[str, str], ...]
 
 MAXIMUM_PAGES = 10_000
 MAXIMUM_OBJECTS = 200_000
+MAXIMUM_LEVELS = 3
+"""Objects around a field, outside of the data."""
 LAST = frozenset({"none", "null", "false", "0", ""})
 """Values, as text, of a cursor or link that leads nowhere."""
 
@@ -38,7 +40,7 @@ TOTALS = frozenset({"total", "totalcount", "totalitems", "totalrecords", "totalr
 TOTAL_HEADERS = ("X-Total-Count", "X-Total", "Total-Count")
 PAGE = frozenset({"page", "currentpage", "pagenumber"})
 PAGES = frozenset({"totalpages", "pages", "lastpage", "numpages"})
-ENVELOPES = frozenset({"", "meta", "metadata", "pagination", "paging", "page", "pageinfo"})
+ENVELOPES = frozenset({"meta", "metadata", "pagination", "paging", "page", "pageinfo"})
 """Where numbers are those of the list; elsewhere they may count anything."""
 NUMBERED = {"nextpage": "page", "nextoffset": "offset"}
 """Fields whose number is the value of a parameter."""
@@ -51,10 +53,14 @@ class IncompleteList(Exception):
 
 @dataclass(frozen=True)
 class Field:
-    """A field of an answer outside of its data."""
+    """A field of an answer outside of its data.
+
+    :param parents: Names of the objects around it, the outermost first.
+    :param label: What messages call it: "meta.next_cursor".
+    """
 
     name: str
-    parent: str
+    parents: tuple[str, ...]
     label: str
     value: t.Any
 
@@ -122,7 +128,7 @@ class Pages:
     ) -> Query | None:
         """Find what leads to the next page, in the order of how certain it is."""
         signs = [field for field in fields if _leads_on(field)]
-        signs.extend(Field("next", "link", "Link", link) for link in _next_links(headers))
+        signs.extend(Field("next", (), "Link", link) for link in _next_links(headers))
         unknown: list[IncompleteList] = []
         for field in signs:
             try:
@@ -157,15 +163,10 @@ class Pages:
 
         :raises IncompleteList: if it leads to another address than that of the list.
         """
-        try:
-            target = urljoin(self.url, link)
-            parts = urlsplit(target)
-            elsewhere = origin(target) != origin(self.url)
-        except ValueError:
-            raise self._unknown(f"the next page is {one_line(link, 60)!r}") from None
-        if elsewhere or parts.path != urlsplit(self.url).path or not parts.query:
-            place = one_line(f"{parts.scheme}://{parts.hostname}{parts.path}", 100)
-            raise self._unknown(f"the next page is at another address, {place}")
+        target = resolve(self.url, link)
+        parts = urlsplit(target.url if target.same_origin else "")
+        if parts.path != urlsplit(self.url).path or not parts.query:
+            raise self._unknown(f"the next page is at {target.shown}")
         return tuple(parse_qsl(parts.query, keep_blank_values=True))
 
     def _next_number(self, fields: list[Field]) -> Query | None:
@@ -212,33 +213,40 @@ class Pages:
 
 
 def _fields(
-    envelope: Mapping[str, t.Any], parent: str = "", label: str = "", depth: int = 3
+    envelope: Mapping[str, t.Any], parents: tuple[str, ...] = (), label: str = ""
 ) -> Iterator[Field]:
     """Yield the fields of an envelope, those of inner objects included."""
     for key, value in envelope.items():
         name = re.sub("[^a-z]", "", str(key).lower())
         place = f"{label}.{key}".lstrip(".")
-        if isinstance(value, dict) and depth:
-            yield from _fields(value, name, place, depth - 1)
+        if isinstance(value, dict) and len(parents) < MAXIMUM_LEVELS:
+            yield from _fields(value, (*parents, name), place)
             continue
-        yield Field(name, parent, one_line(place, 60), value)
+        yield Field(name, parents, one_line(place, 60), value)
         for item in value if isinstance(value, list) else ():
             if isinstance(item, dict) and str(item.get("rel")).lower() == "next":
-                yield Field("next", name, one_line(f"{place}.next", 60), item.get("href"))
+                yield Field(
+                    "next", (*parents, name), one_line(f"{place}.next", 60), item.get("href")
+                )
 
 
 def _leads_on(field: Field) -> bool:
     """Whether a field leads to a next page."""
-    of_next = field.parent.startswith("next") and field.name not in LINK_DETAILS
+    of_next = _is_in_next(field) and field.name not in LINK_DETAILS
     is_last = str(field.value).strip().lower() in LAST
     return (field.name.startswith("next") or of_next) and not is_last
 
 
 def _is_cursor(field: Field) -> bool:
     """Whether the value of a field that leads on is a cursor."""
-    if field.parent.startswith("next"):
+    if _is_in_next(field):
         return field.name == "cursor"
-    return "cursor" in field.parent + field.name
+    return "cursor" in "".join(field.parents[-1:]) + field.name
+
+
+def _is_in_next(field: Field) -> bool:
+    """Whether a field is a part of what leads on."""
+    return any(parent.startswith("next") for parent in field.parents)
 
 
 def _next_links(headers: Mapping[str, str]) -> Iterator[str]:
@@ -274,7 +282,7 @@ def _number(fields: list[Field], names: t.AbstractSet[str]) -> int | None:
     """Return the first whole number under one of the names."""
     for field in fields:
         is_number = isinstance(field.value, (int, str)) and not isinstance(field.value, bool)
-        if field.parent not in ENVELOPES or field.name not in names:
+        if not ENVELOPES.issuperset(field.parents) or field.name not in names:
             continue
         if is_number and re.fullmatch("[0-9]{1,15}", str(field.value)):
             return int(field.value)

@@ -27,11 +27,27 @@ SLOW_BODY = "slow body"
 
 @dataclass
 class Answer:
-    """One answer. A body that is neither text nor bytes is sent as JSON."""
+    """One answer. A body that is neither text nor bytes is sent as JSON.
+
+    :param delay: Seconds until it is sent.
+    """
 
     status: int = 200
     body: t.Any = field(default_factory=lambda: {"data": {"ok": True}})
     headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0
+
+
+@dataclass
+class Drip:
+    """An answer without end: its beginning, and then a piece again and again.
+
+    :param every: Seconds between two pieces.
+    """
+
+    start: bytes
+    piece: bytes
+    every: float = 0.05
 
 
 @dataclass
@@ -50,18 +66,30 @@ class ScriptedServer:
     """Answers by the script, one step for each request, and then with 200 and ``{"data": {"ok": true}}``.
 
     With ``tls`` it presents that certificate. ``CONNECT`` makes it a proxy, whatever the script says.
+
+    :param once: Whether it drops any further request on a connection that it answered on, as a
+        load balancer does that closed it meanwhile.
     """
 
-    def __init__(self, *script: Answer | str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, *script: Answer | Drip | str, tls: ssl.SSLContext | None = None, once: bool = False
+    ) -> None:
         self.script = list(script)
+        self.once = once
         self.requests: list[Request] = []
         self.stopped = threading.Event()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            answered = False
 
             def do(self) -> None:
+                if outer.once and self.answered:
+                    self.close_connection = True
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    return
+                self.answered = True
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 outer.requests.append(
                     Request(
@@ -70,7 +98,12 @@ class ScriptedServer:
                 )
                 step = outer.script.pop(0) if outer.script else Answer()
                 if isinstance(step, Answer):
+                    outer.stopped.wait(step.delay)
                     self.give(step)
+                    return
+                if isinstance(step, Drip):
+                    self.close_connection = True
+                    self.drip(step)
                     return
                 if step == HANG:
                     outer.stopped.wait(10)
@@ -122,6 +155,12 @@ class ScriptedServer:
                     self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
+
+            def drip(self, step: Drip) -> None:
+                with contextlib.suppress(OSError):
+                    self.wfile.write(step.start)
+                    while not outer.stopped.wait(step.every):
+                        self.wfile.write(step.piece)
 
             def log_message(self, *dummy_arguments: t.Any, **dummy_more: t.Any) -> None:
                 """Keep quiet."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import email.utils
+import functools
 
 import pytest
 from unit.plugins.scripted_server import (
@@ -35,6 +36,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     NoConnection,
     TimedOut,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import create_once
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line
 
 NOW = 1_767_225_600.0
@@ -202,6 +205,38 @@ def test_404(verb, script, succeeds):
                 call(client, verb)
             assert caught.value.status == 404
             assert not client.wrote
+
+
+@pytest.mark.parametrize("verb", ["GET", "PUT", "DELETE", "POST*"])
+def test_a_kept_connection_that_is_dropped_costs_one_repetition(verb):
+    with ScriptedServer(once=True) as server, connect(server.url, Clock(), retries=1) as client:
+        call(client, "GET")
+        call(client, verb)
+    assert [request.method for request in server.requests] == ["GET", verb.rstrip("*")]
+
+
+def test_a_post_that_must_not_be_repeated_goes_over_a_fresh_connection():
+    redirect = Answer(307, "", {"Location": "/moved"})
+    with (
+        ScriptedServer(Answer(), redirect, once=True) as server,
+        connect(server.url, Clock(), retries=0) as client,
+    ):
+        call(client, "GET")
+        assert call(client, "POST") == {"ok": True}
+        assert call(client, "POST") == {"ok": True}
+    assert [request.method for request in server.requests] == ["GET", "POST", "POST", "POST"]
+
+
+def test_creating_once_over_connections_that_are_dropped():
+    """Each look for the object opens a connection, which must not lose the next attempt."""
+    script = [Answer(), DROP, Answer(200, []), DROP, Answer(200, []), Answer(201, {"id": 7})]
+    create = Call("POST", "/api/things", {"name": "x"}, "create the thing")
+    with ScriptedServer(*script, once=True) as server:
+        with connect(server.url, Clock(), retries=3) as client:
+            call(client, "GET")
+            find = functools.partial(client.get_list, "/api/things", "read the things")
+            assert create_once(client, create, find, deletable=False) == {"id": 7}
+    assert [request.method for request in server.requests].count("POST") == 3
 
 
 HTTP_DATE = email.utils.formatdate(NOW + 7, usegmt=True)

@@ -32,7 +32,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils import _client
 from ansible_collections.planasonix.admin.plugins.module_utils._client import (
     Client,
     Connection,
-    spellings,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     PlanasonixError,
@@ -45,15 +44,16 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     apply_and_confirm,
     clean_options,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import spellings, visible
 
 
 def from_environment(variable: str) -> str:
-    """Return the value of an environment variable; an empty one counts as unset.
+    """Return the value of an environment variable; a blank one counts as unset.
 
     :raises AnsibleFallbackNotFound: if there is none.
     """
-    value = os.environ.get(variable, "").strip()
-    if not value:
+    value = os.environ.get(variable, "")
+    if not value.strip():
         raise AnsibleFallbackNotFound
     return value
 
@@ -144,12 +144,21 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
             connection_of(parameters), read_only=check_mode, secrets=secrets_in(module, parameters)
         ) as client:
             if isinstance(module.manages, Resource):
-                return manage(client, module.manages, options, check_mode)
-            return module.manages(client, options)
+                return displayable(manage(client, module.manages, options, check_mode))
+            return displayable(module.manages(client, options))
     except PlanasonixError as error:
-        return failure(error, client)
+        return displayable(failure(error, client))
     except Exception as error:  # pylint: disable=broad-exception-caught
         return failure(Unexpected(error), client)
+
+
+def displayable(result: Values) -> Values:
+    """Make control characters visible in what Ansible displays: names of the API may have some."""
+    if "msg" in result:
+        result["msg"] = visible(result["msg"])
+    if "warnings" in result:
+        result["warnings"] = [visible(warning) for warning in result["warnings"]]
+    return result
 
 
 def secrets_in(module: Module, parameters: Mapping[str, t.Any]) -> set[str]:

@@ -16,9 +16,11 @@ from __future__ import annotations
 import os
 import sys
 import typing as t
+from dataclasses import dataclass
 
 import ansible.template
 from ansible import constants as C
+from ansible.module_utils.common.validation import check_type_bool, check_type_float
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
 
@@ -33,6 +35,34 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import
     rehearse,
 )
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+
+CHECKS: dict[str, tuple[str, t.Callable[[str], t.Any]]] = {
+    "bool": ("a boolean", check_type_bool),
+    "float": ("a number", check_type_float),
+}
+"""What Ansible accepts for an option of a type."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """An environment variable that gives the value of an option."""
+
+    name: str
+    value: str
+
+    def fault(self, kind: str) -> str | None:
+        """Say what is wrong with the value, as Ansible's own message names only the option."""
+        if kind not in CHECKS:
+            return None
+        expected, check = CHECKS[kind]
+        try:
+            check(self.value)
+        except (TypeError, ValueError):
+            return (
+                f"The environment variable {self.name} is {self.value!r}; expected {expected}. "
+                "Correct it or unset it."
+            )
+        return None
 
 
 class PlanasonixAction(ActionBase):
@@ -49,7 +79,14 @@ class PlanasonixAction(ActionBase):
         """Run the task; a result that holds a secret is hidden from display and logs, while ``register`` keeps it."""
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
-        arguments = {**self._from_environment(), **plain(self._task.args)}
+        arguments = dict(plain(self._task.args))
+        for option, variable in self._from_environment().items():
+            if option in arguments:
+                continue
+            fault = variable.fault(CONNECTION_SPEC[option]["type"])
+            if fault:
+                return {"failed": True, "msg": fault}
+            arguments[option] = variable.value
         if self._can_run_here():
             result = untrusted(
                 run_in_worker(
@@ -131,8 +168,9 @@ class PlanasonixAction(ActionBase):
             or sys.platform == "darwin"
         )
 
-    def _from_environment(self) -> dict[str, str]:
-        """Connection options that the task left out and an environment holds: the task's own, else the controller's."""
+    def _from_environment(self) -> dict[str, Variable]:
+        """Return the connection options that an environment has: the task's own, else the
+        controller's. Blank variables count as unset."""
         environment: dict[str, t.Any] = {}
         if any(self._task.environment or []):
             self._compute_environment_string(environment)
@@ -144,9 +182,9 @@ class PlanasonixAction(ActionBase):
                     for source in (environment, os.environ)
                     if source.get(variable) is not None
                 ]
-                value = next(filter(None, values), None)
+                value = next(filter(str.strip, values), None)
                 if value is not None:
-                    found[name] = value
+                    found[name] = Variable(variable, value)
         return found
 
 

@@ -553,6 +553,96 @@ def test_answers_of_another_shape(answer, message):
         client.get("/api/thing", "read the thing")
 
 
+@pytest.mark.parametrize("verb", ["PUT", "DELETE", "POST", "POST*"])
+@pytest.mark.parametrize(
+    ("answer", "data"),
+    [
+        pytest.param(Answer(204), None, id="no-content"),
+        pytest.param(Answer(200, ""), None, id="empty"),
+        pytest.param(Answer(200, {}), None, id="empty-object"),
+        pytest.param(Answer(200, "null"), None, id="null"),
+        pytest.param(Answer(200, '"OK"'), None, id="json-text"),
+        pytest.param(Answer(200, "true"), None, id="true"),
+        pytest.param(Answer(200, []), None, id="list"),
+        pytest.param(Answer(200, "OK", {"Content-Type": "text/plain"}), None, id="text"),
+        pytest.param(Answer(200, b"\xff\xfe"), None, id="bytes"),
+        pytest.param(Answer(200, {"data": None}), None, id="null-data"),
+        pytest.param(Answer(200, {"message": "Updated"}), None, id="message"),
+        pytest.param(Answer(200, {"error": "x", "id": 7}), None, id="error"),
+        pytest.param(Answer(200, {"success": True}), None, id="success"),
+        pytest.param(Answer(200, {"id": 7, "name": "x"}), {"id": 7, "name": "x"}, id="bare"),
+        pytest.param(Answer(201, {"data": {"id": 7}}), {"id": 7}, id="documented"),
+        pytest.param(Answer(202, {"data": {"id": 7}}), {"id": 7}, id="accepted"),
+    ],
+)
+def test_what_a_success_says_of_a_write(answer, data, verb):
+    """Any success may have been applied. Where it says nothing of use, reading decides."""
+    with ScriptedServer(answer) as server, connect(server.url, Clock()) as client:
+        assert call(client, verb) == data
+        assert client.wrote and len(server.requests) == 1
+
+
+@pytest.mark.parametrize("verb", ["PUT", "POST", "POST*"])
+def test_the_page_of_a_proxy_is_no_success_of_a_write(verb):
+    answer = Answer(200, "<title>Login</title>", {"Content-Type": "text/html"})
+    with ScriptedServer(answer) as server, connect(server.url, Clock()) as client:
+        with pytest.raises(ApiError, match="an HTML page titled 'Login'") as caught:
+            call(client, verb)
+        assert not caught.value.did_nothing and not client.wrote
+
+
+@pytest.mark.parametrize(
+    ("answer", "proves"),
+    [
+        (Answer(204), True),
+        (Answer(200, ""), True),
+        (Answer(200, {}), True),
+        (Answer(200, {"data": {"a": 1}}), True),
+        (Answer(200, {"id": 7}), False),
+        (Answer(200, {"message": "Changed"}), False),
+        (Answer(200, "OK"), False),
+        (Answer(200, "null"), False),
+        (Answer(200, []), False),
+    ],
+    ids=str,
+)
+def test_an_answer_that_must_prove_the_write(answer, proves):
+    with ScriptedServer(answer) as server, connect(server.url, Clock()) as client:
+        send = functools.partial(
+            client.send, "POST", "/api/x", action="change", answer_is_proof=True
+        )
+        if proves:
+            send()
+            assert client.wrote
+        else:
+            with pytest.raises(ApiError) as caught:
+                send()
+            assert not caught.value.did_nothing
+
+
+@pytest.mark.parametrize(
+    ("body", "data"),
+    [
+        ({"idle_timeout_minutes": 60}, {"idle_timeout_minutes": 60}),
+        ({"data": {"a": 1}, "meta": {}}, {"a": 1}),
+        ({"data": {}}, {}),
+        ({"error": "x"}, None),
+        ({"errors": []}, None),
+        ({"message": "Maintenance"}, None),
+        ({"success": True, "result": {}}, None),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_an_object_without_data(body, data):
+    with ScriptedServer(Answer(200, body)) as server, connect(server.url, Clock()) as client:
+        if data is not None:
+            assert call(client, "GET") == data
+        else:
+            with pytest.raises(ApiError, match="lacks the documented key 'data'"):
+                call(client, "GET")
+
+
 def pages(*cursors, items=lambda number: [{"id": number}]):
     return [
         Answer(200, {"data": items(number), "meta": {"next_cursor": cursor}})

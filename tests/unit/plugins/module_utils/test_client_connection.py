@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import json
 import ssl
+import sys
+import typing as t
 from urllib.parse import quote
 
 import pytest
@@ -25,6 +27,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._connection impor
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
+    NoConnection,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import entry_path
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import channel_path
@@ -99,6 +102,9 @@ def test_url(url, message):
         pytest.param({"key": "schlüssel"}, "another character", id="umlaut"),
         pytest.param({"timeout": 0}, "timeout must be greater than 0", id="timeout-0"),
         pytest.param({"timeout": -1}, "timeout must be greater than 0", id="timeout-negative"),
+        pytest.param({"deadline": 0}, "deadline must be greater than 0", id="deadline-0"),
+        pytest.param({"deadline": 1e9}, "at most 86400", id="deadline-of-years"),
+        pytest.param({"deadline": float("nan")}, "deadline must be", id="deadline-nan"),
         pytest.param({"retries": -1}, "must not be negative", id="retries"),
         pytest.param({"retry_budget": -0.1}, "must not be negative", id="budget"),
     ],
@@ -312,6 +318,54 @@ def test_proxy_variables_are_honoured(monkeypatch):
             read(client)
         seen.append(recorder.seen["proxies"].get("https"))
     assert seen == ["http://proxy.example.com:3128", None]
+
+
+PROXY_PASSWORD = "pr0xy-pw"
+
+
+@pytest.mark.parametrize(
+    ("variable", "proxy", "fault"),
+    [
+        ("ALL_PROXY", "socks5h://me:{}@127.0.0.1:1", "SOCKS needs the Python library PySocks"),
+        ("HTTPS_PROXY", "socks4://me:{}@127.0.0.1:1", "SOCKS needs the Python library PySocks"),
+        ("HTTPS_PROXY", "http://", "its URL is malformed"),
+        ("HTTPS_PROXY", "://", "its URL is malformed"),
+        ("HTTPS_PROXY", "http:/me:{}@127.0.0.1", "its URL is malformed"),
+        ("HTTPS_PROXY", "http://me:{}@[bad", "its URL is malformed"),
+        ("HTTPS_PROXY", "http://me:{}@host:port", "its URL is malformed"),
+        ("HTTPS_PROXY", "http://me:{}@a b:1", "its URL is malformed"),
+        ("HTTPS_PROXY", "http://me:{}@.bad..host:8", "its URL is malformed"),
+        ("HTTPS_PROXY", "https://me:{}@127.0.0.1:99999", "its URL is malformed"),
+        ("HTTPS_PROXY", "foo://me:{}@x:1", "its scheme is not supported"),
+    ],
+)
+def test_a_proxy_variable_that_cannot_be_used(variable, proxy, fault, monkeypatch):
+    monkeypatch.setitem(sys.modules, "socks", None)
+    monkeypatch.setattr(requests.adapters, "SOCKSProxyManager", without_socks)
+    monkeypatch.setenv(variable, proxy.format(PROXY_PASSWORD))
+    pauses: list[float] = []
+    with Client(Connection("https://api.example.com", KEY), sleep=pauses.append) as client:
+        for verb in ("GET", "POST"):
+            with pytest.raises(NoConnection) as caught:
+                call(client, verb)
+            action = "read the thing" if verb == "GET" else "change the thing"
+            assert caught.value.message == (
+                f"Could not {action}: the proxy that the environment names for api.example.com "
+                f"cannot be used: {fault}. Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, "
+                "or name api.example.com in NO_PROXY."
+            )
+    assert pauses == []
+
+
+def without_socks(*dummy: object, **dummy_options: object) -> t.NoReturn:
+    """What requests has in place of the manager where the library is missing."""
+    raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
+
+
+def test_a_host_that_is_no_name():
+    with connect("https://a..example.com") as client:
+        with pytest.raises(ApiError, match="check api_url"):
+            read(client)
 
 
 def proxy_error(reason: Exception) -> requests.exceptions.ProxyError:

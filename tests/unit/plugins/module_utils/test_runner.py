@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import typing as t
 from collections.abc import Iterator
@@ -430,6 +431,7 @@ def test_invocation(invocation, arguments):
         ("PLANASONIX_VALIDATE_CERTS", "no", "validate_certs", False),
         ("PLANASONIX_CA_PATH", "/etc/ca.pem", "ca_path", "/etc/ca.pem"),
         ("PLANASONIX_TIMEOUT", "2.5", "timeout", 2.5),
+        ("PLANASONIX_DEADLINE", "60", "deadline", 60.0),
     ],
 )
 @pytest.mark.parametrize("given_too", [False, True], ids=["environment", "option-wins"])
@@ -446,6 +448,7 @@ def test_connection(variable, text, field, value, given_too, monkeypatch):
         "validate_certs": True,
         "ca_path": "/b",
         "timeout": 9,
+        "deadline": 99,
     }
     monkeypatch.setenv("PLANASONIX_API_KEY", "plnx_live_env")
     monkeypatch.setenv(variable, text)
@@ -453,6 +456,56 @@ def test_connection(variable, text, field, value, given_too, monkeypatch):
         run_in_worker(SETTINGS, "x", options if given_too else {}, False, False)
     name = {"url": "api_url", "key": "api_key"}.get(field, field)
     assert getattr(seen[0], field) == (options[name] if given_too else value)
+
+
+@pytest.mark.parametrize("blank", ["", " "], ids=["empty", "blank"])
+def test_blank_variables_count_as_unset(blank, monkeypatch, capsys):
+    for variable in (
+        *("PLANASONIX_API_URL", "PLANASONIX_VALIDATE_CERTS", "PLANASONIX_CA_PATH"),
+        *("PLANASONIX_TIMEOUT", "PLANASONIX_DEADLINE", "PLANASONIX_API_KEY"),
+    ):
+        monkeypatch.setenv(variable, blank)
+    api = organization()
+    for result in (
+        in_worker(api, SETTINGS, {}, False),
+        as_module(api, SETTINGS, {}, False, capsys),
+    ):
+        assert not result.get("failed")
+    monkeypatch.delenv("PLANASONIX_API_KEY")
+    unset = run_in_worker(SETTINGS, "x", {}, False, False)
+    monkeypatch.setenv("PLANASONIX_API_KEY", blank)
+    assert run_in_worker(SETTINGS, "x", {}, False, False) == unset
+    assert "api_key" in unset["msg"]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["success", "failure"])
+def test_no_control_character_of_a_name_is_displayed(fails, capsys):
+    name = "Al\x1b[31merts\x9b\u202e"
+    results = []
+    for run_task in (in_worker, functools.partial(as_module, capsys=capsys)):
+        api = organization()
+        api.add_channel(name)
+        if fails:
+            api.add_channel(name)
+        task = {"name": name, "enabled": False}
+        results.append(run_task(api, CHANNEL, task, check_mode=False))
+    for result in results:
+        assert bool(result.get("failed")) is fails
+        assert "Al\\u001b[31merts" in result["msg"].replace("\\x1b", "\\u001b")
+        assert result["msg"].isprintable()
+
+
+def test_a_text_that_cannot_be_encoded_fails_no_way_of_running(capsys):
+    api = organization()
+    api.add_channel("cut \ud83d", config={"note \ud83d": ["\ud83d"]})
+    task = {"gather_subset": ["notification_channels"]}
+    results = (
+        in_worker(api, INFO, task, False),
+        as_module(api, INFO, task, False, capsys),
+    )
+    for result in results:
+        assert not result.get("failed")
+        assert len(result["planasonix"]["notification_channels"]) == 2
 
 
 def test_connection_defaults():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from unit.plugins.scripted_server import ScriptedServer
+from unit.plugins.scripted_server import Drip, ScriptedServer
 from unit.plugins.tls_site import Site, read, unknown_authority
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _tls
@@ -115,6 +115,19 @@ def test_by_way_of_a_proxy(site, loads, monkeypatch, tmp_path, proxy_speaks_tls,
             ):
                 read(site.good, ca_path=unknown_authority(tmp_path))
     assert proxy_speaks_tls or len(loads) == 1
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["direct", "proxy"])
+def test_a_deadline_ends_what_comes_by_tls(site, monkeypatch, proxied):
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+    with ScriptedServer() as proxy:
+        if proxied:
+            monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        for drip in (Drip(b"", b"H"), Drip(head, b" ")):
+            site.good.script = [drip]
+            with pytest.raises(ApiError, match="not complete within the deadline of 0.4 s"):
+                read(site.good, ca_path=str(site.bundle), deadline=0.4)
+        assert len(proxy.requests) == (2 if proxied else 0)
 
 
 def test_the_name_of_a_proxy_that_speaks_tls_is_compared(site, monkeypatch, tmp_path):

@@ -16,6 +16,7 @@ import pytest
 from ansible import constants as C
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC
 from ansible_collections.planasonix.admin.plugins.modules import planasonix_api_key, planasonix_mfa
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_settings import MODULE
 from ansible_collections.planasonix.admin.plugins.plugin_utils import _action
@@ -241,6 +242,9 @@ def test_a_connection_does_not_print_what_a_module_that_makes_secrets_answers(
     assert action._connection._play_context.no_log is False
 
 
+VARIABLES = sorted(
+    name for option in CONNECTION_SPEC.values() for name in option.get("fallback", (None, []))[1]
+)
 CONTROLLER = {
     "PLANASONIX_API_URL": "https://controller.example.com",
     "PLANASONIX_API_KEY": "controller",
@@ -297,6 +301,18 @@ CONTROLLER = {
             id="certificates",
         ),
         pytest.param({"PLANASONIX_API_KEY": ""}, [], {}, {}, id="empty"),
+        pytest.param(dict.fromkeys(VARIABLES, " "), [], {}, {}, id="all-blank"),
+        pytest.param({"PLANASONIX_DEADLINE": "60"}, [], {}, {"deadline": "60"}, id="deadline"),
+        pytest.param(
+            {"PLANASONIX_TIMEOUT": "abc"}, [], {"timeout": 5}, {"timeout": 5}, id="wrong-and-unused"
+        ),
+        pytest.param(
+            {"PLANASONIX_TIMEOUT": "5"},
+            [{"PLANASONIX_TIMEOUT": ""}],
+            {},
+            {"timeout": "5"},
+            id="empty-of-the-task",
+        ),
         pytest.param(
             {},
             [],
@@ -314,6 +330,31 @@ def test_arguments(runs, monkeypatch, controller, environment, arguments, passed
         task_vars={}
     )
     assert (runs.worker[0][2] if runs.worker else runs.module[0]["module_args"]) == passed
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("PLANASONIX_TIMEOUT", "abc", "a number"),
+        ("PLANASONIX_DEADLINE", "2m", "a number"),
+        ("PLANASONIX_VALIDATE_CERTS", "maybe", "a boolean"),
+    ],
+)
+@pytest.mark.parametrize("transport", ["local", "ssh"])
+@pytest.mark.parametrize("of_the_task", [True, False], ids=["task", "controller"])
+def test_a_variable_that_cannot_be_used(
+    runs, monkeypatch, variable, value, expected, transport, of_the_task
+):
+    environment = [{variable: value}] if of_the_task else []
+    if not of_the_task:
+        monkeypatch.setenv(variable, value)
+    action = make_action({"args": {}, "environment": environment}, {"transport": transport})
+    assert action.run(task_vars={}) == {
+        "failed": True,
+        "msg": f"The environment variable {variable} is {value!r}; expected {expected}. "
+        "Correct it or unset it.",
+    }
+    assert runs.worker == runs.module == []
 
 
 @pytest.mark.parametrize("transport", ["local", "ssh"])

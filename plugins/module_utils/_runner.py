@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -233,6 +234,17 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
     return {**result, **returned(resource, confirmed.value), **confirmed.extras}
 
 
+def encodable(value: t.Any) -> t.Any:
+    """Replace halves of characters, which Ansible refuses in what a module of its own returns."""
+    if isinstance(value, str):
+        return re.sub("[\ud800-\udfff]", "\ufffd", value)
+    if isinstance(value, list):
+        return [encodable(item) for item in value]
+    if isinstance(value, dict):
+        return {encodable(name): encodable(item) for name, item in value.items()}
+    return value
+
+
 def returned(resource: Resource, value: Values) -> Values:
     """The managed object under its key of the result; nothing where a module returns none."""
     return {} if resource.name is None else {resource.name: value}
@@ -270,7 +282,7 @@ def run_as_module(module: Module) -> None:
     )
     for library, error in module.missing_libraries().items():
         ansible_module.fail_json(msg=missing_required_lib(library), exception=error)
-    result = run(module, ansible_module.params, ansible_module.check_mode)
+    result = encodable(run(module, ansible_module.params, ansible_module.check_mode))
     for warning in result.pop("warnings", []):
         ansible_module.warn(warning)
     # Not inside an except block: there fail_json would add a traceback at -vvv.

@@ -503,9 +503,12 @@ def test_a_text_that_cannot_be_encoded_fails_no_way_of_running(capsys):
         in_worker(api, INFO, task, False),
         as_module(api, INFO, task, False, capsys),
     )
-    for result in results:
+    for result, half in zip(results, ("\ud83d", "\ufffd"), strict=True):
         assert not result.get("failed")
-        assert len(result["planasonix"]["notification_channels"]) == 2
+        channel = result["planasonix"]["notification_channels"][1]
+        assert channel["name"] == f"cut {half}"
+        assert channel["config"] == {f"note {half}": [half]}
+    json.dumps(results[1], ensure_ascii=False).encode()
 
 
 def test_connection_defaults():

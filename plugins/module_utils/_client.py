@@ -338,7 +338,7 @@ class Client:
         reason = parse_error(answer.headers.get("Content-Type", ""), answer.text)
         request_id = reason.request_id or answer.headers.get("X-Request-Id")
         code = reason.code and self._shown(reason.code, 60)
-        details = {
+        details: dict[str, t.Any] = {
             "status": status,
             "code": code,
             "request_id": request_id and self._shown(request_id, 100),

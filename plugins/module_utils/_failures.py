@@ -144,12 +144,9 @@ def _tls_fault(exception: Exception, host: str) -> str | None:
 
 def _cannot_read_authorities(exception: Exception) -> bool:
     """Whether a file may not be read; requests and urllib3 report a failed connection."""
-    innermost = getattr(cause_of(exception), "args", ())[-1:]
-    return (
-        bool(innermost)
-        and isinstance(innermost[0], PermissionError)
-        and innermost[0].errno == errno.EACCES
-    )
+    arguments: tuple[object, ...] = getattr(cause_of(exception), "args", ())
+    innermost = arguments[-1] if arguments else None
+    return isinstance(innermost, PermissionError) and innermost.errno == errno.EACCES
 
 
 def _proxy_fault(exception: Exception) -> str | None:

@@ -143,20 +143,21 @@ class TimedSocket:
         return io.BufferedReader(TimedReader(self.sock))
 
 
-class Timed:
-    """Reads the answers of a connection, those of a proxy included, within the deadline."""
-
-    def response_class(self, sock: t.Any, **options: t.Any) -> http.client.HTTPResponse:
-        """Begin to read an answer."""
-        return http.client.HTTPResponse(t.cast(t.Any, TimedSocket(sock)), **options)
+def timed_response(sock: t.Any, **options: t.Any) -> http.client.HTTPResponse:
+    """Begin to read an answer, also one of a proxy, within the deadline."""
+    return http.client.HTTPResponse(t.cast(t.Any, TimedSocket(sock)), **options)
 
 
-class TimedConnection(Timed, HTTPConnection):
+class TimedConnection(HTTPConnection):
     """A plain connection."""
 
+    response_class: t.Any = staticmethod(timed_response)
 
-class TimedTlsConnection(Timed, HTTPSConnection):
+
+class TimedTlsConnection(HTTPSConnection):
     """A connection by TLS."""
+
+    response_class: t.Any = staticmethod(timed_response)
 
 
 class TimedPool(HTTPConnectionPool):

@@ -333,7 +333,6 @@ PROXY_PASSWORD = "pr0xy-pw"
         ("HTTPS_PROXY", "http:/me:{}@127.0.0.1", "its URL is malformed"),
         ("HTTPS_PROXY", "http://me:{}@[bad", "its URL is malformed"),
         ("HTTPS_PROXY", "http://me:{}@host:port", "its URL is malformed"),
-        ("HTTPS_PROXY", "http://me:{}@a b:1", "its URL is malformed"),
         ("HTTPS_PROXY", "http://me:{}@.bad..host:8", "its URL is malformed"),
         ("HTTPS_PROXY", "https://me:{}@127.0.0.1:99999", "its URL is malformed"),
         ("HTTPS_PROXY", "foo://me:{}@x:1", "its scheme is not supported"),

@@ -95,7 +95,7 @@ def create_once(
             if attempt > 1 and deletable:
                 # A lost attempt may have taken effect after it was looked for.
                 for double in find():
-                    if double["id"] != created["id"]:
+                    if not same_id(double["id"], created["id"]):
                         client.send(
                             "DELETE",
                             f"{call.path}/{quote(str(double['id']), safe='')}",

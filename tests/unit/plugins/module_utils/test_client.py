@@ -239,6 +239,23 @@ def test_creating_once_over_connections_that_are_dropped():
     assert [request.method for request in server.requests].count("POST") == 3
 
 
+def test_the_object_that_was_created_is_no_double_of_itself():
+    """The answer may spell its id as a number, and the list as text."""
+    script = [
+        DROP,
+        Answer(200, []),
+        Answer(201, {"data": {"id": 7}}),
+        Answer(200, [{"id": "7"}, {"id": "6"}]),
+    ]
+    create = Call("POST", "/api/things", {"name": "x"}, "create the thing")
+    with ScriptedServer(*script) as server:
+        with connect(server.url, Clock(), retries=3) as client:
+            find = functools.partial(client.get_list, "/api/things", "read the things")
+            assert create_once(client, create, find) == {"id": 7}
+    deleted = [request.path for request in server.requests if request.method == "DELETE"]
+    assert deleted == ["/api/things/6"]
+
+
 HTTP_DATE = email.utils.formatdate(NOW + 7, usegmt=True)
 
 

@@ -32,6 +32,13 @@ EARLIEST_MILLISECONDS = EARLIEST_TIME * 100
 
 NOT_DATA = frozenset({"data", "error", "errors", "message", "detail", "success"})
 """Keys of an answer that is more than an object of the API itself."""
+DOCUMENTED = frozenset(
+    {
+        *("email", "methods", "scopes", "idle_timeout_minutes", "value", "default_timezone"),
+        *("applies_to", "run_logs_days", "slug", "features", "max_pipelines", "tier"),
+    }
+)
+"""Fields by which the documented objects can be recognized, one or two of each."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +182,11 @@ def validation_errors(detail: t.Any) -> t.Any:
 def is_bare_object(body: t.Any) -> bool:
     """Whether an answer is an object of the API itself, without the documented ``data``."""
     return isinstance(body, dict) and bool(body) and NOT_DATA.isdisjoint(body)
+
+
+def is_known_object(body: t.Any) -> bool:
+    """Whether an answer is a bare object that the API documents, and not one of another server."""
+    return is_bare_object(body) and not DOCUMENTED.isdisjoint(body)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -22,6 +22,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._answers import (
     Request,
     html_page,
     is_bare_object,
+    is_known_object,
     parse_error,
     parse_json,
     retry_after,
@@ -168,7 +169,7 @@ class Client:
         request = Request("GET", path, action)
         answer = self._send(request)
         body = self._parse(answer, request)
-        data = body if is_bare_object(body) else self._data(body, answer, request)
+        data = body if is_known_object(body) else self._data(body, answer, request)
         if not isinstance(data, dict):
             raise request.failure(f"the answer to GET {path} is not the documented object.")
         return data

@@ -144,8 +144,8 @@ class Client:
         self.session.trust_env = False
         self.session.proxies.update(environment["proxies"])
         self.session.verify = environment["verify"]
-        self.session.mount("http://", TimedAdapter())
         if urlsplit(self.base).scheme == "http":
+            self.session.mount("http://", TimedAdapter())
             return
         proxies = map(str, environment["proxies"].values())
         trusting = trusting_adapter(environment["verify"], proxies)

@@ -407,9 +407,9 @@ def test_no_secret_is_seen_where_something_fails(
             f"ansible.builtin.{'oneline' if way == 'worker' else 'minimal'}"
         )
         results = run(ansible, watched, way, tasks)
-    assert [name for name, result in results.items() if not result.get("failed")] == ["lost"][
-        : way == "worker"
-    ]
+    # Text is a success of a write that reading confirms, as far as it can for a secret.
+    succeeded = ["lost", "accepted_text_update"] if way == "worker" else []
+    assert [name for name, result in results.items() if not result.get("failed")] == succeeded
     places = watched.seen(packed=way == "module", results=ansible.record.name)
     minted = [
         secret

@@ -193,7 +193,10 @@ def test_details_stand_beside_the_message_and_a_write_without_effect_is_a_failur
 def test_environment_and_its_order(
     plain_ansible: Ansible, plain_simulator: Simulator, way: str
 ) -> None:
-    """The option wins over the task's environment, and that over the controller's."""
+    """The option wins over the task's environment, and that over the controller's.
+
+    Blank variables count as unset, and one that cannot be used is named.
+    """
     info = "planasonix.admin.planasonix_info"
     subset = {"gather_subset": ["organization"]}
     second = {"PLANASONIX_API_KEY": plain_simulator.keys[1], "PLANASONIX_TIMEOUT": "30"}
@@ -201,12 +204,20 @@ def test_environment_and_its_order(
         "PLANASONIX_API_URL": plain_ansible.url,
         "PLANASONIX_API_KEY": plain_ansible.key,
         "PLANASONIX_TIMEOUT": "0",
+        "PLANASONIX_VALIDATE_CERTS": "",
+        "PLANASONIX_CA_PATH": " ",
     }
     outcome = plain_ansible.run(
         way,
         {info: subset, "register": "timeout"},
         {info: {**subset, "timeout": 30}, "register": "controller"},
         {info: subset, "environment": second, "register": "task"},
+        {
+            info: subset,
+            "environment": {**second, "PLANASONIX_DEADLINE": "soon"},
+            "register": "deadline",
+            "ignore_errors": True,
+        },
         {
             info: {**subset, "api_key": plain_simulator.keys[2]},
             "environment": second,
@@ -216,6 +227,10 @@ def test_environment_and_its_order(
         defaults={},
     )
     assert "timeout must be greater than 0" in outcome["timeout"]["msg"]
+    assert outcome["deadline"]["msg"] == (
+        "The environment variable PLANASONIX_DEADLINE is 'soon'; expected a number. "
+        "Correct it or unset it."
+    )
     assert [
         outcome[name]["planasonix"]["organization"]["slug"]
         for name in ("controller", "task", "option")

@@ -44,7 +44,7 @@ options:
   deadline:
     description:
       - Seconds until one request must be complete, redirects included. A request that takes
-        longer fails, and is not sent again.
+        longer fails, and its seconds count as spent of O(retry_budget).
       - If left out, the environment variable E(PLANASONIX_DEADLINE) is used.
     type: float
     default: 120

@@ -23,6 +23,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     AnswerLost,
     ApiError,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import visible
 
 MAXIMUM_DEPTH = 100
 """The most objects and lists inside each other; Ansible itself fails at some hundreds."""
@@ -57,13 +58,14 @@ class Request:
 
     def failure(self, reason: str, kind: type[ApiError] = ApiError, **details: t.Any) -> ApiError:
         """Build the error for the request, without raising it."""
-        return kind(
-            f"Could not {self.action}: {reason}", method=self.method, path=self.path, **details
-        )
+        action = visible(self.action)  # may contain a name of the API
+        return kind(f"Could not {action}: {reason}", method=self.method, path=self.path, **details)
 
     def unclear(self, reason: str, kind: type[ApiError] = ApiError, **details: t.Any) -> ApiError:
-        """Build the error where the request may have taken effect: it is lost if it must not be
-        repeated."""
+        """Build the error where the request may have taken effect.
+
+        Its answer is lost if the request must not be repeated.
+        """
         return self.failure(reason, kind if self.repeatable else AnswerLost, **details)
 
 

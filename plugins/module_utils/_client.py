@@ -45,6 +45,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._texts import one
 from ansible_collections.planasonix.admin.plugins.module_utils._tls import trusting_adapter
 from ansible_collections.planasonix.admin.plugins.module_utils._transport import (
     Answer,
+    PastDeadline,
     Session,
     TimedAdapter,
     deadline,
@@ -286,6 +287,9 @@ class Client:
                 proxy = requests.utils.select_proxy(self.base, self.session.proxies)
                 failure = explain(exception, request, self.host, proxy is not None)
                 error, retry = failure.error, failure.retry
+                if isinstance(exception, PastDeadline):
+                    # Who waited for so long does not wait as long again, nor for its repetition.
+                    self.waited += self.connection.deadline
             else:
                 if 200 <= answer.status < 300:
                     return answer

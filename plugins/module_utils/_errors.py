@@ -97,7 +97,7 @@ class NoConnection(ApiError):
 
 
 class TimedOut(ApiError):
-    """The answer to a request that may be repeated took longer than ``timeout``, however often it was sent."""
+    """The answer to a request that may be repeated took longer than ``timeout`` or ``deadline``."""
 
     @property
     def concerns_all(self) -> bool:

@@ -13,6 +13,7 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import io
 import re
@@ -27,14 +28,10 @@ try:
     import urllib3
     from requests.adapters import HTTPAdapter
     from requests.exceptions import ContentDecodingError, ReadTimeout, RequestException
-    from urllib3.connection import HTTPConnection, HTTPSConnection
-    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
     BaseSession = requests.Session
 except ImportError:  # the client reports what is missing
     BaseSession = HTTPAdapter = object  # type: ignore[assignment,misc]
-    HTTPConnection = HTTPSConnection = object  # type: ignore[assignment,misc]
-    HTTPConnectionPool = HTTPSConnectionPool = object  # type: ignore[assignment,misc]
     ContentDecodingError = ReadTimeout = RequestException = OSError  # type: ignore[assignment,misc]
 
 MEBIBYTE = 1024 * 1024
@@ -148,32 +145,21 @@ def timed_response(sock: t.Any, **options: t.Any) -> http.client.HTTPResponse:
     return http.client.HTTPResponse(t.cast(t.Any, TimedSocket(sock)), **options)
 
 
-class TimedConnection(HTTPConnection):
-    """A plain connection."""
+@functools.cache
+def timed_pool(kind: t.Any) -> t.Any:
+    """Derive a kind of pool whose connections keep the deadline.
 
-    response_class: t.Any = staticmethod(timed_response)
-
-
-class TimedTlsConnection(HTTPSConnection):
-    """A connection by TLS."""
-
-    response_class: t.Any = staticmethod(timed_response)
-
-
-class TimedPool(HTTPConnectionPool):
-    """Makes plain connections."""
-
-    ConnectionCls = TimedConnection
-
-
-class TimedTlsPool(HTTPSConnectionPool):
-    """Makes connections by TLS."""
-
-    ConnectionCls = TimedTlsConnection
+    Its names stay the same, as they stand in messages of urllib3.
+    """
+    connection = kind.ConnectionCls
+    timed = type(
+        connection.__name__, (connection,), {"response_class": staticmethod(timed_response)}
+    )
+    return type(kind.__name__, (kind,), {"ConnectionCls": timed})
 
 
 class TimedAdapter(HTTPAdapter):
-    """Makes all connections timed, except those by way of a SOCKS proxy."""
+    """Makes connections that keep the deadline."""
 
     def init_poolmanager(self, *args: t.Any, **options: t.Any) -> None:
         """Make the pools of direct connections."""
@@ -182,15 +168,17 @@ class TimedAdapter(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **options: t.Any) -> t.Any:
         """Make the pools of connections by way of a proxy."""
+        known = proxy in self.proxy_manager
         manager = super().proxy_manager_for(proxy, **options)
-        use_timed_pools(manager)
+        if not known:
+            use_timed_pools(manager)
         return manager
 
 
 def use_timed_pools(manager: t.Any) -> None:
-    """Replace the usual pools of a manager. A manager for SOCKS proxies has others."""
-    if manager.pool_classes_by_scheme.get("http") is HTTPConnectionPool:
-        manager.pool_classes_by_scheme = {"http": TimedPool, "https": TimedTlsPool}
+    """Replace the kinds of pools of a manager, those for SOCKS proxies included."""
+    kinds = manager.pool_classes_by_scheme.items()
+    manager.pool_classes_by_scheme = {scheme: timed_pool(kind) for scheme, kind in kinds}
 
 
 class Session(BaseSession):

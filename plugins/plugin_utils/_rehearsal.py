@@ -33,7 +33,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._runner import Mo
 from ansible_collections.planasonix.admin.plugins.module_utils._tls import trusting_adapter
 from ansible_collections.planasonix.admin.plugins.module_utils._transport import (
     TimedAdapter,
-    TimedConnection,
+    timed_pool,
 )
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain, trusted
 
@@ -138,7 +138,7 @@ def offline(client: Client) -> Client:
     """The client, whose requests are answered by this process. An answer passes all that a real one does."""
     import urllib3
 
-    class Connection(TimedConnection):
+    class Connection(urllib3.connection.HTTPConnection):
         """Speaks to the other end of a pair of sockets, which has answered already."""
 
         def connect(self) -> None:
@@ -153,7 +153,7 @@ def offline(client: Client) -> Client:
         ConnectionCls = Connection
 
     adapter = TimedAdapter()
-    adapter.poolmanager.pool_classes_by_scheme = {"http": Pool}
+    adapter.poolmanager.pool_classes_by_scheme = {"http": timed_pool(Pool)}
     trusting_adapter(client.session.verify)
     client.session.proxies.clear()
     client.session.mount("http://", adapter)

@@ -523,7 +523,8 @@ def test_unreachable_host_is_one_clear_sentence():
     assert caught.value.message.startswith(
         f"Could not read the thing: no connection to 127.0.0.1:{port} ("
     )
-    assert "0x" not in caught.value.message
+    assert "0x" not in caught.value.message and "Pool" not in caught.value.message
+    assert "Connection(" not in caught.value.message
     assert caught.value.message.endswith("check api_url, the network and proxy variables.")
 
 

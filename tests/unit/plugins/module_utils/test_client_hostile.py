@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import time
@@ -26,6 +27,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     TimedOut,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import create_once
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line, visible
 
 KEY = "plnx_live_key"
@@ -68,6 +71,18 @@ def test_an_answer_in_drops_ends_at_the_deadline(drip, verb):
         assert 0.3 < time.monotonic() - start < 2
         assert type(caught.value) is (AnswerLost if verb == "POST" else TimedOut)
         assert len(server.requests) == 1
+
+
+def test_an_object_is_not_created_again_after_the_deadline():
+    """With each attempt as long as the deadline, the task would take many times that."""
+    create = Call("POST", "/api/things", {"name": "x"}, "create the thing")
+    script = [Drip(HEAD + b"Content-Length: 1000\r\n\r\n", b" "), Answer(200, [])]
+    options = {"deadline": 0.4, "retries": 5, "retry_budget": 0.4}
+    with ScriptedServer(*script) as server, connect(server.url, **options) as client:
+        find = functools.partial(client.get_list, "/api/things", "read the things")
+        with pytest.raises(AnswerLost, match="within the deadline of 0.4 s"):
+            create_once(client, create, find)
+    assert [request.method for request in server.requests] == ["POST", "GET"]
 
 
 def test_an_answer_in_drops_before_the_deadline_is_whole():

@@ -254,11 +254,6 @@ def missed_by_plan(
     return missed
 
 
-def same_id(first: t.Any, second: t.Any) -> bool:
-    """Compare two ids by their spelling: an API may list the number 43 for the text "43"."""
-    return str(first) == str(second)
-
-
 ISO_TIME = re.compile(
     r"(?P<year>\d{4})(?P<dash>-?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)"
     r"(?:[T ](?P<hour>\d\d):?(?P<minute>\d\d)(?::?(?P<second>[0-5]\d|60)(?:[.,](?P<part>\d+))?)?)?"

@@ -43,7 +43,20 @@ options:
     required: true
     suboptions:
       name:
-        description: Name of the host. By default it is the slug of the organization.
+        description:
+          - Name of the host. By default it is the slug of the organization, which whoever
+            administers the organization can change.
+          - Files are named after hosts, so the name must have no slash, backslash or control
+            character. Names that Ansible or this plugin reserves are refused as well, such as
+            V(all), V(localhost) and V(organization_3).
+        type: str
+      organization:
+        description:
+          - ID or slug of the organization that the key must belong to, as the API reports it. If
+            the key belongs to another one, the organization counts as one that cannot be used.
+          - A slug is kept for this entry. No other organization can become a host of this name.
+          - If two entries are to be the same organization, give it for both. Otherwise one of the
+            keys counts as mistyped.
         type: str
       api_url:
         description: Base URL of the API of this organization. By default it is that of O(api_url).
@@ -64,12 +77,17 @@ options:
         type: str
   on_error:
     description:
-      - What to do with an organization that cannot be read, because its key is missing or dead, or because the API cannot be reached or refuses.
-      - V(fail) makes the whole file unusable, and lists all organizations that could not be read.
+      - What to do with an organization that cannot be used, because its key is missing or dead,
+        because the API cannot be reached or refuses, because its answer is not the documented one,
+        because its key belongs to another organization, or because its slug cannot be the name of
+        a host.
+      - V(fail) makes the whole file unusable, and lists all organizations that cannot be used.
       - V(skip) leaves the organization out, with a warning.
       - V(group) makes a host in the group C(planasonix_unreachable), which has no other variables than C(planasonix_api_url), C(planasonix_api_key) and
         C(planasonix_error), the reason. If it has no O(organizations[].name), the host is C(organization_3) for the third of the list. No other groups are made
         from it.
+      - If the key belongs to another organization, or to that of another entry, no task can use
+        it. C(planasonix_api_key) then fails where it is rendered.
     type: str
     default: fail
     choices:
@@ -106,6 +124,12 @@ options:
     default: 30
     env:
       - name: PLANASONIX_TIMEOUT
+  deadline:
+    description: Seconds that one request may take as a whole, however slowly its answer comes.
+    type: float
+    default: 120
+    env:
+      - name: PLANASONIX_DEADLINE
   retries:
     description: How often one request is repeated at the most, after the API answered C(429), C(502), C(503) or C(504), or gave no answer.
     type: int
@@ -121,14 +145,26 @@ notes:
   - C(ansible-inventory --list) and C(--host) show lookups as they are written and encrypted values as they are, so they never print a key.
     C(ansible-inventory --graph --vars) is another thing. It shows lookups as well, and ansible-core decrypts for it what is encrypted.
   - What the API answers is never taken for a template, whatever is in it. C(ansible-inventory --list) marks such text with C(__ansible_unsafe), since
-    ansible-core 2.19 all of it.
+    ansible-core 2.19 all of it. Control characters in it are replaced. An answer that is nested
+    more than 20 levels deep, or has more than 10,000 values or 200,000 characters, is an error of
+    this organization.
+  - A slug becomes the name of a host only if it has nothing but letters, digits, dots, dashes and
+    underscores, and if no other entry, no group and nothing in Ansible has this name. Otherwise the
+    organization cannot be used until its entry has a O(organizations[].name).
+  - If an entry cannot be used and another organization takes its slug, that organization gets its
+    host variables. Give each entry a O(organizations[].name) or an O(organizations[].organization)
+    where host variables hold secrets.
+  - Either all hosts of the file are in the inventory or none. An expression that fails under
+    O(strict) makes the whole file unusable.
   - The cache holds what was read, and no key. It knows an organization again by its URL and by the place of its key, so organizations that are added later are
     read, and a new key in the old place is not noticed. C(ansible-playbook --flush-cache) reads all of them again. An organization that could not be read is
     not cached.
-  - O(validate_certs), O(ca_path) and O(timeout) are for this plugin alone. Set the environment variables, which the modules and this plugin both read, or
-    variables such as C(planasonix_ca_path) for the playbooks as well.
-  - An organization is not asked for more after the first request that fails. One request takes at most O(retries) + 1 times O(timeout), and all pauses of an
-    organization together take at most O(retry_budget). Where some organizations are often out of reach, make them small.
+  - O(validate_certs), O(ca_path), O(timeout) and O(deadline) are for this plugin only. Set the
+    environment variables, which the modules and this plugin both read, or variables such as
+    C(planasonix_ca_path) for the playbooks as well. An empty environment variable counts as unset.
+  - After the first request that fails, the plugin sends no more requests to the organization. One
+    request is sent at most O(retries) + 1 times, and all pauses of an organization together take at
+    most O(retry_budget). Where some organizations are often out of reach, make these options small.
   - An expression in O(compose), O(groups) or O(keyed_groups) cannot use C(planasonix_api_key).
   - Proxy environment variables are honoured. A C(.netrc) file is never read.
 seealso:
@@ -144,8 +180,9 @@ organizations:
   # A key in an environment variable, and a host that is named after the organization. This is all that is needed.
   - api_key_env: ACME_API_KEY
 
-  # A key in a file beside this one, and a deployment with an address of its own.
+  # A key in a file beside this one, a deployment with an address of its own, and the organization that the key must belong to.
   - name: globex
+    organization: org_01jq8globex
     api_url: https://globex.planasonixapis.com/v1
     api_key_file: keys/globex
 
@@ -186,272 +223,100 @@ cache_connection: ~/.cache/planasonix-inventory
 cache_timeout: 86400
 """
 
-import hashlib
 import os
-import re
 import time
 import typing as t
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import replace
 
-from ansible.errors import AnsibleParserError
+from ansible import constants as C
+from ansible.errors import AnsibleError
 from ansible.module_utils.basic import missing_required_lib
-from ansible.module_utils.common.text.converters import to_bytes
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.parsing import vault
-from ansible.parsing.yaml import objects
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
+from ansible_collections.planasonix.admin.plugins.module_utils._client import (
+    Client,
+    Connection,
+    spellings,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
     PlanasonixError,
     Unexpected,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import read_facts
+from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_entries import (
+    NAME,
+    UNREACHABLE,
+    Encrypted,
+    Entry,
+    check_organizations,
+    complaint_of_text,
+    entry_of,
+    misconfigured,
+    native,
+)
+from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_facts import (
+    PATHS,
+    Facts,
+    check_facts,
+    clean_message,
+)
+from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_hosts import (
+    Organization,
+    Refused,
+    WrongOrganization,
+    find_group_clashes,
+    identify,
+    name_hosts,
+    refuse_shared,
+)
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import trusted
 
-NAME = "planasonix.admin.orgs"
 ENDINGS = (".planasonix.yml", ".planasonix.yaml")
-SUBSETS = ("organization", "tier", "features", "limits")
-"""What is read of each organization."""
-UNREACHABLE = "planasonix_unreachable"
-"""Group of the organizations that could not be read."""
-KEY_OPTIONS = ("api_key_env", "api_key_file", "api_key")
-ENTRY_OPTIONS = ("name", "api_url", *KEY_OPTIONS)
 PROGRESS_SECONDS = 3.0
 """How long reading may be silent."""
-KEY_PREFIX = "plnx_live_"
-"""What an API key begins with, to notice one where its place was asked for."""
-COMPLAINTS = {
-    "env": ("The environment variable {place} is not set, or is empty.",) * 2,
-    "file": ("The file {place} does not exist, or cannot be read.", "The file {place} is empty."),
-    "vault": (
-        "The encrypted api_key cannot be decrypted; give the vault password that it was encrypted with.",
-        "The encrypted api_key is empty.",
-    ),
-    "template": (
-        "The template of api_key cannot be rendered; run with -vvv to see why.",
-        "The template of api_key gives an empty text.",
-    ),
-}
-"""By the kind of a key's source: what to say if the key cannot be had, and if there is nothing."""
+WITHHELD = "{{ undef() | ansible.builtin.mandatory('The key is withheld; see planasonix_error.') }}"
+"""Variable of a key that must not be used. It is not undefined, or another key would serve instead."""
 
-Encrypted: t.Any = getattr(vault, "EncryptedString", None) or objects.AnsibleVaultEncryptedUnicode
-"""The type of a value that a YAML file has encrypted."""
-
-Facts = dict[str, t.Any]
-"""What was read of one organization, by subset."""
 Cached = dict[str, dict[str, t.Any]]
 """What the cache holds of a file: by identity, ``facts`` and the Unix time ``read_at``."""
 
 
-@dataclass(frozen=True)
-class KeySource:
-    """Where the API key of an organization is.
-
-    :param kind: One of those in :data:`COMPLAINTS`.
-    :param place: Tells it from others of its kind. Holds no secret.
-    :param variable: What the host variable holds: an unrendered lookup, or a value that is still encrypted.
-    """
-
-    kind: str
-    place: str
-    variable: t.Any = field(repr=False, compare=False)
-
-    @property
-    def failed(self) -> str:
-        """What to say if the key cannot be had."""
-        return COMPLAINTS[self.kind][0].format(place=self.place)
-
-    @property
-    def empty(self) -> str:
-        """What to say if there is nothing."""
-        return COMPLAINTS[self.kind][1].format(place=self.place)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An organization as the inventory file lists it.
-
-    :param position: Its place in the list, from 1 on.
-    :param name: Name of the host, ``None`` for the slug.
-    :param connection: Where and how to read it, with a key that is none.
-    """
-
-    position: int
-    name: str | None
-    connection: Connection
-    source: KeySource
-
-    @property
-    def label(self) -> str:
-        """What messages call it."""
-        return label_of(self.position, self.name)
-
-    @property
-    def identity(self) -> str:
-        """What the cache calls it. Holds no secret."""
-        return f"{self.connection.url} {self.source.kind} {self.source.place}"
-
-
-@dataclass(frozen=True)
-class Organization:
-    """What came of reading an organization: facts, or an error.
-
-    :param host: Name of its host.
-    """
-
-    entry: Entry
-    host: str
-    facts: Facts = field(default_factory=dict)
-    error: PlanasonixError | None = None
-
-
-def label_of(position: int, name: str | None) -> str:
-    """What messages call an entry."""
-    return f"entry {position} of organizations" + (f" ({name})" if name else "")
-
-
-def native(value: t.Any) -> str:
-    """The text without what Ansible tags it with, decrypted if it is encrypted."""
-    return str.__str__(str(value))
-
-
-def misconfigured(message: str) -> AnsibleParserError:
-    """An error in the inventory file."""
-    return AnsibleParserError(f"{NAME}: {message}")
-
-
-def check_organizations(organizations: t.Any) -> None:
-    """Refuse a list of organizations of another shape than the documented one, without a look at files or the environment.
-
-    :raises AnsibleParserError: with a sentence that names the entry, and quotes no value that could be a key.
-    """
-    if not isinstance(organizations, list):
-        raise misconfigured("organizations must be a list with an entry for each organization.")
-    if not organizations:
-        raise misconfigured("organizations has no entry; list at least one organization.")
-    named: dict[str, int] = {}
-    for position, entry in enumerate(organizations, 1):
-        complaint = complaint_of(entry)
-        name = entry.get("name") if isinstance(entry, Mapping) else None
-        if complaint:
-            raise misconfigured(
-                f"{label_of(position, native(name) if isinstance(name, str) and name.isprintable() else None)}: {complaint}"
-            )
-        if name is not None and named.setdefault(native(name), position) != position:
-            raise misconfigured(
-                f"{label_of(position, native(name))}: entry {named[native(name)]} has the same name; give each a name of its own."
-            )
-
-
-def complaint_of(entry: t.Any) -> str | None:
-    """What is wrong with the shape of an entry, in one sentence; ``None`` if nothing is."""
-    if not isinstance(entry, Mapping):
-        return "it must be a mapping with a key such as api_key_env."
-    unknown = sorted(str(option) for option in entry if option not in ENTRY_OPTIONS)
-    if unknown:
-        return f"{', '.join(unknown)} is unknown; there are {', '.join(ENTRY_OPTIONS)}."
-    given = [option for option in KEY_OPTIONS if option in entry]
-    if len(given) != 1:
-        return f"give exactly one of {', '.join(KEY_OPTIONS)}{', not ' + ' and '.join(given) if given else ''}."
-    for option, value in entry.items():
-        encrypted = option == "api_key" and isinstance(value, Encrypted)
-        if not encrypted and not (isinstance(value, str) and value.strip()):
-            return f"{option} must be a text that is not empty."
-    complaints = [
-        complaint_of_text(option, entry[option])
-        for option in ("name", "api_url")
-        if option in entry
-    ]
-    return next(filter(None, complaints), None) or complaint_of_key(given[0], entry[given[0]])
-
-
-def complaint_of_text(option: str, value: str) -> str | None:
-    """What is wrong with what is to be taken as it is, in one sentence; ``None`` if nothing is."""
-    if set("{}") & set(value) or not value.isprintable() or value != value.strip():
-        return f"{option} must be plain text, not a template, without line breaks, and without blanks around it."
-    return None
-
-
-def complaint_of_key(option: str, value: t.Any) -> str | None:
-    """What is wrong with what says where a key is, in one sentence; ``None`` if nothing is."""
-    if option == "api_key":
-        if isinstance(value, Encrypted) or "{{" in value or "{%" in value:
-            return None
-        return "api_key is in plain text, which is refused; use api_key_env, api_key_file, a value encrypted by ansible-vault, or a template with a lookup."
-    if os.path.basename(value).startswith(KEY_PREFIX):
-        return f"{option} looks like a key itself; give the place where the key is."
-    if option == "api_key_env" and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", value):
-        return "api_key_env must be the name of an environment variable: letters, digits and underscores."
-    if option == "api_key_file" and (
-        not value.isprintable() or set("\\{}") & set(value) or {"'", '"'} <= set(value)
-    ):
-        return "api_key_file has a backslash, a brace, a control character or both kinds of quotes in it; rename the file."
-    return None
-
-
-def source_of(entry: Mapping[str, t.Any], folder: str) -> KeySource:
-    """Where the key of a checked entry is.
-
-    :param folder: Where relative paths start.
-    :raises InvalidOption: if the path of a file cannot be used.
-    """
-    if "api_key_env" in entry:
-        name = native(entry["api_key_env"])
-        return KeySource("env", name, trusted(f"{{{{ lookup('ansible.builtin.env', '{name}') }}}}"))
-    if "api_key_file" in entry:
-        path = os.path.join(folder, os.path.expanduser(native(entry["api_key_file"])))
-        complaint = complaint_of_key("api_key_file", path)  # the folder counts as well
-        if complaint:
-            raise InvalidOption(complaint)
-        quote = '"' if "'" in path else "'"
-        return KeySource(
-            "file", path, trusted(f"{{{{ lookup('ansible.builtin.file', {quote}{path}{quote}) }}}}")
-        )
-    value = entry["api_key"]
-    if isinstance(value, Encrypted):
-        return KeySource("vault", hashlib.sha256(to_bytes(value._ciphertext)).hexdigest(), value)
-    # The template itself may hold a secret, for example one that opens a secret manager.
-    return KeySource("template", hashlib.sha256(to_bytes(native(value))).hexdigest(), value)
-
-
-def entry_of(
-    position: int,
-    entry: Mapping[str, t.Any],
-    settings: Callable[[str | None], Connection],
-    folder: str,
-) -> Entry:
-    """A checked entry.
-
-    :param settings: Makes the connection of a URL, or of the default one.
-    :raises AnsibleParserError: if the URL, the path of the key or an option of the connection cannot be used.
-    """
-    name = native(entry["name"]) if "name" in entry else None
-    try:
-        return Entry(
-            position,
-            name,
-            settings(native(entry["api_url"]) if "api_url" in entry else None),
-            source_of(entry, folder),
-        )
-    except InvalidOption as error:
-        raise misconfigured(f"{label_of(position, name)}: {error.message}") from None
-
-
 def read_organization(connection: Connection) -> Facts | PlanasonixError:
     """Read an organization, up to the first failure, which is returned; runs in a thread of its own."""
+    secrets = spellings([connection.key])
     try:
         with Client(connection, read_only=True) as client:
-            return read_facts(client, SUBSETS, skip_forbidden=False)[0]
+            return check_facts(read_facts(client, list(PATHS), skip_forbidden=False)[0], secrets)
     except PlanasonixError as error:
+        error.message = clean_message(error.message, secrets)
         return error
     except Exception as error:  # pylint: disable=broad-exception-caught
         return Unexpected(error)
+
+
+def unset_options(plugin: str, config: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the defaults of the options whose environment variable is set, but empty.
+
+    :raises AnsibleParserError: if such an option is an empty text in the file.
+    """
+    definitions = C.config.get_configuration_definitions("inventory", plugin)
+    unset: dict[str, t.Any] = {}
+    for name, definition in definitions.items():
+        variables = [source["name"] for source in definition.get("env") or ()]
+        if not any(variable.startswith("PLANASONIX_") for variable in variables):
+            continue
+        if config.get(name) == "":
+            raise misconfigured(f"{name} is empty; is the variable that it comes from set?")
+        if name not in config and any(os.environ.get(variable) == "" for variable in variables):
+            unset[name] = definition.get("default")
+    return unset
 
 
 def read_all(
@@ -486,44 +351,46 @@ def untemplated(value: t.Any) -> t.Any:
     return wrap_var(value) if isinstance(value, str) and "{" in value else value
 
 
-def organization_of(entry: Entry, result: Facts | PlanasonixError) -> Organization:
-    """An entry with what came of reading it. One without a name needs a slug that can be the name of a host."""
-    if isinstance(result, PlanasonixError):
-        return Organization(entry, entry.name or f"organization_{entry.position}", error=result)
-    slug = result["organization"].get("slug")
-    if entry.name is None and not (
-        isinstance(slug, str) and re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]*", slug)
-    ):
-        return organization_of(
-            entry,
-            PlanasonixError(
-                "The API tells no slug that can be the name of a host; give the entry a name."
-            ),
-        )
-    return Organization(entry, entry.name or slug, facts=result)
+def recall(item: t.Any, oldest: float) -> Facts | None:
+    """Return what is cached of an organization, checked as if it had just been read.
 
-
-def check_hosts(organizations: Iterable[Organization]) -> None:
-    """Refuse two organizations that would be one host.
-
-    :raises AnsibleParserError: with the labels of both.
+    :returns: ``None`` if it is too old, or not what this version of the plugin reads.
     """
-    labels: dict[str, str] = {}
-    for organization in organizations:
-        label = organization.entry.label
-        if labels.setdefault(organization.host, label) != label:
-            raise misconfigured(
-                f"{labels[organization.host]} and {label} are both the host {organization.host}; give each a name of its own, or remove one."
-            )
+    read_at = item.get("read_at") if isinstance(item, Mapping) else None
+    if not isinstance(read_at, (int, float)) or read_at < oldest:
+        return None
+    try:
+        return check_facts(item.get("facts"))
+    except PlanasonixError:
+        return None
 
 
-def is_usable(item: t.Any, oldest: float) -> bool:
-    """Whether what is cached of an organization is young enough, and has all that this version of the plugin reads."""
-    return (
-        isinstance(item, Mapping)
-        and item.get("read_at", 0) >= oldest
-        and set(SUBSETS) <= set(item.get("facts", ()))
-    )
+@contextmanager
+def whole_or_not(inventory: t.Any) -> Iterator[Callable[[], None]]:
+    """Take back all that is added to an inventory if an exception is raised.
+
+    :returns: A function that takes it back at any time.
+    """
+    saved = [
+        (thing, {name: copied(value) for name, value in vars(thing).items()})
+        for thing in (inventory, *inventory.hosts.values(), *inventory.groups.values())
+    ]
+
+    def restore() -> None:
+        for thing, state in saved:
+            vars(thing).clear()
+            vars(thing).update({name: copied(value) for name, value in state.items()})
+
+    try:
+        yield restore
+    except BaseException:
+        restore()
+        raise
+
+
+def copied(value: t.Any) -> t.Any:
+    """Return a container with the same items; anything else as it is."""
+    return value.copy() if isinstance(value, (dict, list, set)) else value
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -539,10 +406,18 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def set_options(
         self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None
     ) -> None:
-        """Check the list of organizations before ansible-core does, which would quote what is of a wrong type, a key in plain text included."""
+        """Set the options, with the default for each that an empty environment variable gives.
+
+        The list of organizations is checked before ansible-core does it, which would quote what
+        is of a wrong type, a key in plain text included.
+        """
+        unset: dict[str, t.Any] = {}
         if direct is not None:
             check_organizations(direct.get("organizations"))
+            unset = unset_options(self._load_name, direct)
+            direct = {**direct, **unset}
         super().set_options(task_keys=task_keys, var_options=var_options, direct=direct)
+        self._options.update(unset)  # for ansible-core, the default None is none
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
         """Add the hosts of a file to the inventory. Nothing is added if the file is unusable.
@@ -560,21 +435,55 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             for position, entry in enumerate(config["organizations"], 1)
         ]
         cached = self._cached(path) if cache else {}
-        organizations = self._read(
-            entries, {identity: item["facts"] for identity, item in cached.items()}
-        )
-        check_hosts(organizations)
+        organizations = self._identify(self._read(entries, cached))
         self._keep(path, organizations, cached)
-        self._complain(
-            [
-                (organization.entry, organization.error)
-                for organization in organizations
-                if organization.error
-            ],
-            len(entries),
-        )
-        for organization in organizations:
-            self._add(organization)
+        self._fail(organizations)
+        with whole_or_not(inventory) as take_back:
+            organizations = self._add_all(organizations, take_back)
+        self._warn(organizations)
+
+    def _identify(self, organizations: list[Organization]) -> list[Organization]:
+        """Return organizations with the names of their hosts, or refused.
+
+        :raises AnsibleParserError: if a name that the file gives is that of a group.
+        """
+        groups = {
+            *self.inventory.groups,
+            *map(self._sanitize_group_name, self.get_option("groups") or ()),
+        }
+        keyed = {
+            name for name, host in self.inventory.hosts.items() if "planasonix_api_key" in host.vars
+        }
+        named = name_hosts(refuse_shared(organizations), groups, keyed)
+        for organization in named:
+            if organization.host in groups:
+                raise misconfigured(
+                    f"{organization.entry.label}: {organization.host} is the name of a group, so it "
+                    "cannot be that of a host; choose another name."
+                )
+        return named
+
+    def _add_all(
+        self, organizations: list[Organization], take_back: Callable[[], None]
+    ) -> list[Organization]:
+        """Add all hosts, and return the organizations, with those refused that clash with a group.
+
+        What groups there are is known only after all expressions were evaluated. Then it begins
+        again without these organizations.
+
+        :raises AnsibleParserError: if an expression fails under ``strict``, or as for :meth:`_fail`.
+        """
+        while True:
+            for organization in organizations:
+                self._add(organization)
+            clashes = find_group_clashes(organizations, self._groups_by_host(organizations))
+            if not clashes:
+                return organizations
+            take_back()
+            for number, organization in enumerate(organizations):
+                if organization.host in clashes:
+                    organizations[number] = organization.refuse(Refused(clashes[organization.host]))
+            self._fail(organizations)
 
     def _check_options(self, config: Mapping[str, t.Any]) -> None:
         """Refuse what ansible-core would pass over in silence."""
@@ -592,9 +501,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._connection(None)
         except InvalidOption as error:
             raise misconfigured(error.message) from None
-        checked = config.get("validate_certs", os.environ.get("PLANASONIX_VALIDATE_CERTS"))
+        environment = os.environ.get("PLANASONIX_VALIDATE_CERTS") or True
         try:
-            boolean(True if checked is None else checked)
+            boolean(config.get("validate_certs", environment))
         except (
             TypeError
         ):  # ansible-core would take it for false, and no certificate would be checked
@@ -613,11 +522,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             validate_certs=self.get_option("validate_certs"),
             ca_path=self.get_option("ca_path") or None,
             timeout=self.get_option("timeout"),
+            deadline=self.get_option("deadline"),
             retries=self.get_option("retries"),
             retry_budget=self.get_option("retry_budget"),
         )
 
-    def _read(self, entries: list[Entry], cached: dict[str, Facts]) -> list[Organization]:
+    def _read(self, entries: list[Entry], cached: Cached) -> list[Organization]:
         """What is known of each organization, or why nothing is. What is not cached is read."""
         results: dict[int, Facts | PlanasonixError] = {}
         connections: dict[int, Connection] = {}
@@ -632,7 +542,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 )
             try:
                 if entry.identity in cached:
-                    results[entry.position] = cached[entry.identity]
+                    results[entry.position] = cached[entry.identity]["facts"]
                 else:
                     connections[entry.position] = replace(entry.connection, key=self._key(entry))
             except PlanasonixError as error:
@@ -648,7 +558,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             results.update(
                 zip(connections, read_all(connections.values(), concurrency, tell), strict=True)
             )
-        return [organization_of(entry, results[entry.position]) for entry in entries]
+        return [identify(entry, results[entry.position]) for entry in entries]
 
     def _key(self, entry: Entry) -> str:
         """The API key, for reading alone.
@@ -664,7 +574,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             )
         except Exception as error:  # pylint: disable=broad-exception-caught
             # A lookup's own message could quote a secret, so it is shown only to who asks for details.
-            self.display.vvv(f"{NAME}: {entry.label}: {error}")
+            self.display.vvv(f"{NAME}: {entry.label}: {clean_message(str(error))}")
             raise InvalidOption(entry.source.failed) from None
         if not key.strip():
             raise InvalidOption(entry.source.empty)
@@ -674,64 +584,102 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             )
         return key
 
-    def _complain(self, failures: list[tuple[Entry, PlanasonixError]], total: int) -> None:
-        """Say which organizations could not be read, and why.
+    def _fail(self, organizations: list[Organization]) -> None:
+        """Refuse the file if an organization cannot be used and ``on_error`` is ``fail``.
 
-        :raises AnsibleParserError: if that makes the file unusable.
+        :raises AnsibleParserError: with the reason of each.
         """
-        on_error = self.get_option("on_error")
-        if failures and on_error == "fail":
-            reasons = " ".join(f"{entry.label}: {error.message}" for entry, error in failures)
+        failed = [organization for organization in organizations if organization.error]
+        if failed and self.get_option("on_error") == "fail":
+            refused = any(isinstance(organization.error, Refused) for organization in failed)
+            what = "cannot be used" if refused else "could not be read"
+            reasons = " ".join(f"{failure.entry.label}: {failure.reason}" for failure in failed)
             raise misconfigured(
-                f"{len(failures)} of {total} organizations could not be read. {reasons}"
+                f"{len(failed)} of {len(organizations)} organizations {what}. {reasons}"
             )
-        for entry, error in failures if on_error == "skip" else ():
-            self.display.warning(f"{NAME}: {entry.label} is left out. {error.message}")
-        if on_error == "group":
-            self.inventory.add_group(
-                UNREACHABLE
-            )  # also if it stays empty, so that patterns may name it
+
+    def _warn(self, organizations: list[Organization]) -> None:
+        """Warn of each organization that is left out."""
+        if self.get_option("on_error") == "skip":
+            for organization in organizations:
+                if organization.error:
+                    label = organization.entry.label
+                    self.display.warning(f"{NAME}: {label} is left out. {organization.reason}")
 
     def _add(self, organization: Organization) -> None:
         """Add a host, with its variables and groups."""
-        host, entry = organization.host, organization.entry
-        if organization.error and self.get_option("on_error") == "skip":
+        host, on_error = organization.host, self.get_option("on_error")
+        if on_error == "group":
+            self.inventory.add_group(UNREACHABLE)  # also if it stays empty, for patterns
+        if host in self.inventory.groups or (organization.error and on_error == "skip"):
             return
         self.inventory.add_host(host, group=UNREACHABLE if organization.error else None)
         if organization.error:
-            variables = {"planasonix_error": untemplated(organization.error.message)}
+            variables = {"planasonix_error": untemplated(organization.reason)}
         else:
             variables = {
                 f"planasonix_{subset}": untemplated(value)
                 for subset, value in organization.facts.items()
             }
-        variables["planasonix_api_url"] = trusted(entry.connection.url)
+        variables["planasonix_api_url"] = trusted(organization.entry.connection.url)
         for name, value in variables.items():
             self.inventory.set_variable(host, name, value)
         if not organization.error:
-            strict = self.get_option("strict")
-            self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)
-            self._add_host_to_composed_groups(
-                self.get_option("groups"), variables, host, strict=strict
-            )
-            self._add_host_to_keyed_groups(
-                self.get_option("keyed_groups"), variables, host, strict=strict
-            )
+            self._evaluate(organization, variables)
         # After the expressions, so that none of them renders it.
-        self.inventory.set_variable(host, "planasonix_api_key", entry.source.variable)
+        key = organization.entry.source.variable
+        if isinstance(organization.error, WrongOrganization):
+            key = trusted(WITHHELD)
+        self.inventory.set_variable(host, "planasonix_api_key", key)
+
+    def _evaluate(self, organization: Organization, variables: dict[str, t.Any]) -> None:
+        """Set variables and groups from the expressions of the file.
+
+        :raises AnsibleParserError: if one of them fails, and ``strict`` is set.
+        """
+        host, strict = organization.host, self.get_option("strict")
+        try:
+            self._set_composite_vars(self.get_option("compose"), variables, host, strict)
+            self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict)
+            self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict)
+        except AnsibleError as error:
+            raise misconfigured(
+                f"{organization.entry.label}: {clean_message(str(error))}"
+            ) from None
+
+    def _groups_by_host(self, organizations: list[Organization]) -> dict[str, list[str]]:
+        """Return the names of the groups that each usable organization is in."""
+        return {
+            organization.host: [
+                group.name for group in self.inventory.hosts[organization.host].get_groups()
+            ]
+            for organization in organizations
+            if not organization.error and organization.host in self.inventory.hosts
+        }
 
     def _cached(self, path: str) -> Cached:
         """What the cache holds of the file's organizations and is not too old."""
         if not self.get_option("cache"):
             return {}
-        stored = self._cache.get(self.get_cache_key(path))
+        try:
+            stored = self._cache.get(self.get_cache_key(path))
+        except Exception as error:  # pylint: disable=broad-exception-caught
+            self.display.vvv(f"{NAME}: {clean_message(str(error))}")
+            self.display.warning(
+                f"{NAME}: the cache cannot be read, so all organizations are read again. "
+                "Run with -vvv to see why."
+            )
+            return {}
+        if not isinstance(stored, Mapping):
+            return {}
         seconds = self.get_option("cache_timeout")
         oldest = time.time() - seconds if seconds else 0  # 0 is for ever
-        return (
-            {identity: item for identity, item in stored.items() if is_usable(item, oldest)}
-            if isinstance(stored, Mapping)
-            else {}
-        )
+        recalled = {identity: recall(item, oldest) for identity, item in stored.items()}
+        return {
+            identity: {"read_at": stored[identity]["read_at"], "facts": facts}
+            for identity, facts in recalled.items()
+            if facts is not None
+        }
 
     def _keep(self, path: str, organizations: list[Organization], cached: Cached) -> None:
         """Leave what is known in the cache. What was cached already keeps its age."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 import typing as t
@@ -24,6 +25,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.doc_fragments import constructed, inventory_cache
 from ansible.plugins.loader import lookup_loader
 from unit.plugins.fake_api import KEY, FakeApi
+from unit.plugins.scripted_server import Answer, ScriptedServer
 
 from ansible_collections.planasonix.admin.plugins.inventory import orgs
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
@@ -34,6 +36,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     PlanasonixError,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC
+from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_entries import ENTRY_OPTIONS
 
 SECRET = vault.VaultSecret(b"password of the vault")
 DOCUMENTATION = yaml.safe_load(orgs.DOCUMENTATION)
@@ -110,9 +113,17 @@ class Fleet:
         return self.results[connection.key]
 
     def parse(
-        self, *organizations: t.Any, flush: bool = False, text: str | None = None, **options: t.Any
+        self,
+        *organizations: t.Any,
+        flush: bool = False,
+        text: str | None = None,
+        inventory: InventoryData | None = None,
+        **options: t.Any,
     ) -> Outcome:
-        """Write the file, and parse it as Ansible does."""
+        """Write the file, and parse it as Ansible does.
+
+        :param inventory: What earlier sources of the inventory left, empty by default.
+        """
         content = {
             "plugin": "planasonix.admin.orgs",
             "organizations": list(organizations),
@@ -124,7 +135,7 @@ class Fleet:
         loader.set_vault_secrets(secrets)
         if hasattr(vault, "VaultSecretsContext"):
             t.cast(t.Any, vault.VaultSecretsContext)._current = vault.VaultSecretsContext(secrets)
-        inventory = InventoryData()
+        inventory = inventory or InventoryData()
         plugin: t.Any = orgs.InventoryModule()
         plugin._load_name = plugin.ansible_name = orgs.NAME
         plugin._redirected_names = [orgs.NAME]
@@ -229,7 +240,31 @@ WRONG: list[tuple[t.Any, str]] = [
     ),
     ([{"name": 5, **ACME}], "entry 1 of organizations: name must be a text that is not empty."),
     ([{"name": None, **ACME}], "entry 1 of organizations: name must be a text that is not empty."),
-    ([{"name": " ", **ACME}], "name must be a text that is not empty."),
+    ([{"name": " ", **ACME}], "name is empty; is the variable that it comes from set?"),
+    ([{"api_url": "", **ACME}], "api_url is empty; is the variable that it comes from set?"),
+    ([{"organization": "", **ACME}], "organization is empty; is the variable that it comes from"),
+    ([{"organization": 43, **ACME}], "organization must be a text that is not empty."),
+    ([{"api_key_file": "\t"}], "api_key_file is empty; is the variable that it comes from set?"),
+    ([{"api_key": ""}], "api_key is empty; is the variable that it comes from set?"),
+    *(
+        ([{"name": name, **ACME}], "name must have no slash, backslash or two dots in a row")
+        for name in ("acme/eu", "../evil", "a..b", "/etc/x", "a\\b", ".acme", "-acme")
+    ),
+    ([{"name": "a\x1b[31m", **ACME}], "name must be plain text"),
+    ([{"name": "a" * 101, **ACME}], "name must have at most 100 characters."),
+    *(
+        ([{"name": name, **ACME}], f"name is {name}, which Ansible or this plugin reserves;")
+        for name in (
+            "all",
+            "ALL",
+            "ungrouped",
+            "localhost",
+            "127.0.0.1",
+            "omit",
+            "planasonix_unreachable",
+            "organization_3",
+        )
+    ),
     ([{"name": " acme", **ACME}], "name must be plain text"),
     ([{"name": "ac\nme", **ACME}], "entry 1 of organizations: name must be plain text"),
     ([{"name": "{{ acme }}", **ACME}], "name must be plain text, not a template"),
@@ -238,7 +273,7 @@ WRONG: list[tuple[t.Any, str]] = [
         [{"api_url": "https://{{ a }}.example.com", **ACME}],
         "api_url must be plain text, not a template",
     ),
-    ([{"api_key_env": ""}], "api_key_env must be a text that is not empty."),
+    ([{"api_key_env": ""}], "api_key_env is empty; is the variable that it comes from set?"),
     ([{"api_key_env": ["A"]}], "api_key_env must be a text that is not empty."),
     (
         [{"api_key_env": "A' ~ lookup('pipe', 'id') ~ '"}],
@@ -290,6 +325,13 @@ def test_a_list_that_cannot_be_used(
             {"api_url": "https://{{ cell }}.example.com"},
             "planasonix.admin.orgs: api_url must be plain text, not a template",
         ),
+        ({"api_url": ""}, "api_url is empty; is the variable that it comes from set?"),
+        (
+            {"validate_certs": ""},
+            "validate_certs is empty; is the variable that it comes from set?",
+        ),
+        ({"ca_path": ""}, "ca_path is empty; is the variable that it comes from set?"),
+        ({"timeout": ""}, "timeout is empty; is the variable that it comes from set?"),
         (
             {"validate_certs": "treu"},
             "validate_certs, or PLANASONIX_VALIDATE_CERTS, must be true or false.",
@@ -413,7 +455,7 @@ def test_the_documentation_tells_the_options_of_the_modules() -> None:
         name: of_module(CONNECTION_SPEC[name]) for name in names
     }
     suboptions = DOCUMENTATION["options"]["organizations"]["suboptions"]
-    assert tuple(sorted(suboptions)) == tuple(sorted(orgs.ENTRY_OPTIONS))
+    assert tuple(sorted(suboptions)) == tuple(sorted(ENTRY_OPTIONS))
 
 
 def test_the_example_can_be_used() -> None:
@@ -610,21 +652,255 @@ def test_the_group_of_failures_is_there_even_if_there_are_none(fleet: Fleet) -> 
     assert fleet.parse(ACME, on_error="group").groups == {"planasonix_unreachable": []}
 
 
-@pytest.mark.parametrize("on_error", ["fail", "skip", "group"])
-def test_two_organizations_of_one_slug(fleet: Fleet, on_error: str) -> None:
-    fleet.results["key-of-globex"] = facts("acme")
-    assert (
-        "entry 1 of organizations and entry 2 of organizations are both the host acme; "
-        in fleet.complaint(ACME, GLOBEX, on_error=on_error)
-    )
-    assert list(fleet.parse(ACME, {"name": "second", **GLOBEX}).hosts) == ["acme", "second"]
-
-
-@pytest.mark.parametrize("slug", [None, "", 5, "a b", "{{ x }}", "-a", "a,b", "a[1:3]"])
+@pytest.mark.parametrize("slug", [None, "", "a b", "{{ x }}", "-a", "a,b", "a[1:3]"])
 def test_a_slug_that_is_no_name(fleet: Fleet, slug: t.Any) -> None:
     fleet.results["key-of-acme"] = {**facts("acme"), "organization": {"name": "Acme", "slug": slug}}
     assert "give the entry a name" in fleet.complaint(ACME)
     assert list(fleet.parse({"name": "acme", **ACME}).hosts) == ["acme"]
+
+
+KEYED = [{"prefix": "tier", "key": "planasonix_tier.tier"}, {"key": "planasonix_features"}]
+NAMES: dict[str, tuple[str, str]] = {
+    "reserved": ("all", "The slug all is a name that Ansible or this plugin reserves"),
+    "in another case": ("LocalHost", "The slug LocalHost is a name that Ansible or this plugin"),
+    "of this plugin": ("planasonix_unreachable", "is a name that Ansible or this plugin reserves"),
+    "placeholder": ("organization_3", "is a name that Ansible or this plugin reserves"),
+    "keyed group": ("tier_team", "The slug tier_team is the name of a group"),
+    "group of a condition": ("small", "The slug small is the name of a group"),
+    "group of nobody": ("nobody", "The slug nobody is the name of a group"),
+    "group from before": ("production", "The slug production is the name of a group"),
+    "host with a key": ("db1", "is a host to which another inventory source gives a key"),
+    "name of another": ("initech", "The slug initech is also what entry 3 of organizations (init"),
+    "file of variables": ("initech.yml", "is what a file with variables of another host may be"),
+    "path": ("../evil", "The slug '../evil' is not plain enough for the name of a host"),
+    "long": ("a" * 101, "is not plain enough for the name of a host"),
+}
+
+
+def earlier_sources() -> InventoryData:
+    """An inventory with a group, and with a host that has a key."""
+    inventory = InventoryData()
+    inventory.add_group("production")
+    inventory.add_host("db1", "production")
+    inventory.set_variable("db1", "planasonix_api_key", "of another source")
+    return inventory
+
+
+@pytest.mark.parametrize(("slug", "reason"), NAMES.values(), ids=NAMES)
+def test_a_slug_with_another_meaning(fleet: Fleet, slug: str, reason: str) -> None:
+    """It is refused for that organization alone, and no name has two meanings."""
+    fleet.results["key-of-globex"] = facts(slug, id="org_globex")
+    entries = (ACME, GLOBEX, {"name": "initech", **INITECH})
+    options = {
+        "keyed_groups": KEYED,
+        "groups": {"small": "planasonix_limits.max_pipelines < 50", "nobody": "false"},
+    }
+
+    message = fleet.complaint(*entries, inventory=earlier_sources(), **options)
+    assert message.startswith(
+        "planasonix.admin.orgs: 1 of 3 organizations cannot be used. entry 2 of organizations: "
+    )
+    assert reason in message and message.endswith("; give the entry a name.")
+
+    skipped = fleet.parse(
+        *entries, inventory=earlier_sources(), on_error="skip", strict=True, **options
+    )
+    assert list(skipped.hosts) == ["db1", "acme", "initech"]
+    assert set(skipped.hosts) & set(skipped.groups) == set()
+    assert [kind for kind, _text in fleet.screen] == ["warning"]
+    assert "entry 2 of organizations is left out. The" in fleet.screen[0][1]
+
+    grouped = fleet.parse(*entries, inventory=earlier_sources(), on_error="group", **options)
+    assert list(grouped.hosts) == ["db1", "acme", "organization_2", "initech"]
+    assert grouped.groups["planasonix_unreachable"] == ["organization_2"]
+    assert reason in grouped.hosts["organization_2"]["planasonix_error"]
+    assert "GLOBEX" in grouped.hosts["organization_2"]["planasonix_api_key"]
+    for outcome in (skipped, grouped):
+        assert outcome.hosts["db1"]["planasonix_api_key"] == "of another source"
+        assert outcome.groups["production"] == ["db1"]
+        assert outcome.groups["tier_enterprise"] == ["acme"]
+        assert "INITECH" in outcome.hosts["initech"]["planasonix_api_key"]
+        assert not outcome.inventory.groups["tier_team"].vars
+
+
+@pytest.mark.parametrize("slug", ["acme-analytics", "7", "A.b_c-D", "a" * 100, "organization-3"])
+def test_a_slug_that_is_a_plain_name(fleet: Fleet, slug: str) -> None:
+    fleet.results["key-of-acme"] = facts(slug)
+    assert list(fleet.parse(ACME, keyed_groups=KEYED, strict=True).hosts) == [slug]
+
+
+def test_two_organizations_of_one_slug(fleet: Fleet) -> None:
+    """Nobody can say whose it is, so neither gets it, unless the file says it."""
+    fleet.results["key-of-globex"] = facts("Acme")
+    message = fleet.complaint(ACME, GLOBEX, INITECH)
+    assert "2 of 3 organizations cannot be used." in message
+    assert "The slug acme is also what entry 2 of organizations is called; give" in message
+    assert "The slug Acme is also what entry 1 of organizations is called; give" in message
+    assert list(fleet.parse(ACME, GLOBEX, INITECH, on_error="skip").hosts) == ["initech"]
+    for entries in (
+        ({"organization": "acme", **ACME}, GLOBEX),
+        ({"name": "acme", **ACME}, GLOBEX),
+        ({"name": "acme", **ACME}, {"organization": "Acme", **GLOBEX}),
+    ):
+        outcome = fleet.parse(*entries, on_error="skip")
+        assert list(outcome.hosts) == ["acme"]
+        assert "ACME" in outcome.hosts["acme"]["planasonix_api_key"]
+    assert list(fleet.parse(ACME, {"name": "second", **GLOBEX}).hosts) == ["acme", "second"]
+
+
+@pytest.mark.parametrize("pin", [{"name": "globex"}, {"organization": "globex"}])
+def test_nobody_takes_the_slug_of_one_that_is_out_of_reach(
+    fleet: Fleet, pin: dict[str, str]
+) -> None:
+    fleet.results |= {"key-of-acme": facts("globex", id="org_acme"), "key-of-globex": refused()}
+    outcome = fleet.parse(ACME, {**GLOBEX, **pin}, on_error="skip")
+    assert outcome.hosts == {}
+    assert "The slug globex is also what entry 2 of organizations" in str(fleet.screen)
+
+
+def test_a_group_with_the_name_that_the_file_gives_a_host(fleet: Fleet) -> None:
+    """Whoever names itself into such a group has to go, and not the host."""
+    fleet.results["key-of-acme"] = facts("acme", name="initech")
+    keyed = [{"key": "planasonix_organization.name", "separator": ""}]
+    entries = (ACME, GLOBEX, {"name": "initech", **INITECH})
+    for on_error, hosts in (
+        ("skip", ["globex", "initech"]),
+        ("group", ["organization_1", "globex", "initech"]),
+    ):
+        outcome = fleet.parse(*entries, on_error=on_error, keyed_groups=keyed)
+        assert list(outcome.hosts) == hosts
+        assert "initech" not in outcome.groups
+        assert "INITECH" in outcome.hosts["initech"]["planasonix_api_key"]
+    assert (
+        "It is in the group initech, which has the name of a host (entry 3 of organizations"
+        in outcome.hosts["organization_1"]["planasonix_error"]
+    )
+    fleet.results["key-of-initech"] = facts("i", name="initech")
+    assert list(fleet.parse(*entries, on_error="skip", keyed_groups=keyed).hosts) == ["globex"]
+
+
+@pytest.mark.parametrize("options", [{}, {"groups": {"production": "false"}}])
+@pytest.mark.parametrize("on_error", ["fail", "skip", "group"])
+def test_a_name_in_the_file_that_is_a_group(
+    fleet: Fleet, options: dict[str, t.Any], on_error: str
+) -> None:
+    entry = {"name": "production", **ACME}
+    inventory = InventoryData() if options else earlier_sources()
+    assert (
+        "entry 1 of organizations (production): production is the name of a group, so it cannot be"
+        in fleet.complaint(entry, inventory=inventory, on_error=on_error, **options)
+    )
+
+
+def test_two_keys_of_one_organization(fleet: Fleet) -> None:
+    """One of them is mistyped. No task may use either, or one is audited twice and one never."""
+    fleet.results["key-of-globex"] = facts("acme")
+    entries = ({"name": "acme", **ACME}, {"name": "globex", **GLOBEX}, INITECH)
+    assert fleet.complaint(*entries) == (
+        "planasonix.admin.orgs: 2 of 3 organizations cannot be used. "
+        "entry 1 of organizations (acme): Its key and that of entry 2 of organizations (globex) "
+        "belong to the same organization, Acme (org_acme). "
+        "Correct one of the keys, or remove one of the entries. "
+        "entry 2 of organizations (globex): Its key and that of entry 1 of organizations (acme) "
+        "belong to the same organization, Acme (org_acme). "
+        "Correct one of the keys, or remove one of the entries."
+    )
+    assert list(fleet.parse(*entries, on_error="skip").hosts) == ["initech"]
+    outcome = fleet.parse(*entries, on_error="group")
+    assert outcome.groups == {"planasonix_unreachable": ["acme", "globex"]}
+    templar = t.cast(t.Any, outcome.plugin).templar
+    templar.available_variables = outcome.hosts["acme"]
+    with pytest.raises(AnsibleError, match="The key is withheld; see planasonix_error."):
+        templar.template(orgs.trusted("{{ planasonix_api_key | default('another key') }}"))
+
+    same = {"organization": "org_acme"}
+    assert list(fleet.parse(entries[0], {**entries[1], **same}, on_error="skip").hosts) == [
+        "globex"
+    ]
+    both = fleet.parse({**entries[0], **same}, {**entries[1], **same})
+    assert list(both.hosts) == ["acme", "globex"]
+    elsewhere = {"api_url": "https://cell.example.com"}
+    assert len(fleet.parse(entries[0], {**entries[1], **elsewhere}).hosts) == 2
+    fleet.results |= {key: facts("acme", id=1) for key in ("key-of-acme", "key-of-globex")}
+    assert "belong to the same organization, Acme (1)." in fleet.complaint(*entries)
+
+
+def test_a_key_of_another_organization(fleet: Fleet) -> None:
+    entries = ({"name": "acme", "organization": "org_acme", **GLOBEX}, INITECH)
+    message = (
+        "The key belongs to Globex (org_globex), not to org_acme. "
+        "Correct the place of the key, or organization."
+    )
+    assert message in fleet.complaint(*entries)
+    assert list(fleet.parse(*entries, on_error="skip").hosts) == ["initech"]
+    host = fleet.parse(*entries, on_error="group").hosts["acme"]
+    assert host["planasonix_error"] == message
+    assert "withheld" in host["planasonix_api_key"]
+    for pin in ("org_globex", "globex"):
+        assert list(fleet.parse({"organization": pin, **GLOBEX}).hosts) == ["globex"]
+
+
+def things(inventory: InventoryData) -> dict[str, t.Any]:
+    """All that an inventory has, by the names of its hosts and groups."""
+    return {
+        name: [dict(thing.vars), *map(str, [*thing.get_groups(), *getattr(thing, "hosts", ())])]
+        if hasattr(thing, "get_groups")
+        else [
+            dict(thing.vars),
+            thing.depth,
+            *map(
+                str, [*thing.hosts, *thing.get_hosts(), *thing.child_groups, *thing.parent_groups]
+            ),
+        ]
+        for name, thing in [*inventory.hosts.items(), *inventory.groups.items()]
+    }
+
+
+UNEQUAL = "{'acme': 1}[planasonix_organization.slug]"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compose": {"found": UNEQUAL}},
+        {"groups": {"found": UNEQUAL}},
+        {"keyed_groups": [{"prefix": "found", "key": f"{UNEQUAL} | string"}]},
+        {"keyed_groups": [{"key": "planasonix_limits.nothing | default('')"}]},
+        {
+            "keyed_groups": [
+                {
+                    "key": "planasonix_organization.slug",
+                    "parent_group": "{{ {'acme': '_globex', 'globex': '_acme'}["
+                    "planasonix_organization.slug] }}",
+                }
+            ]
+        },
+    ],
+    ids=["compose", "groups", "keyed_groups", "no name of a group", "a loop of groups"],
+)
+@pytest.mark.parametrize("on_error", ["fail", "skip", "group"])
+def test_the_inventory_is_whole_or_not_there(
+    fleet: Fleet, options: dict[str, t.Any], on_error: str
+) -> None:
+    """An expression fails for the second organization, after the first was added."""
+    inventory = earlier_sources()
+    inventory.add_host("acme", "production")
+    inventory.set_variable("acme", "color", "blue")
+    before = things(inventory)
+    message = fleet.complaint(
+        ACME, GLOBEX, inventory=inventory, on_error=on_error, strict=True, **options
+    )
+    assert re.match("planasonix.admin.orgs: entry [12] of organizations: ", message)
+    assert things(inventory) == before
+    assert fleet.screen == []
+    inventory.reconcile_inventory()
+    assert inventory.get_groups_dict()["all"] == ["db1", "acme"]
+
+
+def test_expressions_that_fail_without_strict(fleet: Fleet) -> None:
+    outcome = fleet.parse(ACME, GLOBEX, compose={"found": UNEQUAL})
+    assert [str(host.get("found")) for host in outcome.hosts.values()] == ["1", "None"]
+    assert all("planasonix_api_key" in host for host in outcome.hosts.values())
 
 
 def test_groups_and_variables_from_expressions(fleet: Fleet) -> None:
@@ -678,6 +954,26 @@ def test_nothing_that_the_api_says_is_a_template(fleet: Fleet) -> None:
     for expression in ("planasonix_organization.name", "planasonix_features[0]", "found"):
         rendered = templar.template(orgs.trusted("{{ " + expression + " }}"))
         assert rendered == trap
+
+
+@pytest.mark.parametrize(
+    ("variable", "option", "value"),
+    [
+        ("PLANASONIX_API_URL", "url", "https://api.planasonix.com"),
+        ("PLANASONIX_VALIDATE_CERTS", "validate_certs", True),
+        ("PLANASONIX_CA_PATH", "ca_path", None),
+        ("PLANASONIX_TIMEOUT", "timeout", 30),
+        ("PLANASONIX_DEADLINE", "deadline", 120),
+    ],
+)
+def test_an_empty_environment_variable_is_unset(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, variable: str, option: str, value: t.Any
+) -> None:
+    monkeypatch.setenv(variable, "")
+    fleet.parse(ACME)
+    fleet.parse(ACME, timeout=7, deadline=8)
+    assert getattr(fleet.asked[0], option) == value
+    assert (fleet.asked[1].timeout, fleet.asked[1].deadline) == (7, 8)
 
 
 CACHE = {"cache": True, "cache_plugin": "jsonfile", "cache_timeout": 3600}
@@ -797,8 +1093,88 @@ def test_what_is_cached_gets_old(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_what_another_version_cached_is_read_again(item: t.Any) -> None:
-    assert orgs.is_usable({"read_at": 2e9, "facts": facts("acme")}, 1e9)
-    assert not orgs.is_usable(item, 1e9)
+    assert orgs.recall({"read_at": 2e9, "facts": facts("acme")}, 1e9)
+    assert not orgs.recall(item, 1e9)
+
+
+POISONS: dict[str, dict[str, t.Any]] = {
+    "no facts": {"facts": None},
+    "no time": {"read_at": "soon"},
+    "NaN": {"facts": {**facts("acme"), "limits": {"max_pipelines": float("nan")}}},
+    "deep": {"facts": {**facts("acme"), "limits": json.loads("[" * 90 + "]" * 90)}},
+    "a template": {
+        "facts": {**facts("acme"), "tier": {"__ansible_type": "TrustedAsTemplate", "value": "x"}}
+    },
+    "a broken tag": {"facts": {**facts("acme"), "tier": {"__ansible_type": "Trust", "x": "y"}}},
+    "an encrypted value": {"facts": {**facts("acme"), "tier": {"t": {"__ansible_vault": "x"}}}},
+    "no id": {"facts": facts("acme", id=None)},
+}
+
+
+@pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS)
+def test_a_poisoned_cache(fleet: Fleet, poison: dict[str, t.Any]) -> None:
+    """What could not have been read is read again. A cache that ansible-core refuses holds nothing."""
+    options = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
+    fleet.parse(ACME, GLOBEX, **options)
+    poison_cache(fleet, "ACME_API_KEY", poison)
+    fleet.asked.clear()
+    assert list(fleet.parse(ACME, GLOBEX, on_error="skip", **options).hosts) == ["acme", "globex"]
+    assert sorted(fleet.keys) in (["key-of-acme"], ["key-of-acme", "key-of-globex"])
+    refused = "the cache cannot be read, so all organizations are read again" in str(fleet.screen)
+    assert len(fleet.keys) == 1 + refused
+
+
+def poison_cache(fleet: Fleet, place: str, poison: dict[str, t.Any]) -> None:
+    """Change what the cache holds of an organization."""
+    (path,) = (fleet.folder / "cache").iterdir()
+    content = json.loads(path.read_text(encoding="utf-8"))
+    stored = content if place in str(list(content)) else content["__payload__"]
+    if isinstance(stored, str):
+        stored = json.loads(stored)
+    (identity,) = (identity for identity in stored if place in identity)
+    stored[identity] |= poison
+    if stored is not content:
+        content["__payload__"] = json.dumps(stored)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.mark.parametrize("slug", ["all", "production", "globex", "tier_enterprise", "db1"])
+def test_a_cached_slug_is_checked_as_one_that_was_read(fleet: Fleet, slug: str) -> None:
+    options = {
+        **CACHE,
+        "cache_connection": str(fleet.folder / "cache"),
+        "keyed_groups": KEYED,
+        "on_error": "skip",
+    }
+    entries = (ACME, {"name": "globex", **GLOBEX})
+    fleet.parse(*entries, **options)
+    poison_cache(fleet, "ACME_API_KEY", {"facts": facts(slug, id="org_acme")})
+    fleet.asked.clear()
+    outcome = fleet.parse(*entries, inventory=earlier_sources(), **options)
+    assert fleet.asked == []
+    assert list(outcome.hosts) == ["db1", "globex"]
+    assert outcome.hosts["db1"]["planasonix_api_key"] == "of another source"
+
+
+TRAP = "{{ lookup('ansible.builtin.env', 'ACME_API_KEY') }}"
+TAGS = [{"__ansible_type": "TrustedAsTemplate"}]
+
+
+@pytest.mark.parametrize(
+    "name", [TRAP, {"__ansible_type": "_AnsibleTaggedStr", "value": TRAP, "tags": TAGS}]
+)
+def test_no_cached_text_is_a_template_or_an_escape_sequence(fleet: Fleet, name: t.Any) -> None:
+    """Also where the cache says that Ansible may trust it."""
+    options = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
+    fleet.results["key-of-acme"] = facts("acme", name="as read", plan="\ufffd[31m")
+    fleet.parse(ACME, **options)
+    poison_cache(fleet, "ACME_API_KEY", {"facts": facts("acme", name=name, plan="\x1b[31m")})
+    outcome = fleet.parse(ACME, **options)
+    templar = t.cast(t.Any, outcome.plugin).templar
+    templar.available_variables = outcome.hosts["acme"]
+    rendered = templar.template(orgs.trusted("{{ planasonix_organization.name }}"))
+    assert rendered == (TRAP if len(fleet.asked) == 1 else "as read")
+    assert outcome.hosts["acme"]["planasonix_organization"]["plan"] == "\ufffd[31m"
 
 
 def connection(key: str = KEY) -> Connection:
@@ -854,6 +1230,30 @@ def test_an_organization_of_which_a_part_is_forbidden(api: FakeApi) -> None:
         isinstance(result, PlanasonixError)
         and "Could not read the subscription tier" in result.message
     )
+
+
+def echo(key: str) -> dict[str, Answer]:
+    """Answers that quote the key, by where they do."""
+    page = f"<html><title>{key}</title></html>"
+    organization = {"id": "org_1", "slug": "acme", "name": f"{key}\x1b[2J", "x": {key: 1}}
+    return {
+        "code": Answer(403, {"error": {"code": f"E_{key}\x1b[2J", "message": "no"}}),
+        "message": Answer(403, {"error": {"code": "E", "message": f"\x1b[2J{key}\nok: x"}}),
+        "both, flat": Answer(422, {"code": key, "message": json.dumps(key) + "\u202e"}),
+        "Location": Answer(302, headers={"Location": f"https://x.example.com/{key}"}),
+        "title": Answer(200, page, headers={"Content-Type": "text/html"}),
+        "facts": Answer(200, {"data": organization}),
+    }
+
+
+@pytest.mark.parametrize("where", echo(""))
+def test_a_key_that_the_server_quotes_is_shown_nowhere(where: str) -> None:
+    answers = (echo(KEY)[where], Answer(200, {"data": {"features": [KEY]}}))
+    with ScriptedServer(*answers) as server:
+        result = orgs.read_organization(Connection(server.url, KEY, retries=0))
+    shown = result.message if isinstance(result, PlanasonixError) else json.dumps(result)
+    assert "********" in shown
+    assert KEY not in shown and shown.isprintable()
 
 
 def test_a_fault_of_the_collection_is_told_without_its_text(

@@ -1,0 +1,171 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Facts of an organization for the inventory: their shape, their bounds, and safe texts.
+
+An answer of one organization must not harm the others, whatever is in it.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import typing as t
+from collections.abc import Mapping, Sequence
+
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ansible_collections.planasonix.admin.plugins.module_utils._client import squeeze
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+
+Facts = dict[str, t.Any]
+"""What was read of one organization, by subset."""
+
+PATHS = {
+    "organization": "/api/organization",
+    "tier": "/api/tier",
+    "features": "/api/features",
+    "limits": "/api/features/limits",
+}
+"""What is read of each organization, and where."""
+DEEPEST = 20
+MOST_VALUES = 10_000
+MOST_CHARACTERS = 200_000
+"""Bounds of each of them. The documented answers have a depth of 2 and at most some 100 values."""
+LONGEST_MESSAGE = 1_000
+MARK = "__ansible"
+"""How the keys begin with which Ansible marks values in JSON, in its cache as well."""
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# Controls, separators of lines, marks that turn the direction of a text, and lone surrogates.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def hide(text: str, secrets: Sequence[str]) -> str:
+    """Return the text as a plain one, without the secrets."""
+    text = str.__str__(text)
+    for secret in secrets:
+        text = text.replace(secret, "********")
+    return text
+
+
+def clean_text(text: str, secrets: Sequence[str] = ()) -> str:
+    """Return the text without secrets and unprintable characters."""
+    return UNPRINTABLE.sub(REPLACEMENT, hide(text, secrets))
+
+
+def clean_message(message: str, secrets: Sequence[str] = ()) -> str:
+    """Return the message on one line, shortened, without secrets and unprintable characters."""
+    return clean_text(squeeze(hide(message, secrets), LONGEST_MESSAGE))
+
+
+def clean(value: t.Any, secrets: Sequence[str] = ()) -> t.Any:
+    """Return a checked value as a plain one, with each of its texts cleaned."""
+    if isinstance(value, Mapping):
+        return {clean(key, secrets): clean(item, secrets) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clean(item, secrets) for item in value]
+    return clean_text(value, secrets) if isinstance(value, str) else plain(value)
+
+
+def find_fault(value: t.Any) -> str | None:
+    """Return why a value is unfit for an inventory; ``None`` if it is fit.
+
+    It looks at one level after the other, since a recursion could be too deep.
+    """
+    level = [value]
+    values = characters = 0
+    for _depth in range(DEEPEST):
+        values += len(level)
+        characters += sum(len(item) for item in level if isinstance(item, str))
+        if values > MOST_VALUES or characters > MOST_CHARACTERS:
+            return (
+                f"is too large, with more than {MOST_VALUES} values or {MOST_CHARACTERS} characters"
+            )
+        below: list[t.Any] = []
+        for item in level:
+            if isinstance(item, Mapping):
+                if any(str(key).startswith(MARK) for key in item):
+                    return f"has a key that begins with {MARK}, which Ansible reserves"
+                below += [*item, *item.values()]
+            elif isinstance(item, list):
+                below += item
+            elif isinstance(item, float) and not math.isfinite(item):
+                return "has a number that is not finite"
+            elif item is not None and not isinstance(item, (str, int, float)):
+                return "has a value that JSON has not"
+        if not below:
+            return None
+        level = below
+    return f"is nested more than {DEEPEST} levels deep"
+
+
+def unfit(subset: str, fault: str) -> ApiError:
+    """Return the error for an answer that cannot be used."""
+    return ApiError(
+        f"Could not read the {subset}: the answer to GET {PATHS[subset]} {fault}.",
+        method="GET",
+        path=PATHS[subset],
+    )
+
+
+def read_feature_names(features: t.Any) -> list[str]:
+    """Return the names of the enabled features, from names or from objects with ``name`` and ``enabled``.
+
+    :raises ApiError: if they have another shape.
+    """
+    if not isinstance(features, list):
+        raise unfit("features", "has no list of features")
+    names: list[str] = []
+    for feature in features:
+        name, enabled = feature, True
+        if isinstance(feature, dict):
+            name, enabled = feature.get("name"), feature.get("enabled", True)
+        if not isinstance(name, str) or not name:
+            raise unfit("features", "has a feature without a name")
+        try:
+            usable = boolean(enabled)
+        except TypeError:
+            raise unfit(
+                "features",
+                f"has a feature, {squeeze(name, 60)}, of which enabled is no truth value",
+            ) from None
+        if usable:
+            names.append(name)
+    return names
+
+
+def check_facts(facts: t.Any, secrets: Sequence[str] = ()) -> Facts:
+    """Return what was read, or cached, of an organization as plain values with clean texts.
+
+    :param secrets: What may be in no text, each in all the forms in which it could be.
+    :raises ApiError: if it has another shape than the documented one, or is out of bounds.
+    """
+    checked: Facts = {}
+    for subset in PATHS:
+        value = facts.get(subset) if isinstance(facts, Mapping) else None
+        fault = find_fault(value)
+        if fault:
+            raise unfit(subset, fault)
+        checked[subset] = clean(value, secrets)
+        if subset == "features":
+            checked[subset] = read_feature_names(checked[subset])
+        elif not isinstance(checked[subset], dict):
+            raise unfit(subset, "is not the documented object")
+    check_identity(checked["organization"])
+    return checked
+
+
+def check_identity(organization: Mapping[str, t.Any]) -> None:
+    """Refuse an organization without an id, or with a slug that is no text.
+
+    :raises ApiError: with the name of the field.
+    """
+    identifier, slug = organization.get("id"), organization.get("slug")
+    if isinstance(identifier, bool) or not isinstance(identifier, (str, int)) or identifier == "":
+        raise unfit("organization", "has no id that is a text")
+    if slug is not None and not isinstance(slug, str):
+        raise unfit("organization", "has a slug that is no text")

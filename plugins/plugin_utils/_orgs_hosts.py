@@ -1,0 +1,215 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which organization each entry of an inventory file is, and which name its host may have.
+
+Variables with secrets follow the name of a host, and the slug is in the hands of whoever
+administers the organization. So a slug must not be a name that has another meaning already.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ansible import constants as C
+
+from ansible_collections.planasonix.admin.plugins.module_utils._client import squeeze
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import PlanasonixError
+from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_entries import (
+    LONGEST_NAME,
+    Entry,
+    is_reserved,
+)
+from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_facts import (
+    Facts,
+    clean_message,
+)
+
+T = t.TypeVar("T")
+K = t.TypeVar("K")
+PLAIN_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class Refused(PlanasonixError):
+    """The organization can be read, but not be a host as it is."""
+
+
+class WrongOrganization(Refused):
+    """The key belongs to another organization than the file means, so nothing may use it."""
+
+
+@dataclass(frozen=True)
+class Organization:
+    """What came of reading an organization: facts, or an error.
+
+    :param host: Name of its host.
+    """
+
+    entry: Entry
+    host: str
+    facts: Facts = field(default_factory=dict)
+    error: PlanasonixError | None = None
+
+    @property
+    def found(self) -> Mapping[str, t.Any]:
+        """What the API says that it is; empty if that is not known."""
+        return self.facts.get("organization", {})
+
+    @property
+    def identity(self) -> tuple[str, str] | None:
+        """Where it is, and its id there; ``None`` if that is not known."""
+        identifier = self.found.get("id")
+        url = self.entry.connection.url.rstrip("/").lower()
+        return None if identifier is None else (url, str(identifier))
+
+    @property
+    def claim(self) -> str:
+        """The name that the file means it to have, or that its slug gives it."""
+        return self.entry.name or self.found.get("slug") or self.entry.organization or ""
+
+    @property
+    def right(self) -> int:
+        """How good its claim is: 2 for the name of the entry, 1 for a slug in the file, else 0."""
+        if self.entry.name:
+            return 2
+        return int(self.claim == self.entry.organization)
+
+    @property
+    def reason(self) -> str:
+        """Why it cannot be used, on one line."""
+        return clean_message(self.error.message) if self.error else ""
+
+    def refuse(self, error: Refused) -> Organization:
+        """Return it with an error instead of its facts."""
+        return Organization(self.entry, self.entry.fallback, error=error)
+
+
+def group_by(items: Iterable[T], key: t.Callable[[T], K]) -> dict[K, list[T]]:
+    """Return the items by what they have in common."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def identify(entry: Entry, result: Facts | PlanasonixError) -> Organization:
+    """Return an entry with what came of reading it, refused if it is not the one that it must be."""
+    if isinstance(result, PlanasonixError):
+        return Organization(entry, entry.fallback, error=result)
+    organization = Organization(entry, entry.fallback, facts=result)
+    found = organization.found
+    if entry.organization not in (None, str(found.get("id")), found.get("slug")):
+        return organization.refuse(
+            WrongOrganization(
+                f"The key belongs to {describe(organization)}, not to {entry.organization}. "
+                "Correct the place of the key, or organization."
+            )
+        )
+    return organization
+
+
+def describe(organization: Organization) -> str:
+    """Return what to call an organization in a message, from what the API says."""
+    found = organization.found
+    return squeeze(f"{found.get('name') or found.get('slug')} ({found.get('id')})", 80)
+
+
+def refuse_shared(organizations: Collection[Organization]) -> list[Organization]:
+    """Refuse entries whose keys belong to the same organization.
+
+    One of the keys is mistyped, and nobody can say which. Two entries that both name the
+    organization are meant to be the same.
+    """
+    holders = group_by(organizations, lambda organization: organization.identity)
+    checked: list[Organization] = []
+    for organization in organizations:
+        others = [other for other in holders[organization.identity] if other is not organization]
+        if organization.identity and others and organization.entry.organization is None:
+            error = WrongOrganization(
+                f"Its key and that of {others[0].entry.label} belong to the same organization, "
+                f"{describe(organization)}. Correct one of the keys, or remove one of the entries."
+            )
+            organization = organization.refuse(error)
+        checked.append(organization)
+    return checked
+
+
+def name_hosts(
+    organizations: Collection[Organization], groups: Collection[str], keyed: Collection[str]
+) -> list[Organization]:
+    """Name the host of each entry without a name after its slug, or refuse it.
+
+    :param groups: Names of groups of the inventory, and of those that the file makes.
+    :param keyed: Hosts that another source of the inventory has given a key.
+    """
+    claimants = group_by(organizations, lambda organization: organization.claim.lower())
+    named: list[Organization] = []
+    for organization in organizations:
+        if organization.error or organization.entry.name:
+            named.append(organization)
+            continue
+        slug = organization.found.get("slug")
+        rivals = [
+            other
+            for other in claimants[organization.claim.lower()]
+            if other is not organization and other.right >= organization.right
+        ]
+        fault = validate_slug(slug, groups, keyed)
+        if not fault and rivals:
+            fault = f"The slug {slug} is also what {rivals[0].entry.label} is called"
+        if fault:
+            organization = organization.refuse(Refused(f"{fault}; give the entry a name."))
+        else:
+            organization = Organization(organization.entry, str(slug), facts=organization.facts)
+        named.append(organization)
+    return named
+
+
+def validate_slug(
+    slug: str | None, groups: Collection[str], keyed: Collection[str] = ()
+) -> str | None:
+    """Return why a slug cannot be the name of a host, ``None`` if it can."""
+    if not slug:
+        return "The API gives no slug to name the host after"
+    shown = squeeze(slug, 60)
+    if len(slug) > LONGEST_NAME or not PLAIN_NAME.fullmatch(slug):
+        return f"The slug {shown!r} is not plain enough for the name of a host"
+    if is_reserved(slug):
+        return f"The slug {shown} is a name that Ansible or this plugin reserves"
+    if slug.lower().endswith(tuple(C.YAML_FILENAME_EXTENSIONS)):
+        return f"The slug {shown} is what a file with variables of another host may be called"
+    if slug in groups:
+        return f"The slug {shown} is the name of a group"
+    if slug in keyed:
+        return f"The slug {shown} is a host to which another inventory source gives a key"
+    return None
+
+
+def find_group_clashes(
+    organizations: Collection[Organization], groups: Mapping[str, Collection[str]]
+) -> dict[str, str]:
+    """Find organizations that have to go, since a group has the name of a host.
+
+    :param groups: Names of the groups that each usable host is in.
+    :returns: By host, why. Of a slug and a group, it is the organization with the slug. Where the
+        file gives the name, it is each organization that is in such a group.
+    """
+    hosts = {organization.host: organization for organization in organizations}
+    clashes: dict[str, str] = {}
+    for member, names in groups.items():
+        for organization in filter(None, map(hosts.get, names)):
+            host, label = organization.host, organization.entry.label
+            if organization.right or organization.error:
+                clashes[member] = (
+                    f"It is in the group {host}, which has the name of a host ({label}). "
+                    "Change keyed_groups or groups, for example by a prefix."
+                )
+            else:
+                clashes[host] = f"The slug {host} is the name of a group; give the entry a name."
+    return clashes

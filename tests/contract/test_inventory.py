@@ -339,7 +339,7 @@ def test_a_key_in_plain_text(fleet: Fleet, api: Simulator) -> None:
 
 
 class Crowd(ThreadingHTTPServer):
-    """An API of organizations without number, the slug of which is the key. It counts how many requests it serves at a time.
+    """An API of organizations without number, the slug of which follows "key-" in the key. It counts how many requests it serves at a time.
 
     :ivar most: The most at a time.
     """
@@ -366,9 +366,10 @@ class CrowdHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         with self.server.counted():
-            key = self.headers["Authorization"].rpartition(" ")[2]
-            time.sleep(3.3 if key == "slow" and self.path.endswith("organization") else 0.02)
-            data = {"/api/organization": {"slug": key}, "/api/features": {"features": []}}.get(
+            slug = self.headers["Authorization"].rpartition("key-")[2]
+            time.sleep(3.3 if slug == "slow" and self.path.endswith("organization") else 0.02)
+            organization = {"id": f"org_{slug}", "slug": slug}
+            data = {"/api/organization": organization, "/api/features": {"features": []}}.get(
                 self.path, {}
             )
             body = json.dumps({"data": data}).encode()
@@ -384,7 +385,7 @@ class CrowdHandler(BaseHTTPRequestHandler):
 def test_many_at_a_time(fleet: Fleet) -> None:
     """No more than asked for, and who waits for long is told so, where it does not get among the JSON."""
     slugs = [*(f"organization-{number}" for number in range(29)), "slow"]
-    fleet.environment |= {f"CROWD_{number}": slug for number, slug in enumerate(slugs)}
+    fleet.environment |= {f"CROWD_{number}": f"key-{slug}" for number, slug in enumerate(slugs)}
     with Crowd() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         fleet.write(
@@ -397,3 +398,174 @@ def test_many_at_a_time(fleet: Fleet) -> None:
     assert set(hosts) == set(slugs)
     assert server.most == 5
     assert errors == "planasonix.admin.orgs: 29 of 30 organizations read\n"
+
+
+ODD_TEXT = (
+    "\x1b[31m \x07 \x9b31m \ud83d \u202e @key@ {{ lookup('pipe', 'id') }}\r\nfatal: [all]: forged"
+)
+GOOD: dict[str, Any] = {
+    "organization": {"id": "org_good", "slug": "good", "name": "Good"},
+    "features": {"features": ["sso"]},
+    "features/limits": {"max_pipelines": 5},
+    "tier": {"tier": "enterprise"},
+}
+
+
+def odd_one(
+    slug: Any, organization: dict[str, Any] | None = None, **answers: Any
+) -> dict[str, Any]:
+    """Answers of an organization, by what follows ``/api/``."""
+    base = {"id": f"org_{slug}", "slug": slug, "name": slug}
+    return {**GOOD, "organization": {**base, **(organization or {})}, **answers}
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "good": GOOD,
+    "name in the file": odd_one("other"),
+    "odd texts": odd_one(
+        "texts", tier={"tier": ODD_TEXT, ODD_TEXT: [ODD_TEXT]}, features={"features": [ODD_TEXT]}
+    ),
+    "features as objects": odd_one(
+        "objects",
+        features={"features": [{"name": "sso", "enabled": True}, {"name": "x", "enabled": False}]},
+    ),
+    "reserved slug": odd_one("all"),
+    "slug of another": odd_one("twin", {"id": "org_twin_1"}),
+    "slug of another, again": odd_one("twin", {"id": "org_twin_2"}),
+    "slug of a group": odd_one("tier_enterprise"),
+    "slug of a group of its own": odd_one("feature_mine", features={"features": ["mine"]}),
+    "slug of a name": odd_one("fixed"),
+    "slug of a file of variables": odd_one("fixed.yml"),
+    "slug with a path": odd_one("../evil"),
+    "odd slug": odd_one(ODD_TEXT),
+    "number as slug": odd_one(5),
+    "no id": odd_one("no-id", {"id": None}),
+    "same id": odd_one("same-1", {"id": "org_same"}),
+    "same id, again": odd_one("same-2", {"id": "org_same"}),
+    "NaN": odd_one("nan", **{"features/limits": {"max_pipelines": float("nan")}}),
+    "deep": odd_one("deep", tier={"a": json.loads("[" * 500 + "]" * 500)}),
+    "deeper": odd_one("deeper", tier='{"a":' * 90_000 + "1" + "}" * 90_000),
+    "huge text": odd_one("huge", {"x": "x" * 3_000_000}),
+    "many features": odd_one("many", features={"features": ["a"] * 50_000}),
+    "tag": odd_one("tag", tier={"__ansible_type": "TrustedAsTemplate", "value": "x"}),
+    "vault": odd_one("vault", tier={"tier": {"__ansible_vault": "x"}}),
+    "features as a map": odd_one("map", features={"features": {"sso": True}}),
+    "tier as a list": odd_one("list", tier=["enterprise"]),
+    "refusal that quotes the key": {},
+}
+"""Organizations by what is odd about them. The first four can be used."""
+
+
+class OddHandler(BaseHTTPRequestHandler):
+    """Serves :data:`ODD`; a key ends in the number of its organization."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = 65536
+
+    def do_GET(self) -> None:
+        key = self.headers["Authorization"].rpartition(" ")[2]
+        answers = list(ODD.values())[int(key.rpartition("-")[2])]
+        data = answers.get(self.path.removeprefix("/api/"))
+        body = json.dumps({"error": {"code": ODD_TEXT, "message": ODD_TEXT}})
+        if data is not None:
+            body = '{"data": %s}' % (data if isinstance(data, str) else json.dumps(data))
+        content = body.replace("@key@", key).encode()
+        self.send_response(403 if data is None else 200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def odd(fleet: Fleet) -> Iterator[Fleet]:
+    """A fleet with all odd organizations. Empty variables of the environment count for nothing."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), OddHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for number, _label in enumerate(ODD):
+        fleet.environment[f"ODD_{number}"] = f"plnx_live_canary-odd-{number}"
+    for name in ("TIMEOUT", "DEADLINE", "CA_PATH", "VALIDATE_CERTS"):
+        fleet.environment[f"PLANASONIX_{name}"] = ""
+    fleet.environment["PLANASONIX_API_URL"] = f"http://127.0.0.1:{server.server_address[1]}"
+    fleet.environment["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "true"
+    yield fleet
+    server.shutdown()
+    server.server_close()
+
+
+def write_odd(fleet: Fleet, **options: Any) -> None:
+    """Write the file of the odd fleet, with groups by tier and by feature."""
+    entries = [f"api_key_env: ODD_{number}" for number, _label in enumerate(ODD)]
+    entries[1] += "\n    name: fixed"
+    keyed_groups = [
+        {"prefix": "tier", "key": "planasonix_tier.tier"},
+        {"prefix": "feature", "key": "planasonix_features"},
+    ]
+    fleet.write(*entries, keyed_groups=keyed_groups, **options)
+
+
+def check_screen(done: subprocess.CompletedProcess[str]) -> str:
+    """Nothing on either screen can control a terminal, forges a line, or is a key."""
+    screen = done.stdout + done.stderr
+    assert leaks({"screen": screen}, *KEYS) == []
+    assert "Traceback" not in screen
+    assert [line for line in screen.splitlines() if not line.isprintable()] == []
+    assert [line for line in screen.splitlines() if line.startswith("fatal")] == []
+    return told(screen)
+
+
+def test_odd_organizations_harm_no_other(odd: Fleet) -> None:
+    """With the cache and without it, and in each way in which Ansible shows an inventory."""
+    cache = {
+        "cache": True,
+        "cache_plugin": "ansible.builtin.jsonfile",
+        "cache_connection": str(odd.folder / "cache"),
+    }
+    usable = ["fixed", "good", "objects", "texts"]
+    for options in ({}, cache, cache):
+        write_odd(odd, on_error="skip", **options)
+        done = odd.inventory("--list")
+        screen = check_screen(done)
+        assert done.returncode == 0, screen
+        assert screen.count(" is left out. ") == len(ODD) - len(usable)
+        found = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(name))
+        assert sorted(found["_meta"]["hostvars"]) == usable
+        assert sorted(found["tier_enterprise"]["hosts"]) == ["fixed", "good", "objects"]
+        assert sorted(found["feature_sso"]["hosts"]) == ["fixed", "good", "objects"]
+        assert "ODD_1'" in str(found["_meta"]["hostvars"]["fixed"]["planasonix_api_key"])
+    for arguments in (["--graph"], ["--graph", "--vars"], ["--list", "--yaml"]):
+        done = odd.inventory(*arguments)
+        check_screen(done)
+        assert done.returncode == 0
+
+    write_odd(odd, on_error="group")
+    done = odd.inventory("--list")
+    check_screen(done)
+    groups = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert len(groups["planasonix_unreachable"]["hosts"]) == len(ODD) - len(usable)
+    assert set(groups["_meta"]["hostvars"]) == {
+        *usable,
+        *(f"organization_{number}" for number in range(5, len(ODD) + 1)),
+    }
+
+
+def test_a_file_with_odd_organizations_is_whole_or_not_there(odd: Fleet) -> None:
+    """Also where an expression fails for one of them."""
+    write_odd(odd)
+    done = odd.inventory("--list")
+    assert done.returncode != 0
+    # The slugs of groups are known to be such only when all others can be used.
+    assert f"{len(ODD) - 6} of {len(ODD)} organizations cannot be used." in check_screen(done)
+
+    del odd.environment["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"]
+    fails = {"found": "planasonix_limits.max_pipelines + planasonix_organization.nothing"}
+    write_odd(odd, on_error="skip", strict=True, compose=fails)
+    (odd.folder / "static.ini").write_text("web1\n", encoding="utf-8")
+    done = odd.inventory("-i", str(odd.folder / "static.ini"), "--list")
+    assert "planasonix.admin.orgs: entry 1 of organizations: " in check_screen(done)
+    assert done.returncode == 0
+    found = json.loads(done.stdout)
+    assert found["ungrouped"]["hosts"] == ["web1"] and "planasonix" not in done.stdout

@@ -232,7 +232,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ansible import constants as C
-from ansible.errors import AnsibleError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
@@ -369,7 +368,7 @@ def recall(item: t.Any, oldest: float) -> Facts | None:
 def whole_or_not(inventory: t.Any) -> Iterator[Callable[[], None]]:
     """Take back all that is added to an inventory if an exception is raised.
 
-    :returns: A function that takes it back at any time.
+    Yields a function that takes it back at any time.
     """
     saved = [
         (thing, {name: copied(value) for name, value in vars(thing).items()})
@@ -466,23 +465,31 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _add_all(
         self, organizations: list[Organization], take_back: Callable[[], None]
     ) -> list[Organization]:
-        """Add all hosts, and return the organizations, with those refused that clash with a group.
+        """Add all hosts, and return the organizations, with those refused that cannot be one.
 
         What groups there are is known only after all expressions were evaluated. Then it begins
-        again without these organizations.
+        again without the organizations that have to go.
 
-        :raises AnsibleParserError: if an expression fails under ``strict``, or as for :meth:`_fail`.
+        :raises AnsibleParserError: if an expression fails under ``strict`` or for all, or as for
+            :meth:`_fail`.
         """
         while True:
+            faults: dict[str, str] = {}
             for organization in organizations:
-                self._add(organization)
-            clashes = find_group_clashes(organizations, self._groups_by_host(organizations))
-            if not clashes:
+                fault = self._add(organization)
+                if fault:
+                    faults[organization.host] = fault
+            usable = [organization for organization in organizations if not organization.error]
+            if faults and (self.get_option("strict") or len(faults) == len(usable)):
+                failed = next(filter(lambda one: one.host in faults, usable))
+                raise misconfigured(f"{failed.entry.label}: {faults[failed.host]}")
+            faults |= find_group_clashes(organizations, self._groups_by_host(usable))
+            if not faults:
                 return organizations
             take_back()
             for number, organization in enumerate(organizations):
-                if organization.host in clashes:
-                    organizations[number] = organization.refuse(Refused(clashes[organization.host]))
+                if organization.host in faults:
+                    organizations[number] = organization.refuse(Refused(faults[organization.host]))
             self._fail(organizations)
 
     def _check_options(self, config: Mapping[str, t.Any]) -> None:
@@ -606,13 +613,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                     label = organization.entry.label
                     self.display.warning(f"{NAME}: {label} is left out. {organization.reason}")
 
-    def _add(self, organization: Organization) -> None:
-        """Add a host, with its variables and groups."""
+    def _add(self, organization: Organization) -> str | None:
+        """Add a host, with its variables and groups; return which expression failed, and why."""
         host, on_error = organization.host, self.get_option("on_error")
         if on_error == "group":
             self.inventory.add_group(UNREACHABLE)  # also if it stays empty, for patterns
         if host in self.inventory.groups or (organization.error and on_error == "skip"):
-            return
+            return None
         self.inventory.add_host(host, group=UNREACHABLE if organization.error else None)
         if organization.error:
             variables = {"planasonix_error": untemplated(organization.reason)}
@@ -624,37 +631,35 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         variables["planasonix_api_url"] = trusted(organization.entry.connection.url)
         for name, value in variables.items():
             self.inventory.set_variable(host, name, value)
-        if not organization.error:
-            self._evaluate(organization, variables)
+        fault = None if organization.error else self._evaluate(host, variables)
         # After the expressions, so that none of them renders it.
         key = organization.entry.source.variable
         if isinstance(organization.error, WrongOrganization):
             key = trusted(WITHHELD)
         self.inventory.set_variable(host, "planasonix_api_key", key)
+        return fault
 
-    def _evaluate(self, organization: Organization, variables: dict[str, t.Any]) -> None:
-        """Set variables and groups from the expressions of the file.
+    def _evaluate(self, host: str, variables: dict[str, t.Any]) -> str | None:
+        """Set variables and groups from the expressions of the file; return what failed, and why.
 
-        :raises AnsibleParserError: if one of them fails, and ``strict`` is set.
+        Some failures are raised without ``strict`` too, such as that of a number as a group.
         """
-        host, strict = organization.host, self.get_option("strict")
+        strict = self.get_option("strict")
         try:
             self._set_composite_vars(self.get_option("compose"), variables, host, strict)
             self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict)
             self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict)
-        except AnsibleError as error:
-            raise misconfigured(
-                f"{organization.entry.label}: {clean_message(str(error))}"
-            ) from None
+        except Exception as error:  # pylint: disable=broad-exception-caught
+            return clean_message(str(error))
+        return None
 
-    def _groups_by_host(self, organizations: list[Organization]) -> dict[str, list[str]]:
-        """Return the names of the groups that each usable organization is in."""
+    def _groups_by_host(self, usable: list[Organization]) -> dict[str, list[str]]:
+        """Return the names of the groups that each organization is in."""
+        hosts = self.inventory.hosts
         return {
-            organization.host: [
-                group.name for group in self.inventory.hosts[organization.host].get_groups()
-            ]
-            for organization in organizations
-            if not organization.error and organization.host in self.inventory.hosts
+            organization.host: [group.name for group in hosts[organization.host].get_groups()]
+            for organization in usable
+            if organization.host in hosts
         }
 
     def _cached(self, path: str) -> Cached:

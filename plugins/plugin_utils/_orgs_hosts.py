@@ -33,6 +33,8 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_facts impor
 
 T = t.TypeVar("T")
 K = t.TypeVar("K")
+VARIABLE_FILES = tuple(t.cast(t.Any, C).YAML_FILENAME_EXTENSIONS)
+"""How the names of files end in which Ansible looks for the variables of a host."""
 PLAIN_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -182,7 +184,7 @@ def validate_slug(
         return f"The slug {shown!r} is not plain enough for the name of a host"
     if is_reserved(slug):
         return f"The slug {shown} is a name that Ansible or this plugin reserves"
-    if slug.lower().endswith(tuple(C.YAML_FILENAME_EXTENSIONS)):
+    if slug.lower().endswith(VARIABLE_FILES):
         return f"The slug {shown} is what a file with variables of another host may be called"
     if slug in groups:
         return f"The slug {shown} is the name of a group"

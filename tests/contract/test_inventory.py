@@ -518,7 +518,7 @@ def check_screen(done: subprocess.CompletedProcess[str]) -> str:
 
 def test_odd_organizations_harm_no_other(odd: Fleet) -> None:
     """With the cache and without it, and in each way in which Ansible shows an inventory."""
-    cache = {
+    cache: dict[str, Any] = {
         "cache": True,
         "cache_plugin": "ansible.builtin.jsonfile",
         "cache_connection": str(odd.folder / "cache"),

@@ -691,7 +691,7 @@ def test_a_slug_with_another_meaning(fleet: Fleet, slug: str, reason: str) -> No
     """It is refused for that organization alone, and no name has two meanings."""
     fleet.results["key-of-globex"] = facts(slug, id="org_globex")
     entries = (ACME, GLOBEX, {"name": "initech", **INITECH})
-    options = {
+    options: dict[str, t.Any] = {
         "keyed_groups": KEYED,
         "groups": {"small": "planasonix_limits.max_pipelines < 50", "nobody": "false"},
     }
@@ -842,18 +842,13 @@ def test_a_key_of_another_organization(fleet: Fleet) -> None:
 
 def things(inventory: InventoryData) -> dict[str, t.Any]:
     """All that an inventory has, by the names of its hosts and groups."""
-    return {
-        name: [dict(thing.vars), *map(str, [*thing.get_groups(), *getattr(thing, "hosts", ())])]
-        if hasattr(thing, "get_groups")
-        else [
-            dict(thing.vars),
-            thing.depth,
-            *map(
-                str, [*thing.hosts, *thing.get_hosts(), *thing.child_groups, *thing.parent_groups]
-            ),
-        ]
-        for name, thing in [*inventory.hosts.items(), *inventory.groups.items()]
-    }
+    found: dict[str, t.Any] = {}
+    for host in inventory.hosts.values():
+        found[str(host)] = [dict(host.vars), *map(str, host.get_groups())]
+    for group in inventory.groups.values():
+        others = (group.hosts, group.get_hosts(), group.child_groups, group.parent_groups)
+        found[str(group)] = [dict(group.vars), group.depth, *map(str, others)]
+    return found
 
 
 UNEQUAL = "{'acme': 1}[planasonix_organization.slug]"
@@ -895,6 +890,38 @@ def test_the_inventory_is_whole_or_not_there(
     assert fleet.screen == []
     inventory.reconcile_inventory()
     assert inventory.get_groups_dict()["all"] == ["db1", "acme"]
+
+
+@pytest.mark.parametrize(
+    ("tier", "keyed"),
+    [
+        ("_loop", {"key": "planasonix_tier.tier", "separator": "", "parent_group": "_loop"}),
+        ("_b", {"key": "planasonix_tier.tier", "separator": "", "parent_group": "_a"}),
+    ],
+    ids=["a group in itself", "a loop of groups"],
+)
+def test_an_expression_that_ansible_refuses_for_one(
+    fleet: Fleet, tier: str, keyed: dict[str, t.Any]
+) -> None:
+    """Without strict it costs that organization, and no other."""
+    fleet.results["key-of-globex"] = facts("globex", tier)
+    inventory = InventoryData()
+    for name in ("_a", "_b"):
+        inventory.add_group(name)
+    inventory.add_child("_b", "_a")
+    outcome = fleet.parse(
+        ACME, GLOBEX, INITECH, inventory=inventory, on_error="skip", keyed_groups=[keyed]
+    )
+    assert list(outcome.hosts) == ["acme", "initech"]
+    assert "entry 2 of organizations is left out. " in fleet.screen[0][1]
+    assert set(outcome.groups) - {"_a", "_b", "_loop"} == {"enterprise", "team"}
+
+
+def test_expressions_that_ansible_refuses_for_all(fleet: Fleet) -> None:
+    """That is a mistake in the file, whatever on_error says."""
+    keyed = [{"key": "planasonix_tier.tier", "default_value": "a", "trailing_separator": False}]
+    message = fleet.complaint(ACME, GLOBEX, on_error="skip", keyed_groups=keyed)
+    assert "entry 1 of organizations: parameters are mutually exclusive" in message
 
 
 def test_expressions_that_fail_without_strict(fleet: Fleet) -> None:
@@ -976,7 +1003,7 @@ def test_an_empty_environment_variable_is_unset(
     assert (fleet.asked[1].timeout, fleet.asked[1].deadline) == (7, 8)
 
 
-CACHE = {"cache": True, "cache_plugin": "jsonfile", "cache_timeout": 3600}
+CACHE: dict[str, t.Any] = {"cache": True, "cache_plugin": "jsonfile", "cache_timeout": 3600}
 
 
 def cached(fleet: Fleet) -> str:
@@ -985,7 +1012,7 @@ def cached(fleet: Fleet) -> str:
 
 
 def test_the_cache(fleet: Fleet) -> None:
-    options = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
+    options: dict[str, t.Any] = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
     first = fleet.parse(ACME, GLOBEX, **options)
     assert sorted(fleet.keys) == ["key-of-acme", "key-of-globex"]
     assert "key-of" not in cached(fleet) and "acme" in cached(fleet)
@@ -1021,7 +1048,7 @@ def test_the_cache(fleet: Fleet) -> None:
 
 
 def test_the_cache_holds_no_secret_of_any_source(fleet: Fleet) -> None:
-    options = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
+    options: dict[str, t.Any] = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
     template_with_secret = (
         "{{ 'opens-the-manager' and lookup('ansible.builtin.env', 'ACME_API_KEY') }}"
     )
@@ -1039,14 +1066,18 @@ def test_the_cache_holds_no_secret_of_any_source(fleet: Fleet) -> None:
 
 
 def test_a_cached_organization_needs_no_key(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
+    options: dict[str, t.Any] = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
     fleet.parse(ACME, **options)
     monkeypatch.delenv("ACME_API_KEY")
     assert list(fleet.parse(ACME, **options).hosts) == ["acme"]
 
 
 def test_failures_are_not_cached(broken: Fleet) -> None:
-    options = {**CACHE, "cache_connection": str(broken.folder / "cache"), "on_error": "skip"}
+    options: dict[str, t.Any] = {
+        **CACHE,
+        "cache_connection": str(broken.folder / "cache"),
+        "on_error": "skip",
+    }
     broken.parse(*FOUR, **options)
     broken.asked.clear()
     broken.results["dead"] = facts("alive")
@@ -1055,7 +1086,7 @@ def test_failures_are_not_cached(broken: Fleet) -> None:
 
 
 def test_what_was_read_is_cached_though_one_failure_makes_the_file_unusable(broken: Fleet) -> None:
-    options = {**CACHE, "cache_connection": str(broken.folder / "cache")}
+    options: dict[str, t.Any] = {**CACHE, "cache_connection": str(broken.folder / "cache")}
     with pytest.raises(AnsibleParserError, match="2 of 4 organizations could not be read"):
         broken.parse(*FOUR, **options)
     broken.asked.clear()
@@ -1066,7 +1097,7 @@ def test_what_was_read_is_cached_though_one_failure_makes_the_file_unusable(brok
 
 def test_what_is_cached_gets_old(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """An organization that is added does not make the others young again."""
-    options = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
+    options: dict[str, t.Any] = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
     start = time.time()
     monkeypatch.setattr(orgs.time, "time", lambda: start - 3000)
     fleet.parse(ACME, **options)
@@ -1114,7 +1145,7 @@ POISONS: dict[str, dict[str, t.Any]] = {
 @pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS)
 def test_a_poisoned_cache(fleet: Fleet, poison: dict[str, t.Any]) -> None:
     """What could not have been read is read again. A cache that ansible-core refuses holds nothing."""
-    options = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
+    options: dict[str, t.Any] = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
     fleet.parse(ACME, GLOBEX, **options)
     poison_cache(fleet, "ACME_API_KEY", poison)
     fleet.asked.clear()
@@ -1140,7 +1171,7 @@ def poison_cache(fleet: Fleet, place: str, poison: dict[str, t.Any]) -> None:
 
 @pytest.mark.parametrize("slug", ["all", "production", "globex", "tier_enterprise", "db1"])
 def test_a_cached_slug_is_checked_as_one_that_was_read(fleet: Fleet, slug: str) -> None:
-    options = {
+    options: dict[str, t.Any] = {
         **CACHE,
         "cache_connection": str(fleet.folder / "cache"),
         "keyed_groups": KEYED,
@@ -1165,7 +1196,7 @@ TAGS = [{"__ansible_type": "TrustedAsTemplate"}]
 )
 def test_no_cached_text_is_a_template_or_an_escape_sequence(fleet: Fleet, name: t.Any) -> None:
     """Also where the cache says that Ansible may trust it."""
-    options = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
+    options: dict[str, t.Any] = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
     fleet.results["key-of-acme"] = facts("acme", name="as read", plan="\ufffd[31m")
     fleet.parse(ACME, **options)
     poison_cache(fleet, "ACME_API_KEY", {"facts": facts("acme", name=name, plan="\x1b[31m")})

@@ -125,7 +125,9 @@ options:
     env:
       - name: PLANASONIX_TIMEOUT
   deadline:
-    description: Seconds that one request may take as a whole, however slowly its answer comes.
+    description:
+      - Seconds until one request must be complete, redirects included. A request that takes longer
+        fails, and is not sent again.
     type: float
     default: 120
     env:
@@ -145,7 +147,7 @@ notes:
   - C(ansible-inventory --list) and C(--host) show lookups as they are written and encrypted values as they are, so they never print a key.
     C(ansible-inventory --graph --vars) is another thing. It shows lookups as well, and ansible-core decrypts for it what is encrypted.
   - What the API answers is never taken for a template, whatever is in it. C(ansible-inventory --list) marks such text with C(__ansible_unsafe), since
-    ansible-core 2.19 all of it. Control characters in it are replaced. An answer that is nested
+    ansible-core 2.19 all of it. Control characters in it become visible escapes. An answer that is nested
     more than 20 levels deep, or has more than 10,000 values or 200,000 characters, is an error of
     this organization.
   - A slug becomes the name of a host only if it has nothing but letters, digits, dots, dashes and
@@ -238,17 +240,14 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
-from ansible_collections.planasonix.admin.plugins.module_utils._client import (
-    Client,
-    Connection,
-    spellings,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
     PlanasonixError,
     Unexpected,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import read_facts
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import spellings
 from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_entries import (
     NAME,
     UNREACHABLE,
@@ -599,11 +598,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         failed = [organization for organization in organizations if organization.error]
         if failed and self.get_option("on_error") == "fail":
             refused = any(isinstance(organization.error, Refused) for organization in failed)
-            what = "cannot be used" if refused else "could not be read"
+            what = "organizations cannot be used" if refused else "organizations could not be read"
             reasons = " ".join(f"{failure.entry.label}: {failure.reason}" for failure in failed)
-            raise misconfigured(
-                f"{len(failed)} of {len(organizations)} organizations {what}. {reasons}"
-            )
+            raise misconfigured(f"{len(failed)} of {len(organizations)} {what}. {reasons}")
 
     def _warn(self, organizations: list[Organization]) -> None:
         """Warn of each organization that is left out."""

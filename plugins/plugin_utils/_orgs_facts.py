@@ -12,14 +12,13 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import math
-import re
 import typing as t
 from collections.abc import Mapping, Sequence
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.planasonix.admin.plugins.module_utils._client import squeeze
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line, visible
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
 Facts = dict[str, t.Any]
@@ -39,9 +38,6 @@ MOST_CHARACTERS = 200_000
 LONGEST_MESSAGE = 1_000
 MARK = "__ansible"
 """How the keys begin with which Ansible marks values in JSON, in its cache as well."""
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-# Controls, separators of lines, marks that turn the direction of a text, and lone surrogates.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def hide(text: str, secrets: Sequence[str]) -> str:
@@ -52,14 +48,9 @@ def hide(text: str, secrets: Sequence[str]) -> str:
     return text
 
 
-def clean_text(text: str, secrets: Sequence[str] = ()) -> str:
-    """Return the text without secrets and unprintable characters."""
-    return UNPRINTABLE.sub(REPLACEMENT, hide(text, secrets))
-
-
 def clean_message(message: str, secrets: Sequence[str] = ()) -> str:
-    """Return the message on one line, shortened, without secrets and unprintable characters."""
-    return clean_text(squeeze(hide(message, secrets), LONGEST_MESSAGE))
+    """Return the message on one line, shortened, without secrets and control characters."""
+    return one_line(hide(message, secrets), LONGEST_MESSAGE)
 
 
 def clean(value: t.Any, secrets: Sequence[str] = ()) -> t.Any:
@@ -68,7 +59,7 @@ def clean(value: t.Any, secrets: Sequence[str] = ()) -> t.Any:
         return {clean(key, secrets): clean(item, secrets) for key, item in value.items()}
     if isinstance(value, list):
         return [clean(item, secrets) for item in value]
-    return clean_text(value, secrets) if isinstance(value, str) else plain(value)
+    return visible(hide(value, secrets)) if isinstance(value, str) else plain(value)
 
 
 def find_fault(value: t.Any) -> str | None:
@@ -131,7 +122,7 @@ def read_feature_names(features: t.Any) -> list[str]:
         except TypeError:
             raise unfit(
                 "features",
-                f"has a feature, {squeeze(name, 60)}, of which enabled is no truth value",
+                f"has a feature, {one_line(name, 60)}, of which enabled is no truth value",
             ) from None
         if usable:
             names.append(name)

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 
 from ansible import constants as C
 
-from ansible_collections.planasonix.admin.plugins.module_utils._client import squeeze
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import PlanasonixError
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line
 from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_entries import (
     LONGEST_NAME,
     Entry,
@@ -119,7 +119,7 @@ def identify(entry: Entry, result: Facts | PlanasonixError) -> Organization:
 def describe(organization: Organization) -> str:
     """Return what to call an organization in a message, from what the API says."""
     found = organization.found
-    return squeeze(f"{found.get('name') or found.get('slug')} ({found.get('id')})", 80)
+    return one_line(f"{found.get('name') or found.get('slug')} ({found.get('id')})", 80)
 
 
 def refuse_shared(organizations: Collection[Organization]) -> list[Organization]:
@@ -179,7 +179,7 @@ def validate_slug(
     """Return why a slug cannot be the name of a host, ``None`` if it can."""
     if not slug:
         return "The API gives no slug to name the host after"
-    shown = squeeze(slug, 60)
+    shown = one_line(slug, 60)
     if len(slug) > LONGEST_NAME or not PLAIN_NAME.fullmatch(slug):
         return f"The slug {shown!r} is not plain enough for the name of a host"
     if is_reserved(slug):

@@ -1197,7 +1197,7 @@ TAGS = [{"__ansible_type": "TrustedAsTemplate"}]
 def test_no_cached_text_is_a_template_or_an_escape_sequence(fleet: Fleet, name: t.Any) -> None:
     """Also where the cache says that Ansible may trust it."""
     options: dict[str, t.Any] = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
-    fleet.results["key-of-acme"] = facts("acme", name="as read", plan="\ufffd[31m")
+    fleet.results["key-of-acme"] = facts("acme", name="as read", plan=r"\u001b[31m")
     fleet.parse(ACME, **options)
     poison_cache(fleet, "ACME_API_KEY", {"facts": facts("acme", name=name, plan="\x1b[31m")})
     outcome = fleet.parse(ACME, **options)
@@ -1205,7 +1205,7 @@ def test_no_cached_text_is_a_template_or_an_escape_sequence(fleet: Fleet, name: 
     templar.available_variables = outcome.hosts["acme"]
     rendered = templar.template(orgs.trusted("{{ planasonix_organization.name }}"))
     assert rendered == (TRAP if len(fleet.asked) == 1 else "as read")
-    assert outcome.hosts["acme"]["planasonix_organization"]["plan"] == "\ufffd[31m"
+    assert outcome.hosts["acme"]["planasonix_organization"]["plan"] == r"\u001b[31m"
 
 
 def connection(key: str = KEY) -> Connection:

@@ -89,12 +89,12 @@ def test_names_of_features(features: t.Any, names: list[str]) -> None:
 
 TEXTS = {
     "plain": ("Bücher & Söhne, 東京", "Bücher & Söhne, 東京"),
-    "escape": ("\x1b[31mred\x07", "\ufffd[31mred\ufffd"),
-    "lines": ("a\r\nok: [all]", "a\ufffd\ufffdok: [all]"),
-    "controls of 8 bit": ("a\x9b31m\x7f", "a\ufffd31m\ufffd"),
-    "lone surrogate": ("a\ud83d", "a\ufffd"),
-    "direction": ("a\u202egnp.exe", "a\ufffdgnp.exe"),
-    "separator of lines": ("a\u2028b", "a\ufffdb"),
+    "escape": ("\x1b[31mred\x07", r"\u001b[31mred\u0007"),
+    "lines": ("a\r\nok: [all]", r"a\u000d\u000aok: [all]"),
+    "controls of 8 bit": ("a\x9b31m\x7f", r"a\u009b31m\u007f"),
+    "lone surrogate": ("a\ud83d", r"a\ud83d"),
+    "direction": ("a\u202egnp.exe", r"a\u202egnp.exe"),
+    "separator of lines": ("a\u2028b", r"a\u2028b"),
     "key": ("plnx_live_key", "********"),
     "key within": ("x plnx_live_key y plnx_live_key", "x ******** y ********"),
 }
@@ -110,8 +110,8 @@ def test_texts(text: str, shown: str) -> None:
 
 
 def test_messages_are_one_short_line_without_the_key() -> None:
-    message = "a\nb\x1b[31m " + "x" * 980 + "plnx_live_key" + "y" * 9_000
+    message = "a\nb\x1b[31m " + "x" * 970 + "plnx_live_key" + "y" * 9_000
     shown = _orgs_facts.clean_message(message, ["plnx_live_key"])
-    assert shown.startswith("a b\ufffd[31m xxx")
+    assert shown.startswith(r"a b\u001b[31m xxx")
     assert len(shown) == _orgs_facts.LONGEST_MESSAGE
     assert "plnx" not in shown and "********" in shown

@@ -147,9 +147,9 @@ notes:
   - C(ansible-inventory --list) and C(--host) show lookups as they are written and encrypted values as they are, so they never print a key.
     C(ansible-inventory --graph --vars) is another thing. It shows lookups as well, and ansible-core decrypts for it what is encrypted.
   - What the API answers is never taken for a template, whatever is in it. C(ansible-inventory --list) marks such text with C(__ansible_unsafe), since
-    ansible-core 2.19 all of it. Control characters in it become visible escapes. An answer that is nested
-    more than 20 levels deep, or has more than 10,000 values or 200,000 characters, is an error of
-    this organization.
+    ansible-core 2.19 all of it. Control characters in it become visible escapes. An answer that is
+    nested more than 20 levels deep, or has more than 10,000 values or 200,000 characters, is an
+    error of this organization.
   - A slug becomes the name of a host only if it has nothing but letters, digits, dots, dashes and
     underscores, and if no other entry, no group and nothing in Ansible has this name. Otherwise the
     organization cannot be used until its entry has a O(organizations[].name).
@@ -182,7 +182,8 @@ organizations:
   # A key in an environment variable, and a host that is named after the organization. This is all that is needed.
   - api_key_env: ACME_API_KEY
 
-  # A key in a file beside this one, a deployment with an address of its own, and the organization that the key must belong to.
+  # A key in a file next to this one, a deployment with an address of its own, and the organization
+  # that the key must belong to.
   - name: globex
     organization: org_01jq8globex
     api_url: https://globex.planasonixapis.com/v1
@@ -280,7 +281,7 @@ ENDINGS = (".planasonix.yml", ".planasonix.yaml")
 PROGRESS_SECONDS = 3.0
 """How long reading may be silent."""
 WITHHELD = "{{ undef() | ansible.builtin.mandatory('The key is withheld; see planasonix_error.') }}"
-"""Variable of a key that must not be used. It is not undefined, or another key would serve instead."""
+"""Variable of a key that must not be used. If it were undefined, another key could serve."""
 
 Cached = dict[str, dict[str, t.Any]]
 """What the cache holds of a file: by identity, ``facts`` and the Unix time ``read_at``."""
@@ -456,8 +457,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for organization in named:
             if organization.host in groups:
                 raise misconfigured(
-                    f"{organization.entry.label}: {organization.host} is the name of a group, so it "
-                    "cannot be that of a host; choose another name."
+                    f"{organization.entry.label}: {organization.host} is the name of a group, "
+                    "so it cannot be that of a host; choose another name."
                 )
         return named
 

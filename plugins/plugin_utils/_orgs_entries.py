@@ -45,7 +45,8 @@ COMPLAINTS = {
     "env": ("The environment variable {place} is not set, or is empty.",) * 2,
     "file": ("The file {place} does not exist, or cannot be read.", "The file {place} is empty."),
     "vault": (
-        "The encrypted api_key cannot be decrypted; give the vault password that it was encrypted with.",
+        "The encrypted api_key cannot be decrypted; "
+        "give the vault password that it was encrypted with.",
         "The encrypted api_key is empty.",
     ),
     "template": (
@@ -65,7 +66,7 @@ class KeySource:
 
     :param kind: One of those in :data:`COMPLAINTS`.
     :param place: Tells it from others of its kind. Holds no secret.
-    :param variable: What the host variable holds: an unrendered lookup, or a value that is still encrypted.
+    :param variable: The host variable: an unrendered lookup, or a value that is still encrypted.
     """
 
     kind: str
@@ -131,9 +132,11 @@ def misconfigured(message: str) -> AnsibleParserError:
 
 
 def check_organizations(organizations: t.Any) -> None:
-    """Refuse a list of organizations of another shape than the documented one, without a look at files or the environment.
+    """Refuse a list of organizations of another shape than the documented one.
 
-    :raises AnsibleParserError: with a sentence that names the entry, and quotes no value that could be a key.
+    It reads no files and no environment.
+
+    :raises AnsibleParserError: with a sentence that names the entry, and quotes no possible key.
     """
     if not isinstance(organizations, list):
         raise misconfigured("organizations must be a list with an entry for each organization.")
@@ -144,12 +147,13 @@ def check_organizations(organizations: t.Any) -> None:
         complaint = complaint_of(entry)
         name = entry.get("name") if isinstance(entry, Mapping) else None
         if complaint:
-            raise misconfigured(
-                f"{label_of(position, native(name) if isinstance(name, str) and name.isprintable() else None)}: {complaint}"
-            )
+            printable = isinstance(name, str) and name.isprintable()
+            label = label_of(position, native(name) if printable else None)
+            raise misconfigured(f"{label}: {complaint}")
         if name is not None and named.setdefault(native(name), position) != position:
             raise misconfigured(
-                f"{label_of(position, native(name))}: entry {named[native(name)]} has the same name; give each a name of its own."
+                f"{label_of(position, native(name))}: entry {named[native(name)]} "
+                "has the same name; give each a name of its own."
             )
 
 
@@ -170,7 +174,8 @@ def complaint_of(entry: t.Any) -> str | None:
         return f"{', '.join(unknown)} is unknown; there are {', '.join(ENTRY_OPTIONS)}."
     given = [option for option in KEY_OPTIONS if option in entry]
     if len(given) != 1:
-        return f"give exactly one of {', '.join(KEY_OPTIONS)}{', not ' + ' and '.join(given) if given else ''}."
+        found = f", not {' and '.join(given)}" if given else ""
+        return f"give exactly one of {', '.join(KEY_OPTIONS)}{found}."
     for option, value in entry.items():
         encrypted = option == "api_key" and isinstance(value, Encrypted)
         if not encrypted and not isinstance(value, str):
@@ -188,7 +193,10 @@ def complaint_of(entry: t.Any) -> str | None:
 def complaint_of_text(option: str, value: str) -> str | None:
     """What is wrong with what is to be taken as it is, in one sentence; ``None`` if nothing is."""
     if set("{}") & set(value) or not value.isprintable() or value != value.strip():
-        return f"{option} must be plain text, not a template, without line breaks, and without blanks around it."
+        return (
+            f"{option} must be plain text, not a template, without line breaks, "
+            "and without blanks around it."
+        )
     return None
 
 
@@ -214,15 +222,24 @@ def complaint_of_key(option: str, value: t.Any) -> str | None:
     if option == "api_key":
         if isinstance(value, Encrypted) or "{{" in value or "{%" in value:
             return None
-        return "api_key is in plain text, which is refused; use api_key_env, api_key_file, a value encrypted by ansible-vault, or a template with a lookup."
+        return (
+            "api_key is in plain text, which is refused; use api_key_env, api_key_file, "
+            "a value encrypted by ansible-vault, or a template with a lookup."
+        )
     if os.path.basename(value).startswith(KEY_PREFIX):
         return f"{option} looks like a key itself; give the place where the key is."
     if option == "api_key_env" and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", value):
-        return "api_key_env must be the name of an environment variable: letters, digits and underscores."
+        return (
+            "api_key_env must be the name of an environment variable: "
+            "letters, digits and underscores."
+        )
     if option == "api_key_file" and (
         not value.isprintable() or set("\\{}") & set(value) or {"'", '"'} <= set(value)
     ):
-        return "api_key_file has a backslash, a brace, a control character or both kinds of quotes in it; rename the file."
+        return (
+            "api_key_file has a backslash, a brace, a control character or both kinds of quotes "
+            "in it; rename the file."
+        )
     return None
 
 
@@ -260,7 +277,7 @@ def entry_of(
     """A checked entry.
 
     :param settings: Makes the connection of a URL, or of the default one.
-    :raises AnsibleParserError: if the URL, the path of the key or an option of the connection cannot be used.
+    :raises AnsibleParserError: if the URL, the path of the key or an option cannot be used.
     """
     plain_texts = {option: native(entry[option]) for option in PLAIN_OPTIONS if option in entry}
     name, organization = plain_texts.get("name"), plain_texts.get("organization")

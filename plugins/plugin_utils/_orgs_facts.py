@@ -104,7 +104,9 @@ def unfit(subset: str, fault: str) -> ApiError:
 
 
 def read_feature_names(features: t.Any) -> list[str]:
-    """Return the names of the enabled features, from names or from objects with ``name`` and ``enabled``.
+    """Return the names of the enabled features.
+
+    The API may list names, or objects with ``name`` and ``enabled``.
 
     :raises ApiError: if they have another shape.
     """

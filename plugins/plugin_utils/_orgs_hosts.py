@@ -101,7 +101,10 @@ def group_by(items: Iterable[T], key: t.Callable[[T], K]) -> dict[K, list[T]]:
 
 
 def identify(entry: Entry, result: Facts | PlanasonixError) -> Organization:
-    """Return an entry with what came of reading it, refused if it is not the one that it must be."""
+    """Return an entry with the facts or the error of its organization.
+
+    If its key belongs to another organization than the file says, it is refused.
+    """
     if isinstance(result, PlanasonixError):
         return Organization(entry, entry.fallback, error=result)
     organization = Organization(entry, entry.fallback, facts=result)

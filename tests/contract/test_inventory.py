@@ -339,7 +339,9 @@ def test_a_key_in_plain_text(fleet: Fleet, api: Simulator) -> None:
 
 
 class Crowd(ThreadingHTTPServer):
-    """An API of organizations without number, the slug of which follows "key-" in the key. It counts how many requests it serves at a time.
+    """An API of many organizations, the slug of which follows "key-" in the key.
+
+    It counts how many requests it serves at a time.
 
     :ivar most: The most at a time.
     """

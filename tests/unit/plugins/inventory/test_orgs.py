@@ -1144,7 +1144,7 @@ POISONS: dict[str, dict[str, t.Any]] = {
 
 @pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS)
 def test_a_poisoned_cache(fleet: Fleet, poison: dict[str, t.Any]) -> None:
-    """What could not have been read is read again. A cache that ansible-core refuses holds nothing."""
+    """What could not have been read is read again. So is all if ansible-core refuses the cache."""
     options: dict[str, t.Any] = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
     fleet.parse(ACME, GLOBEX, **options)
     poison_cache(fleet, "ACME_API_KEY", poison)

@@ -37,11 +37,16 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     TimedOut,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import create_once
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    CONFIRMATION_PAUSES,
+    create_once,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line
 
 NOW = 1_767_225_600.0
 """2026-01-01T00:00:00Z"""
+LOOKS = 1 + len(CONFIRMATION_PAUSES)
+"""How often an object is looked for after a lost answer."""
 
 
 class Clock:
@@ -229,7 +234,8 @@ def test_a_post_that_must_not_be_repeated_goes_over_a_fresh_connection():
 
 def test_creating_once_over_connections_that_are_dropped():
     """Each look for the object opens a connection, which must not lose the next attempt."""
-    script = [Answer(), DROP, Answer(200, []), DROP, Answer(200, []), Answer(201, {"id": 7})]
+    empty = [Answer(200, [])] * LOOKS
+    script = [Answer(), DROP, *empty, DROP, *empty, Answer(201, {"id": 7})]
     create = Call("POST", "/api/things", {"name": "x"}, "create the thing")
     with ScriptedServer(*script, once=True) as server:
         with connect(server.url, Clock(), retries=3) as client:
@@ -243,7 +249,7 @@ def test_the_object_that_was_created_is_no_double_of_itself():
     """The answer may spell its id as a number, and the list as text."""
     script = [
         DROP,
-        Answer(200, []),
+        *[Answer(200, [])] * LOOKS,
         Answer(201, {"data": {"id": 7}}),
         Answer(200, [{"id": "7"}, {"id": "6"}]),
     ]

@@ -41,6 +41,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUB
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import (
     ALLOWLIST,
     Allowlist,
+    on_off,
     plan_entries,
     read_allowlist,
 )
@@ -336,29 +337,30 @@ def evaluate_bounds(control: Control, current: Organization) -> tuple[t.Any, lis
 
 
 def evaluate_allowlist(control: Control, current: Organization) -> tuple[t.Any, list[str]]:
-    """What of the allowlist is as it must not be."""
+    """Return the entries in force, and what of the allowlist is not as required.
+
+    :raises ApiError: if a listed network cannot be read, so it might be a forbidden one.
+    """
     allowlist: Allowlist = current.values["ip_whitelist"]
-    additions, relabelled, removals = plan_entries(
-        allowlist.entries, {"state": "present", **control.require}
-    )
-    texts = [
-        f"{entry['cidr']} {'has another label' if entry['cidr'] in relabelled else 'is not listed'}"
-        for entry in additions
-    ]
-    texts += [
-        f"{entry['cidr']} is listed, which is not allowed"
-        for entry in removals
-        if entry["cidr"] not in relabelled
-    ]
+    planned = plan_entries(allowlist.entries, {"state": "present", **control.require})
+    inactive = {entry["cidr"] for entry in allowlist.inactive}
+    texts: list[str] = []
+    for entry in planned.additions:
+        cidr = entry["cidr"]
+        if cidr in planned.relabeled:
+            texts.append(f"{cidr} has another label")
+        elif cidr in inactive:
+            texts.append(f"{cidr} is listed, but not in force")
+        else:
+            texts.append(f"{cidr} is not listed")
+    for entry in planned.removals:
+        if entry["cidr"] not in planned.relabeled:
+            texts.append(f"{entry['cidr']} is listed, which is not allowed")
     if control.require.get("enabled", allowlist.enabled) != allowlist.enabled:
-        texts.append(f"enforcement is {'on' if allowlist.enabled else 'off'}")
+        texts.append(f"enforcement is {on_off(allowlist.enabled)}")
     outcome = allowlist.outcome()
-    return {
-        "enabled": outcome["enabled"],
-        "entries": [
-            {"cidr": entry["cidr"], "label": entry.get("label")} for entry in outcome["entries"]
-        ],
-    }, texts
+    entries = [{"cidr": entry["cidr"], "label": entry.get("label")} for entry in outcome["entries"]]
+    return {"enabled": outcome["enabled"], "entries": entries}, texts
 
 
 def evaluate_keys(control: Control, current: Organization) -> tuple[t.Any, list[str]]:

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The IP allowlist: its entries and its enforcement, changed so that nobody is locked out.
+"""The IP allowlist: its entries and its enforcement, changed so that protected addresses keep access.
 
-Endpoints: ``/api/settings/ip-whitelist``, ``/api/settings/ip-whitelist/{id}``, ``/api/settings/ip-whitelist/status`` and
-``/api/settings/ip-whitelist/toggle``.
+Endpoints: ``/api/settings/ip-whitelist``, ``/api/settings/ip-whitelist/{id}``,
+``/api/settings/ip-whitelist/status`` and ``/api/settings/ip-whitelist/toggle``.
 
 This file is private to the collection; it can change at any time.
 """
@@ -13,9 +13,9 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import typing as t
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -27,6 +27,14 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     PlanasonixError,
     RefusedPlan,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._networks import (
+    canonical,
+    counterpart,
+    find_open,
+    parse_network,
+    read_network,
+    uncovered,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Call,
     Plan,
@@ -37,6 +45,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     Applied,
     Resource,
     create_once,
+    in_force,
+    looks,
     parse_time,
     require_field,
     send,
@@ -49,128 +59,188 @@ TOGGLE_PATH = "/api/settings/ip-whitelist/toggle"
 # How a server that allows one entry per network refuses a second one.
 REFUSALS_OF_A_SECOND_ENTRY = frozenset({400, 409, 422})
 
-# What the API answers to a switch that it does not act on. A 403 is none of them: after a lost answer it may come from the allowlist that is on by now.
+# What the API answers to a switch that it does not act on. A 403 is none of them: after a lost
+# answer it may come from the allowlist that is on by now.
 CERTAIN_REFUSALS = frozenset({400, 401, 404, 405, 409, 415, 422, 429})
 
-LATE = datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
+SWITCH = {"true": True, "1": True, "false": False, "0": False}
+"""Spellings of a boolean."""
 
-Network: t.TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
+LATE = datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
 
 
 @dataclass(frozen=True)
 class Allowlist:
     """The allowlist as the API has it.
 
-    :param entries: As listed, with ``cidr`` in its canonical form.
+    :param entries: Those in force, as listed, with ``cidr`` in its canonical form.
     :param enabled: Whether it is enforced.
     :param applies_to: What it is enforced on.
+    :param inactive: Those that are listed and not in force: disabled, expired or deleted.
     """
 
     entries: tuple[Values, ...]
     enabled: bool
-    applies_to: t.Any
+    applies_to: list[str] | None
+    inactive: tuple[Values, ...] = ()
 
     def outcome(self) -> Values:
-        """As modules return it."""
-        return {
+        """Return it as modules do."""
+        found = {
             "enabled": self.enabled,
             "applies_to": self.applies_to,
             "entries": in_order(self.entries),
         }
+        if self.inactive:
+            found["inactive_entries"] = in_order(self.inactive)
+        return found
 
 
-def parse_network(text: str, option: str) -> Network:
-    """The network that a user wrote; a single address is a /32 or a /128.
+@dataclass(frozen=True)
+class EntryPlan:
+    """What is to become of the entries.
 
-    :raises InvalidOption: if it is none, or has host bits set.
+    :param additions: Bodies of the entries to add.
+    :param relabeled: Networks of the additions that are listed already, with another label.
+    :param removals: Listed entries to remove.
     """
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError:
-        pass
-    try:
-        right = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise InvalidOption(
-            f"{option}: {text!r} is not an IP address or a network in CIDR notation, such as 203.0.113.0/24 or 2001:db8::/32."
-        ) from None
-    raise InvalidOption(
-        f"{option}: {text!r} has host bits set; the network is {right}, the single address {text.split('/')[0]}."
+
+    additions: list[Values]
+    relabeled: set[str]
+    removals: list[Values]
+
+
+# Reading.
+
+
+def read_allowlist(client: Client, dummy_options: Values) -> Allowlist:
+    """Read ``GET /api/settings/ip-whitelist`` and ``GET /api/settings/ip-whitelist/status``.
+
+    :raises ApiError: if an answer has another shape, or the two contradict each other.
+    """
+    listed: list[Values] = []
+    count: int | None = None
+    for _look in looks(client):
+        listed = read_listed(client)
+        status = read_status(client)
+        count = read_count(status)
+        if count is None or count <= len(listed):
+            active = [entry for entry in listed if is_in_force(client, entry)]
+            return Allowlist(
+                tuple(active),
+                read_enabled(status),
+                read_applies_to(status),
+                tuple(entry for entry in listed if entry not in active),
+            )
+    raise ApiError(
+        f"The API lists {len(listed)} IP allowlist entries and counts {count}: the list may be "
+        "incomplete. Nothing was planned from it; ask the vendor how the list is paged."
     )
 
 
-def canonical(cidr: t.Any) -> str:
-    """The one spelling of a network that the API lists; text that is no network stays as it is, and equals none."""
-    try:
-        return str(ipaddress.ip_network(str(cidr), strict=False))
-    except ValueError:
-        return str(cidr)
+def read_listed(client: Client) -> list[Values]:
+    """Read all listed entries, each with an id and the canonical form of its network."""
+    entries = client.get_list(ENTRIES_PATH, "read the IP allowlist")
+    for entry in entries:
+        entry_id = require_field(entry, "id", "an IP allowlist entry")
+        if isinstance(entry_id, bool) or not isinstance(entry_id, (str, int)) or entry_id == "":
+            raise ApiError(
+                f"An IP allowlist entry has the id {entry_id!r}; expected a text or a number."
+            )
+        entry["cidr"] = canonical(require_field(entry, "cidr", "an IP allowlist entry"))
+    return entries
 
 
-def in_order(entries: Iterable[Values]) -> list[Values]:
-    """Entries by address, so that a list looks the same whatever order the API gives it in."""
+def read_entries(client: Client) -> list[Values]:
+    """Read the entries that are in force."""
+    return [entry for entry in read_listed(client) if is_in_force(client, entry)]
 
-    def position(entry: Values) -> tuple[int, int, int, str, str]:
-        try:
-            network = ipaddress.ip_network(entry["cidr"])
-        except ValueError:
-            return (0, 0, 0, entry["cidr"], "")
-        return (
-            network.version,
-            int(network.network_address),
-            network.prefixlen,
-            entry.get("label") or "",
-            entry.get("created_at") or "",
+
+def is_in_force(client: Client, entry: Values) -> bool:
+    """Whether an entry lets anyone in now."""
+    return in_force(entry, datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc))
+
+
+def read_status(client: Client) -> Values:
+    """Read ``GET /api/settings/ip-whitelist/status``."""
+    return client.get(STATUS_PATH, "read whether the IP allowlist is enforced")
+
+
+def read_enabled(status: Values) -> bool:
+    """Return whether the allowlist is enforced.
+
+    :raises ApiError: if the status does not say so by a boolean.
+    """
+    value = require_field(status, "enabled", "the IP allowlist's status")
+    enabled = SWITCH.get(str(value).strip().lower())
+    if enabled is None:
+        raise ApiError(
+            f"The IP allowlist's status has {value!r} in the field 'enabled'; expected true or "
+            "false. Whether the allowlist is enforced is not known."
         )
-
-    return sorted(entries, key=position)
-
-
-def uncovered(protected: Sequence[str], cidrs: Iterable[str]) -> list[str]:
-    """The protected addresses and networks that a list of networks does not cover."""
-    networks: list[Network] = []
-    for cidr in cidrs:
-        try:
-            networks.append(ipaddress.ip_network(cidr))
-        except ValueError:
-            continue  # what is no network covers nothing
-    # Collapsed, so that a protected network may lie in two neighbours.
-    blocks: list[Network] = [
-        *ipaddress.collapse_addresses(
-            network for network in networks if isinstance(network, ipaddress.IPv4Network)
-        ),
-        *ipaddress.collapse_addresses(
-            network for network in networks if isinstance(network, ipaddress.IPv6Network)
-        ),
-    ]
-    wanted = [parse_network(text, "protected_addresses") for text in protected]
-    return [
-        str(network) for network in wanted if not any(lies_in(network, block) for block in blocks)
-    ]
+    return enabled
 
 
-def lies_in(network: Network, block: Network) -> bool:
-    """Whether a network is a part of another of the same IP version."""
-    return (
-        network.version == block.version
-        and network.network_address in block
-        and network.prefixlen >= block.prefixlen
-    )
+def read_count(status: Values) -> int | None:
+    """Return how many entries the status counts, if it does.
+
+    :raises ApiError: if that is no number.
+    """
+    value = status.get("entry_count")
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1
+    if isinstance(value, bool) or not 0 <= number < 1e9 or number != int(number):
+        raise ApiError(
+            f"The IP allowlist's status has {value!r} in the field 'entry_count'; expected the "
+            "number of entries. Whether the list is complete is not known."
+        )
+    return int(number)
+
+
+def read_applies_to(status: Values) -> list[str] | None:
+    """Return what the allowlist is enforced on; a single text is a list of one.
+
+    :raises ApiError: if that is no list of texts.
+    """
+    value = status.get("applies_to")
+    if value is None:
+        return None
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise ApiError(
+            f"The IP allowlist's status has {value!r} in the field 'applies_to'; expected a list "
+            "of texts. What the allowlist is enforced on is not known."
+        )
+    return found
+
+
+# Options.
+
+
+def clean_label(label: t.Any) -> str:
+    """Return a label as APIs store it: trimmed, composed (NFC); none is the empty label."""
+    return unicodedata.normalize("NFC", "" if label is None else str(label)).strip()
 
 
 def wanted_entries(options: Values) -> dict[str, str | None]:
-    """The given entries: canonical network to label (``None``: any).
+    """Map each network of the options, in its canonical form, to its label (``None``: any).
 
     :raises InvalidOption: if one is malformed, or one network has two labels.
     """
     wanted: dict[str, str | None] = {}
     for entry in options.get("entries") or []:
-        cidr, label = str(parse_network(entry["cidr"], "entries")), entry.get("label")
+        cidr = str(parse_network(entry["cidr"], "entries"))
+        label = None if entry.get("label") is None else clean_label(entry["label"])
         if wanted.get(cidr) is not None and label is not None and wanted[cidr] != label:
             raise InvalidOption(
-                f"entries: {cidr} is listed with two labels, {wanted[cidr]!r} and {label!r}; keep one."
+                f"entries: {cidr} is listed with two labels, {wanted[cidr]!r} and {label!r}; "
+                "keep one."
             )
-        wanted[cidr] = label if label is not None else wanted.get(cidr)
+        wanted[cidr] = wanted.get(cidr) if label is None else label
     return wanted
 
 
@@ -181,44 +251,22 @@ def check_allowlist(options: Values) -> None:
     """
     wanted_entries(options)
     uncovered(options.get("protected_addresses", []), [])
-    if options["state"] == "absent":
-        if options.get("purge"):
-            raise InvalidOption(
-                "state: absent removes the listed entries and purge: true those not listed; use one of them."
-            )
-        if options.get("enabled"):
-            raise InvalidOption(
-                "state: absent cannot be combined with enabled: true; remove the entries in one task and switch enforcement on in another."
-            )
-    if "entries" not in options and (options["state"] == "absent" or options.get("purge")):
+    absent = options["state"] == "absent"
+    if absent and options.get("purge"):
         raise InvalidOption(
-            f"{'state: absent' if options['state'] == 'absent' else 'purge: true'} needs entries."
+            "state: absent removes the listed entries and purge: true those not listed; "
+            "use one of them."
         )
+    if absent and options.get("enabled"):
+        raise InvalidOption(
+            "state: absent cannot be combined with enabled: true; remove the entries in one task "
+            "and switch enforcement on in another."
+        )
+    if "entries" not in options and (absent or options.get("purge")):
+        raise InvalidOption(f"{'state: absent' if absent else 'purge: true'} needs entries.")
 
 
-def read_allowlist(client: Client, dummy_options: Values) -> Allowlist:
-    """Read ``GET /api/settings/ip-whitelist`` and ``GET /api/settings/ip-whitelist/status``."""
-    entries = read_entries(client)
-    status = client.get(STATUS_PATH, "read whether the IP allowlist is enforced")
-    return Allowlist(
-        entries,
-        bool(require_field(status, "enabled", "the IP allowlist's status")),
-        status.get("applies_to"),
-    )
-
-
-def read_entries(client: Client) -> tuple[Values, ...]:
-    """Read the entries, each with an id and the canonical form of its network."""
-    entries = client.get_list(ENTRIES_PATH, "read the IP allowlist")
-    for entry in entries:
-        require_field(entry, "id", "an IP allowlist entry")
-        entry["cidr"] = canonical(require_field(entry, "cidr", "an IP allowlist entry"))
-    return tuple(entries)
-
-
-def entry_path(entry: Values) -> str:
-    """The path of one entry."""
-    return f"{ENTRIES_PATH}/{quote(str(entry['id']), safe='')}"
+# Planning.
 
 
 def plan_allowlist(current: Allowlist, options: Values) -> Plan:
@@ -226,93 +274,132 @@ def plan_allowlist(current: Allowlist, options: Values) -> Plan:
 
     :raises RefusedPlan: if an address that must keep access could lose it.
     """
-    additions, relabelled, removals = plan_entries(current.entries, options)
+    planned = plan_entries(current.entries, options)
     enabled = options.get("enabled", current.enabled)
-    entries = [entry for entry in current.entries if entry not in removals] + additions
+    gone = {str(entry["id"]) for entry in planned.removals}
+    entries = [entry for entry in current.entries if str(entry["id"]) not in gone]
+    entries += planned.additions
     if not options.get("allow_lockout"):
-        guard(current, enabled, entries, bool(removals), options.get("protected_addresses", []))
+        protected = options.get("protected_addresses", [])
+        guard(current, enabled, entries, bool(planned.removals), protected)
 
-    calls = []
-    if current.enabled and not enabled:
-        calls.append(
-            Call(
-                "POST",
-                TOGGLE_PATH,
-                {"enabled": False},
-                "switch enforcement of the IP allowlist off",
-                repeatable=True,
-            )
-        )
-    # New labels come first: where the server refuses one and nothing else may be done, nothing was changed yet.
-    for entry in sorted(additions, key=lambda entry: entry["cidr"] not in relabelled):
+    calls = [] if enabled or not current.enabled else [toggle_call(False)]
+    # New labels come first: if the server refuses one and no other way is safe, the task ends
+    # before it changed anything.
+    for entry in sorted(planned.additions, key=lambda body: body["cidr"] not in planned.relabeled):
         calls.append(Call("POST", ENTRIES_PATH, entry, f"add {entry['cidr']} to the IP allowlist"))
-    for entry in removals:
-        calls.append(
-            Call("DELETE", entry_path(entry), None, f"remove {entry['cidr']} from the IP allowlist")
-        )
+    for entry in planned.removals:
+        action = f"remove {entry['cidr']} from the IP allowlist"
+        calls.append(Call("DELETE", entry_path(entry), None, action))
     if enabled and not current.enabled:
-        calls.append(
-            Call(
-                "POST",
-                TOGGLE_PATH,
-                {"enabled": True},
-                "switch enforcement of the IP allowlist on",
-                repeatable=True,
-            )
-        )
+        calls.append(toggle_call(True))
 
-    changes = [
-        f"{entry['cidr']} labelled {entry.get('label')!r}"
-        if entry["cidr"] in relabelled
-        else f"added {entry['cidr']}"
-        for entry in additions
-    ]
-    changes += [f"removed {entry['cidr']}" for entry in removals if entry["cidr"] not in relabelled]
-    if enabled != current.enabled:
-        changes.append(f"enforcement {on_off(current.enabled)} -> {on_off(enabled)}")
-    after = Allowlist(tuple(entries), enabled, current.applies_to)
+    after = Allowlist(tuple(entries), enabled, current.applies_to, current.inactive)
     return Plan(
         managed(current),
         managed(after),
         tuple(calls),
         after.outcome(),
-        describe("ip_whitelist", changes),
+        describe("ip_whitelist", list_changes(planned, current.enabled, enabled)),
     )
 
 
-def plan_entries(
-    entries: Sequence[Values], options: Values
-) -> tuple[list[Values], set[str], list[Values]]:
-    """Which entries to add, which of their networks only get a new label, and which listed entries to remove.
+def list_changes(planned: EntryPlan, before: bool, after: bool) -> list[str]:
+    """List the changes of a plan for its message."""
+    changes: list[str] = []
+    for entry in planned.additions:
+        if entry["cidr"] in planned.relabeled:
+            changes.append(f"{entry['cidr']} labelled {entry.get('label')!r}")
+        else:
+            changes.append(f"added {entry['cidr']}")
+    for entry in planned.removals:
+        if entry["cidr"] not in planned.relabeled:
+            changes.append(f"removed {entry['cidr']}")
+    if after != before:
+        changes.append(f"enforcement {on_off(before)} -> {on_off(after)}")
+    return changes
 
-    Beside what the module takes, ``forbid`` holds networks that a baseline does not let stay.
+
+def toggle_call(enabled: bool) -> Call:
+    """Return the call that switches enforcement."""
+    action = f"switch enforcement of the IP allowlist {on_off(enabled)}"
+    return Call("POST", TOGGLE_PATH, {"enabled": enabled}, action, repeatable=True)
+
+
+def plan_entries(entries: Sequence[Values], options: Values) -> EntryPlan:
+    """Plan which entries to add and which to remove; no entry that the options ask for is removed.
+
+    Entries are told apart by their ids, so a list that has one twice does no harm. Besides what the
+    module accepts, ``forbid`` has networks that a baseline does not let stay open.
+
+    :param entries: Those in force.
+    :raises ApiError: if a listed network that cannot be read might be a forbidden one.
     """
     wanted = wanted_entries(options)
-    if options["state"] == "absent":
-        return [], set(), [entry for entry in entries if entry["cidr"] in wanted]
+    absent = options["state"] == "absent"
     additions: list[Values] = []
-    relabelled: set[str] = set()
-    removals: list[Values] = []
+    relabeled: set[str] = set()
+    kept: set[str] = set()
+    named: set[str] = set()
     for cidr, label in wanted.items():
         listed = sorted(
-            (entry for entry in entries if entry["cidr"] == cidr),
+            find_entries(entries, cidr, wanted),
             key=lambda entry: parse_time(entry.get("created_at")) or LATE,
         )
-        fitting = [
-            entry for entry in listed if label is None or (entry.get("label") or "") == label
-        ]
+        named |= {str(entry["id"]) for entry in listed}
+        fitting = [str(entry["id"]) for entry in listed if fits(entry, label)]
+        if absent:
+            continue
+        kept |= set(fitting[:1])
         if not fitting:
             additions.append({"cidr": cidr} if label is None else {"cidr": cidr, "label": label})
-            if listed:
-                relabelled.add(cidr)
-        removals.extend(entry for entry in listed if entry is not (fitting[0] if fitting else None))
-    forbidden = {canonical(cidr) for cidr in options.get("forbid", ())}
-    removals.extend(
-        entry
+        if listed and not fitting:
+            relabeled |= {cidr, *(entry["cidr"] for entry in listed)}
+    others = [entry for entry in entries if str(entry["id"]) not in named]
+    if not options.get("purge"):
+        others = find_forbidden(others, wanted, options.get("forbid", ()))
+    gone = named | {str(entry["id"]) for entry in others}
+    removals = {
+        str(entry["id"]): entry
         for entry in entries
-        if entry["cidr"] not in wanted and (options.get("purge") or entry["cidr"] in forbidden)
-    )
-    return additions, relabelled, removals
+        if str(entry["id"]) in gone and str(entry["id"]) not in kept
+    }
+    return EntryPlan(additions, relabeled, list(removals.values()))
+
+
+def find_entries(entries: Iterable[Values], cidr: str, wanted: Collection[str]) -> list[Values]:
+    """Find the entries of a network.
+
+    Without any, those are found that spell an IPv4 network as IPv4-mapped or the other way round,
+    as the API may have changed it; not if the options ask for that network as well.
+    """
+    other = counterpart(cidr)
+    listed = [entry for entry in entries if entry["cidr"] in (cidr, other)]
+    exact = [entry for entry in listed if entry["cidr"] == cidr]
+    return exact if exact or other in wanted else listed
+
+
+def fits(entry: Values, label: str | None) -> bool:
+    """Whether an entry has a label (``None``: any)."""
+    return label is None or clean_label(entry.get("label")) == label
+
+
+def find_forbidden(
+    entries: Sequence[Values], wanted: Collection[str], forbid: Collection[str]
+) -> list[Values]:
+    """Find the entries that let in all of a forbidden network, together with those that are wanted.
+
+    :raises ApiError: if a listed network cannot be read, so it might be one of them.
+    """
+    unread = [entry for entry in entries if read_network(entry["cidr"]) is None]
+    if unread and forbid:
+        raise ApiError(
+            f"The IP allowlist has an entry for {unread[0]['cidr']!r} ({unread[0]['id']}), which is "
+            "no network. Whether it opens a forbidden network is not known; correct the entry."
+        )
+    cidrs = list(dict.fromkeys([*(entry["cidr"] for entry in entries), *wanted]))
+    found = find_open(forbid, cidrs, wanted)
+    return [entry for entry in entries if entry["cidr"] in found]
 
 
 def guard(
@@ -326,246 +413,392 @@ def guard(
 
     :raises RefusedPlan: with the addresses that would lose access, or the request to name them.
     """
-    if enabled and not current.enabled:
-        what = "Switching enforcement of the IP allowlist on"
-    elif enabled and removes:
-        what = "Removing IP allowlist entries while it is enforced"
-    else:
+    if not enabled or (current.enabled and not removes):
         return
+    what = "Removing entries of the enforced IP allowlist"
+    if not current.enabled:
+        what = "Enforcing the IP allowlist"
     if not protected:
         raise RefusedPlan(
-            f"{what} could lock everybody out: name the addresses that must keep access in protected_addresses, or set allow_lockout: true."
+            f"{what} could lock everyone out. Set protected_addresses to the addresses that must "
+            "keep access, or set allow_lockout: true."
         )
-    lost = uncovered(protected, (entry["cidr"] for entry in entries))
-    if lost:
-        raise RefusedPlan(
-            f"{what} would lock out {', '.join(lost)}: add entries that cover what protected_addresses names, or set allow_lockout: true."
+    cidrs = [entry["cidr"] for entry in entries]
+    lost = uncovered(protected, cidrs)
+    if not lost:
+        return
+    message = (
+        f"{what} would lock out {', '.join(lost)}. Add entries that cover what "
+        "protected_addresses names, or set allow_lockout: true."
+    )
+    inactive = [entry["cidr"] for entry in current.inactive]
+    if len(uncovered(protected, [*cidrs, *inactive])) < len(lost):
+        message += f" Entries not in force do not count: {', '.join(inactive)}."
+    raise RefusedPlan(message)
+
+
+def entry_path(entry: Values) -> str:
+    """Return the path of one entry."""
+    return f"{ENTRIES_PATH}/{quote(str(entry['id']), safe='')}"
+
+
+def in_order(entries: Iterable[Values]) -> list[Values]:
+    """Sort entries by address, so that the order of the API's list does not matter."""
+
+    def position(entry: Values) -> tuple[int, int, int, str, str]:
+        network = read_network(entry["cidr"])
+        if network is None:
+            return (0, 0, 0, entry["cidr"], "")
+        return (
+            network.version,
+            int(network.network_address),
+            network.prefixlen,
+            str(entry.get("label") or ""),
+            str(entry.get("created_at") or ""),
         )
+
+    return sorted(entries, key=position)
 
 
 def managed(allowlist: Allowlist) -> Values:
-    """What the module manages, for the diff."""
-    return {
-        "enabled": allowlist.enabled,
-        "entries": [
-            {name: entry[name] for name in ("cidr", "label") if entry.get(name) is not None}
-            for entry in in_order(allowlist.entries)
-        ],
-    }
+    """Return what the module manages, for the diff."""
+    entries: list[Values] = []
+    for entry in in_order(allowlist.entries):
+        fields = ("cidr", "label")
+        entries.append({name: entry[name] for name in fields if entry.get(name) is not None})
+    return {"enabled": allowlist.enabled, "entries": entries}
 
 
 def on_off(enabled: bool) -> str:
-    """Enforcement in a word."""
+    """Name the state of enforcement."""
     return "on" if enabled else "off"
 
 
+# Writing.
+
+
 def apply_allowlist(client: Client, plan: Plan, current: Allowlist, options: Values) -> Applied:
-    """Send the plan. Each addition whose answer is lost is settled by reading, and access is proved after enforcement is switched on.
+    """Send the plan, so that protected addresses have access at each moment.
 
     :raises ApiError: if the API refuses a call.
     :raises RefusedPlan: if a label cannot be changed without taking access away for a moment.
-    :raises NotApplied: if the key has no access once enforcement is on.
+    :raises NotApplied: if the API does not show what it accepted, or the key has no access once
+        enforcement is on.
     """
-    known = {entry["id"] for entry in current.entries}
-    listed = {entry["cidr"] for entry in current.entries}
-    kept: set[str] = set()
-    replacements: list[Call] = []
-    proved = False
-    for call in plan.calls:
-        removes = call.method == "DELETE"
-        if not proved and (removes or (call.path == TOGGLE_PATH and call.body["enabled"])):
-            # All additions are made by now, and nobody may lose access before they are seen to be there.
-            kept |= prove_additions(
-                client,
-                plan,
-                current,
-                options,
-                {replacement.body["cidr"] for replacement in replacements},
-            )
-            proved = True
-        if removes:
-            # A network whose second entry was refused is replaced here, one at a time.
-            for replacement in replacements:
-                replace_entry(client, replacement, plan, current)
-                kept.update(
-                    other.path for other in removals_of(plan, current, replacement.body["cidr"])
-                )
-            replacements = []
-            if call.path not in kept:
-                send(client, call)
-        elif call.path == TOGGLE_PATH and call.body["enabled"]:
-            switch_on(client, call)
-        elif call.path == TOGGLE_PATH:
-            switch_off(client, call)
-        else:
-            try:
-                add_entry(client, call, known)
-            except ApiError as refusal:
-                if (
-                    refusal.status not in REFUSALS_OF_A_SECOND_ENTRY
-                    or call.body["cidr"] not in listed
-                ):
-                    raise
-                check_replacement(plan, call, options, refusal)
-                replacements.append(call)
+    Writer(client, plan, current, options).write()
     return Applied()
 
 
-def prove_additions(
-    client: Client, plan: Plan, current: Allowlist, options: Values, deferred: set[str]
-) -> set[str]:
-    """Read the entries before anything is removed or enforced.
+class Writer:
+    """Sends one plan.
 
-    :param deferred: Networks whose new entry was refused so far.
-    :returns: Paths of entries that the plan removes and that must stay, since the API changed them instead of adding another.
-    :raises NotApplied: if an addition is missing, or a protected address would lose access.
+    :ivar known: Ids of the entries that were in force before.
+    :ivar removed: Paths of the entries whose removal the API accepted.
+    :ivar kept: Paths of entries that the plan removes and that must stay or are gone already.
+    :ivar refused: Additions of networks of which the API refuses a second entry.
     """
-    additions = [
-        call.body
-        for call in plan.calls
-        if call.path == ENTRIES_PATH and call.body["cidr"] not in deferred
-    ]
-    if not additions:
-        return set()
-    entries = read_entries(client)
-    known = {entry["id"] for entry in current.entries}
-    kept: set[str] = set()
-    for addition in additions:
-        found = [entry for entry in entries if entry["cidr"] == addition["cidr"]]
-        if any(entry["id"] not in known for entry in found):
-            continue
-        changed = [
-            entry
-            for entry in found
-            if "label" in addition and entry.get("label") == addition["label"]
-        ]
-        if not changed:
+
+    def __init__(self, client: Client, plan: Plan, current: Allowlist, options: Values) -> None:
+        self.client = client
+        self.plan = plan
+        self.current = current
+        self.options = options
+        self.wanted = wanted_entries(options)
+        self.known = {str(entry["id"]) for entry in current.entries}
+        self.additions = [call for call in plan.calls if call.path == ENTRIES_PATH]
+        self.removals = [call for call in plan.calls if call.method == "DELETE"]
+        self.removed: set[str] = set()
+        self.kept: set[str] = set()
+        self.refused: list[Call] = []
+
+    def write(self) -> None:
+        """Send the calls in the order of the plan; each proof comes before what depends on it."""
+        switches = [call for call in self.plan.calls if call.path == TOGGLE_PATH]
+        for call in switches:
+            if not call.body["enabled"]:
+                switch_off(self.client, call)
+        for call in self.additions:
+            self.add_or_defer(call)
+        self.prove_additions()
+        for call in self.refused:
+            self.replace(call)
+        for call in self.removals:
+            if call.path not in self.kept:
+                self.remove(call)
+        for call in switches:
+            if call.body["enabled"]:
+                switch_on(self.client, call)
+
+    def add_or_defer(self, call: Call) -> None:
+        """Add an entry; if the API refuses a second entry of its network, note it for later.
+
+        :raises RefusedPlan: if its label cannot be changed without taking access away.
+        """
+        try:
+            self.add(call)
+        except ApiError as refusal:
+            cidr = call.body["cidr"]
+            if refusal.status not in REFUSALS_OF_A_SECOND_ENTRY:
+                raise
+            if not self.removals_of(cidr):
+                twins = find_entries(self.current.inactive, cidr, self.wanted)
+                if twins:
+                    refusal.message += (
+                        f" {cidr} is listed and not in force ({twins[0]['id']}): activate or "
+                        "delete that entry in the product."
+                    )
+                raise
+            self.check_replacement(call, refusal)
+            self.refused.append(call)
+
+    def add(self, call: Call) -> None:
+        """Add an entry, once; whether the API lists it is read later."""
+
+        def find() -> list[Values]:
+            found = find_entries(read_entries(self.client), call.body["cidr"], self.wanted)
+            return [entry for entry in found if str(entry["id"]) not in self.known]
+
+        created = create_once(self.client, call, find, needs_id=False)
+        if "id" in created:
+            self.known.add(str(created["id"]))
+
+    def prove_additions(self) -> None:
+        """Read the entries until all additions are listed, before anything is removed or enforced.
+
+        :raises NotApplied: if an addition is missing or has another label, or a protected address
+            would lose access.
+        """
+        bodies = [call.body for call in self.additions if call not in self.refused]
+        entries: list[Values] = []
+        pending: list[Values] = []
+        for _look in looks(self.client) if bodies else ():
+            entries = read_entries(self.client)
+            pending = [body for body in bodies if not self.find_added(entries, body)]
+            if not pending:
+                break
+        for body in pending:
+            self.explain_missing(entries, body)
+        for body in bodies:
+            # An API may change the listed entry instead of adding another.
+            self.kept.update(entry_path(entry) for entry in self.find_added(entries, body))
+        if bodies:
+            self.check_cover(entries)
+
+    def find_added(self, entries: Sequence[Values], body: Values) -> list[Values]:
+        """Find the entries that show an addition: it was planned since no listed one fitted."""
+        found = find_entries(entries, body["cidr"], self.wanted)
+        return [entry for entry in found if fits(entry, body.get("label"))]
+
+    def explain_missing(self, entries: Sequence[Values], body: Values) -> None:
+        """Fail for an addition that is not listed as it was sent.
+
+        If the new entry has another label and stands beside the old one, it is removed again.
+
+        :raises NotApplied: always.
+        """
+        cidr = body["cidr"]
+        listed = {entry_path(entry): entry for entry in find_entries(entries, cidr, self.wanted)}
+        new = [entry for path, entry in listed.items() if path not in self.paths_before()]
+        changed = [entry for entry in listed.values() if self.has_new_label(entry)]
+        if not new and not changed:
             raise NotApplied(
-                f"The API accepted {addition['cidr']}, but does not list it; nothing was removed from the IP allowlist or enforced."
+                f"The API accepted {cidr}, but does not show it yet. Nothing was removed from the "
+                "IP allowlist or enforced; run the task again."
             )
-        kept.update(entry_path(entry) for entry in changed)
-    gone = {call.path for call in plan.calls if call.method == "DELETE"} - kept
-    lost = uncovered(
-        options.get("protected_addresses", []),
-        (
-            entry["cidr"]
-            for entry in entries
-            if entry_path(entry) not in gone or entry["cidr"] in deferred
-        ),
-    )
-    if lost and plan.after["enabled"] and not options.get("allow_lockout"):
+        text = explain_label(cidr, (new or changed)[0].get("label"), body.get("label"))
+        if not self.paths_before().isdisjoint(listed):
+            for entry in new:
+                action = f"remove the second entry of {cidr} from the IP allowlist again"
+                send(self.client, Call("DELETE", entry_path(entry), None, action))
+        raise NotApplied(f"{text} Nothing else was removed from the IP allowlist or enforced.")
+
+    def paths_before(self) -> set[str]:
+        """Return the paths of the entries that were in force before."""
+        return {entry_path(entry) for entry in self.current.entries}
+
+    def has_new_label(self, entry: Values) -> bool:
+        """Whether an entry was in force before with another label."""
+        before = {str(old["id"]): clean_label(old.get("label")) for old in self.current.entries}
+        label = clean_label(entry.get("label"))
+        return before.get(str(entry["id"]), label) != label
+
+    def check_cover(self, entries: Sequence[Values]) -> None:
+        """Check that what will stay covers what is protected, as the list may have changed.
+
+        :raises NotApplied: if it does not.
+        """
+        deferred = {path for call in self.refused for path in self.paths_of(call)}
+        gone = {call.path for call in self.removals} - self.kept - deferred
+        staying = [entry["cidr"] for entry in entries if entry_path(entry) not in gone]
+        lost = uncovered(self.options.get("protected_addresses", []), staying)
+        if lost and self.plan.after["enabled"] and not self.options.get("allow_lockout"):
+            raise NotApplied(
+                f"The IP allowlist does not cover {', '.join(lost)} as planned, since it changed "
+                "meanwhile. Nothing was removed or enforced; run the task again."
+            )
+
+    def removals_of(self, cidr: str) -> list[Call]:
+        """Return the calls that remove the old entries of a network."""
+        old = find_entries(self.current.entries, cidr, self.wanted)
+        paths = [entry_path(entry) for entry in old]
+        return [call for call in self.removals if call.path in paths]
+
+    def paths_of(self, call: Call) -> list[str]:
+        """Return the paths of the old entries of an addition's network."""
+        return [removal.path for removal in self.removals_of(call.body["cidr"])]
+
+    def remove(self, call: Call) -> None:
+        """Remove an entry. An API that answers 404 may have removed it before."""
+        try:
+            send(self.client, call)
+        except ApiError as error:
+            if error.status != 404 or not self.is_gone(call.path):
+                raise
+        self.removed.add(call.path)
+
+    def is_gone(self, path: str) -> bool:
+        """Read until an entry is not in force any more."""
+        return any(
+            path not in map(entry_path, read_entries(self.client)) for _look in looks(self.client)
+        )
+
+    def check_replacement(self, call: Call, refusal: ApiError) -> None:
+        """Allow an entry to be removed and added again, if a second one is refused.
+
+        :raises RefusedPlan: if the moment between would take access from a protected address.
+        """
+        enforced = self.plan.before["enabled"] and self.plan.after["enabled"]
+        if self.options.get("allow_lockout") or not enforced:
+            return
+        cidr = call.body["cidr"]
+        others = [entry["cidr"] for entry in self.plan.after["entries"] if entry["cidr"] != cidr]
+        lost = uncovered(self.options.get("protected_addresses", []), others)
+        if lost:
+            raise RefusedPlan(
+                f"The label of {cidr} cannot be changed: the API refuses a second entry of the "
+                f"network ({refusal.code or refusal.status}), and without its entry "
+                f"{', '.join(lost)} would be locked out for a moment. Switch enforcement off, "
+                "cover them by another entry, or set allow_lockout: true.",
+                **refusal.details,
+            )
+
+    def replace(self, call: Call) -> None:
+        """Remove the entries of a network and add the new one; if that fails, restore an old one.
+
+        :raises NotApplied: if the API accepts the new entry and does not list it.
+        """
+        cidr, label = call.body["cidr"], call.body.get("label")
+        old = find_entries(self.current.entries, cidr, self.wanted)[0]
+        try:
+            for removal in self.removals_of(cidr):
+                self.remove(removal)
+            self.add_patiently(call)
+            entry = self.await_replacement(cidr, label)
+        except PlanasonixError as error:
+            self.restore(cidr, old, error)
+            raise
+        if not fits(entry, label):
+            raise NotApplied(
+                f"{explain_label(cidr, entry.get('label'), label)} "
+                "Enforcement of the IP allowlist was not changed."
+            )
+        self.kept.update(self.paths_of(call))
+
+    def add_patiently(self, call: Call) -> None:
+        """Add an entry whose network was just removed; the API may refuse it for a while.
+
+        :raises ApiError: if it still does.
+        """
+        refusal: ApiError | None = None
+        for _look in looks(self.client):
+            try:
+                self.add(call)
+                return
+            except ApiError as error:
+                if error.status not in REFUSALS_OF_A_SECOND_ENTRY:
+                    raise
+                refusal = error
+        if refusal is not None:
+            raise refusal
+
+    def await_replacement(self, cidr: str, label: str | None) -> Values:
+        """Read until an entry stands in place of those that were removed.
+
+        :raises NotApplied: if there is none.
+        """
+        for _look in looks(self.client):
+            for entry in find_entries(read_entries(self.client), cidr, self.wanted):
+                # A removed entry may still be listed, or come back with the new label.
+                if entry_path(entry) not in self.removed or fits(entry, label):
+                    return entry
         raise NotApplied(
-            f"The IP allowlist does not cover {', '.join(lost)} as planned, since it changed meanwhile; nothing was removed or enforced, run again."
-        )
-    return kept
-
-
-def add_entry(client: Client, call: Call, known: set[t.Any]) -> None:
-    """Add an entry; its id joins the known ones."""
-
-    def find() -> list[Values]:
-        return [
-            entry
-            for entry in read_entries(client)
-            if entry["id"] not in known and entry["cidr"] == call.body["cidr"]
-        ]
-
-    known.add(create_once(client, call, find).get("id"))
-
-
-def removals_of(plan: Plan, current: Allowlist, cidr: str) -> list[Call]:
-    """The calls of the plan that remove the entries of one network."""
-    paths = {entry_path(entry) for entry in current.entries if entry["cidr"] == cidr}
-    return [call for call in plan.calls if call.method == "DELETE" and call.path in paths]
-
-
-def check_replacement(plan: Plan, call: Call, options: Values, refusal: ApiError) -> None:
-    """Allow an entry to be removed and added again, where a second entry of its network is refused.
-
-    :raises RefusedPlan: if the moment between would take access from a protected address.
-    """
-    if options.get("allow_lockout") or not (plan.before["enabled"] and plan.after["enabled"]):
-        return
-    others = (
-        entry["cidr"] for entry in plan.after["entries"] if entry["cidr"] != call.body["cidr"]
-    )
-    lost = uncovered(options.get("protected_addresses", []), others)
-    if lost:
-        raise RefusedPlan(
-            f"The label of {call.body['cidr']} cannot be changed: the API refuses a second entry of the network ({refusal.code or refusal.status}), "
-            f"and without its entry {', '.join(lost)} would be locked out for a moment; switch enforcement off, cover them by another entry, "
-            "or set allow_lockout: true.",
-            **refusal.details,
+            f"The API accepted {cidr} with its new label, but does not show it yet. "
+            "Enforcement of the IP allowlist was not changed; run the task again."
         )
 
+    def restore(self, cidr: str, old: Values, reason: PlanasonixError) -> None:
+        """Add the old entry of a network again, unless the network is listed.
 
-def replace_entry(client: Client, call: Call, plan: Plan, current: Allowlist) -> None:
-    """Remove the entries of a network and add the new one; where that fails, put an old one back.
-
-    :raises NotApplied: if the API accepts the new entry and does not list it.
-    """
-    cidr = call.body["cidr"]
-    known = {entry["id"] for entry in read_entries(client)}
-    try:
-        for removal in removals_of(plan, current, cidr):
-            send(client, removal)
-        add_entry(client, call, known)
-        if not is_listed(client, cidr):
-            raise NotApplied(
-                f"The API accepted {cidr} with its new label, but does not list it; the IP allowlist is not enforced anew."
-            )
-    except PlanasonixError as error:
-        put_back(
-            client, next(entry for entry in current.entries if entry["cidr"] == cidr), known, error
-        )
-        raise
-
-
-def is_listed(client: Client, cidr: str) -> bool:
-    """Read whether there is an entry of a network."""
-    return any(entry["cidr"] == cidr for entry in read_entries(client))
-
-
-def put_back(client: Client, old: Values, known: set[t.Any], reason: PlanasonixError) -> None:
-    """Add an entry again that was removed to be replaced, unless its network is listed."""
-    try:
-        listed = is_listed(client, old["cidr"])
-    except ApiError:
-        listed = False  # an API that refuses second entries will say so
-    if not listed:
+        :raises NotApplied: if that fails, too.
+        """
+        before = self.paths_before()
+        found: list[Values] = []
+        for _look in looks(self.client):
+            try:
+                found = find_entries(read_entries(self.client), cidr, self.wanted)
+            except ApiError:
+                found = []  # an API that refuses second entries will say so
+            # The list may show an entry for a while that is gone.
+            if not found or any(entry_path(entry) not in before for entry in found):
+                break
+        if found:
+            return
         body = {name: old[name] for name in ("cidr", "label") if old.get(name) is not None}
-        add_entry(
-            client,
-            Call(
-                "POST",
-                ENTRIES_PATH,
-                body,
-                f"put {old['cidr']} back in the IP allowlist after this failed: {reason.message}",
-            ),
-            known,
-        )
+        action = f"add {cidr} to the IP allowlist again"
+        try:
+            self.add_patiently(Call("POST", ENTRIES_PATH, body, action))
+        except PlanasonixError as error:
+            raise NotApplied(
+                f"{cidr} may be out of force: its entry was removed to change the label, and "
+                f"then this failed: {reason.message} {error.message} Add the entry in the product.",
+                **reason.details,
+            ) from None
+
+
+def explain_label(cidr: str, stored: t.Any, label: t.Any) -> str:
+    """Say that the API changed a label."""
+    return (
+        f"The API stores the label {label!r} of {cidr} as {stored!r}. "
+        "Write it in that way in the task."
+    )
 
 
 def switch_off(client: Client, call: Call) -> None:
-    """Switch enforcement off, and see that it is before anything is removed.
+    """Switch enforcement off, and wait until it is, before anything is removed.
 
     :raises NotApplied: if it is still on.
     """
     send(client, call)
-    if require_field(
-        client.get(STATUS_PATH, "read whether the IP allowlist is enforced"),
-        "enabled",
-        "the IP allowlist's status",
-    ):
+    if not await_enforcement(client, False):
         raise NotApplied(
-            "The API accepted that enforcement of the IP allowlist be switched off, but it is still on; nothing else was changed."
+            "The API accepted that enforcement of the IP allowlist be switched off, but shows it "
+            "as still on. Nothing else was changed; run the task again."
         )
 
 
-def switch_on(client: Client, call: Call) -> None:
-    """Switch enforcement on and prove that the key still has access.
+def await_enforcement(client: Client, enabled: bool) -> bool:
+    """Read the status until it shows enforcement as on or off; each answer proves access.
 
-    :raises NotApplied: if it has none, with what could be done about it.
+    :raises ApiError: if the status cannot be read.
+    """
+    return any(read_enabled(read_status(client)) is enabled for _look in looks(client))
+
+
+def switch_on(client: Client, call: Call) -> None:
+    """Switch enforcement on and prove that the key still has access while it is on.
+
+    :raises NotApplied: if the key has none, with what could be done about it, or if enforcement
+        is not on in time.
     """
     failure: ApiError | None = None
     try:
@@ -573,60 +806,84 @@ def switch_on(client: Client, call: Call) -> None:
     except ApiError as error:
         failure = error
     try:
-        status = client.get(STATUS_PATH, "read whether the IP allowlist is enforced")
+        enabled = read_enabled(read_status(client))
+        if not enabled and (failure is None or not failure.did_nothing):
+            enabled = await_enforcement(client, True)
     except ApiError as error:
         if failure is not None and failure.status in CERTAIN_REFUSALS:
             raise failure from None
-        reason = error
-    else:
-        if failure is not None and not status.get("enabled"):
-            raise failure
+        raise_after_switch_off(client, error)
+    if enabled:
         return
-    try:
-        client.send(
-            "POST",
-            TOGGLE_PATH,
-            {"enabled": False},
-            action="switch enforcement of the IP allowlist off again",
-            repeatable=True,
-        )
-        enabled = client.get(STATUS_PATH, "read whether the IP allowlist is enforced").get(
-            "enabled"
-        )
-    except ApiError:
-        enabled = None
-    if enabled is False:
-        end = "enforcement is now off again; correct entries and protected_addresses before you switch it on"
-    else:
-        end = "enforcement is STILL ON, and only an administrator at a listed address, or Planasonix support, can switch it off"
-    what = (
-        "this key had no access"
-        if reason.status in (None, 401, 403)
-        else "it could not be proved that this key has access"
-    )
+    if failure is not None:
+        raise failure
     raise NotApplied(
-        f"Once enforcement of the IP allowlist was switched on, {what} ({reason.message}): {end}.",
+        "The API accepted that enforcement of the IP allowlist be switched on, but shows it as "
+        "still off, so access could not be proved. Run the task again."
+    )
+
+
+def raise_after_switch_off(client: Client, reason: ApiError) -> t.NoReturn:
+    """Switch enforcement off again, as far as the key can, and fail.
+
+    :raises NotApplied: always; it says whether enforcement is off again.
+    """
+    end = (
+        "Enforcement is STILL ON, and only an administrator at a listed address, or Planasonix "
+        "support, can switch it off."
+    )
+    if is_off_again(client):
+        end = (
+            "Enforcement is now off again; correct entries and protected_addresses before you "
+            "switch it on."
+        )
+    what = "it could not be proved that this key has access"
+    if reason.status in (None, 401, 403):
+        what = "this key had no access"
+    raise NotApplied(
+        f"Once enforcement of the IP allowlist was switched on, {what} ({reason.message}). {end}",
         **reason.details,
     )
 
 
+def is_off_again(client: Client) -> bool:
+    """Switch enforcement off, and read until it is; the key may have no access until then."""
+    action = "switch enforcement of the IP allowlist off again"
+    try:
+        client.send("POST", TOGGLE_PATH, {"enabled": False}, action=action, repeatable=True)
+    except ApiError as error:
+        if error.did_nothing:
+            return False
+    for _look in looks(client):
+        try:
+            if not read_enabled(read_status(client)):
+                return True
+        except ApiError:
+            continue
+    return False
+
+
 def missed_in_allowlist(current: Allowlist, plan: Plan, options: Values) -> list[str]:
-    """What a plan wanted and the API did not do. A double entry, made by another run at the same time, is left to the next run."""
-    additions, _relabelled, removals = plan_entries(current.entries, options)
+    """List what a plan wanted and the API does not show.
+
+    A double entry, made by another run at the same time, is left to the next run.
+    """
+    planned = plan_entries(current.entries, options)
     gone = {call.path for call in plan.calls if call.method == "DELETE"}
-    texts = [
-        f"{entry['cidr']} is not listed"
-        + (f" with the label {entry['label']!r}" if "label" in entry else "")
-        for entry in additions
-    ]
-    texts += [f"{entry['cidr']} is still listed" for entry in removals if entry_path(entry) in gone]
+    texts: list[str] = []
+    for entry in planned.additions:
+        label = f" with the label {entry['label']!r}" if "label" in entry else ""
+        texts.append(f"{entry['cidr']} is not listed{label}")
+    for entry in planned.removals:
+        if entry_path(entry) in gone:
+            texts.append(f"{entry['cidr']} is still listed")
     if current.enabled != plan.after["enabled"]:
         texts.append(f"enforcement is still {on_off(current.enabled)}")
     return texts
 
 
 def show_allowlist(current: Allowlist, dummy_options: Values) -> Values:
-    """The allowlist as modules return it."""
+    """Return the allowlist as modules do."""
     return current.outcome()
 
 

@@ -36,11 +36,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
     typed,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import (
+from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import wanted_entries
+from ansible_collections.planasonix.admin.plugins.module_utils._networks import (
     canonical,
+    find_open,
     parse_network,
     uncovered,
-    wanted_entries,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     CHANNEL_OPTIONS,
@@ -355,67 +356,72 @@ def check_idle_below(idle: Bound, absolute: Bound, one: str, other: str) -> None
 
 
 def merge_allowlist(controls: Iterable[Control]) -> Values:
-    """What several controls of the allowlist require, as the options of its resource.
+    """Merge what several controls of the allowlist require, as the options of its resource.
 
-    :raises InvalidOption: if two cannot both hold.
+    :raises InvalidOption: if two cannot both be met.
     """
     options: Values = {"state": "present", "entries": [], "forbid": []}
-    owners: dict[str, str] = {}
     labels: dict[str, str | None] = {}
-    labellers: dict[str, str] = {}
-    forbidders: dict[str, str] = {}
+    labeled_by: dict[str, str] = {}
+    required_by: dict[str, str] = {}
+    forbidden_by: dict[str, str] = {}
+    enabled_by = ""
     purging: list[tuple[Control, set[str]]] = []
     for control in controls:
         require = control.require
         wanted = wanted_entries(require)
         for cidr, label in wanted.items():
-            if label is not None and labels.get(cidr) not in (None, label):
+            required_by[cidr] = control.id
+            if label is None:
+                labels.setdefault(cidr, None)
+                continue
+            if labels.get(cidr) not in (None, label):
                 raise conflict(
-                    labellers[cidr],
+                    labeled_by[cidr],
                     control.id,
                     ("entries",),
                     f"{cidr} has the label {labels[cidr]!r} in one and {label!r} in the other",
                 )
-            labels[cidr] = label if label is not None else labels.get(cidr)
-            if label is not None:
-                labellers.setdefault(cidr, control.id)
+            labels[cidr] = label
+            labeled_by.setdefault(cidr, control.id)
         if "enabled" in require:
             if options.setdefault("enabled", require["enabled"]) != require["enabled"]:
-                raise conflict(
-                    owners["enabled"],
-                    control.id,
-                    ("enabled",),
-                    "one requires it on and the other off",
-                )
-            owners["enabled"] = control.id
+                reason = "one requires it on and the other off"
+                raise conflict(enabled_by, control.id, ("enabled",), reason)
+            enabled_by = control.id
         options["entries"] += require.get("entries", [])
         options["forbid"] += require.get("forbid", [])
-        forbidders |= {
-            canonical(cidr): control.id
-            for cidr in require.get("forbid", [])
-            if canonical(cidr) not in forbidders
-        }
-        owners |= dict.fromkeys(wanted, control.id)
+        for cidr in require.get("forbid", []):
+            forbidden_by.setdefault(canonical(cidr), control.id)
         if require.get("purge"):
             options["purge"] = True
             purging.append((control, set(wanted)))
-    for cidr in labels:
-        if cidr in forbidders:
-            raise conflict(
-                owners[cidr],
-                forbidders[cidr],
-                ("entries",),
-                f"one requires {cidr}, and the other forbids it",
-            )
+    check_forbidden(required_by, forbidden_by)
+    for cidr, owner in required_by.items():
         for control, allowed in purging:
             if cidr not in allowed:
-                raise conflict(
-                    control.id,
-                    owners[cidr],
-                    ("entries",),
-                    f"one requires {cidr}, and the other that nothing but its own entries is listed",
+                reason = (
+                    f"one requires {cidr}, and the other that nothing but its own entries is listed"
                 )
+                raise conflict(control.id, owner, ("entries",), reason)
     return options
+
+
+def check_forbidden(required_by: Mapping[str, str], forbidden_by: Mapping[str, str]) -> None:
+    """Refuse required networks that let in all of a forbidden one, alone or together.
+
+    :param required_by: The controls' ids by the network that they require.
+    :param forbidden_by: The controls' ids by the network that they forbid.
+    :raises InvalidOption: with the ids of two controls.
+    """
+    for forbidden, other in forbidden_by.items():
+        found = find_open([forbidden], list(required_by))
+        for cidr, owner in required_by.items():
+            if cidr not in found:
+                continue
+            opens = "" if cidr == forbidden else f", which opens {forbidden}"
+            reason = f"one requires {cidr}{opens}, and the other forbids it"
+            raise conflict(owner, other, ("entries",), reason)
 
 
 def merge_objects(controls: Iterable[Control]) -> dict[str, tuple[Values, tuple[str, ...]]]:

@@ -72,13 +72,20 @@ def send_all(client: Client, plan: Plan, dummy_state: t.Any, dummy_options: Valu
 
 
 def create_once(
-    client: Client, call: Call, find: t.Callable[[], list[Values]], *, deletable: bool = True
+    client: Client,
+    call: Call,
+    find: t.Callable[[], list[Values]],
+    *,
+    deletable: bool = True,
+    needs_id: bool = True,
 ) -> Values:
     """Send a POST that creates an object, so that there is one in the end also where the answer is lost.
 
     :param find: Reads the objects that the call may have made.
     :param deletable: Whether the API can delete such an object, so that a double can be undone.
-    :returns: ``data`` of the answer, or the object that was found.
+    :param needs_id: Whether the answer must have the new id. Otherwise the caller finds the object by
+        reading, and a success is never sent again.
+    :returns: ``data`` of the answer, or the object that was found; empty if neither has an id.
     :raises AnswerLost: if answers were lost until the retries or their budget were used up, and there is no such object.
     """
     attempt = 0
@@ -87,6 +94,8 @@ def create_once(
         try:
             created = send(client, call)
             if not isinstance(created, dict) or "id" not in created:
+                if not needs_id:
+                    return {}
                 raise AnswerLost(
                     f"Could not {call.action}: the answer to POST {call.path} lacks the documented id.",
                     method="POST",

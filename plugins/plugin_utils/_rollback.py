@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import canonical
+from ansible_collections.planasonix.admin.plugins.module_utils._networks import canonical
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, same, without
 from ansible_collections.planasonix.admin.plugins.module_utils._requirements import is_placeholder
 from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import exported_rule

@@ -261,14 +261,14 @@ def test_calls(current, options, calls):
         pytest.param(
             allowlist((A,)),
             ON,
-            "name the addresses that must keep access in protected_addresses",
+            "could lock everyone out. Set protected_addresses to the addresses that must keep access",
             id="on-unnamed",
         ),
         pytest.param(
-            allowlist((A,)), {**ON, "protected_addresses": []}, "name the addresses", id="on-empty"
+            allowlist((A,)), {**ON, "protected_addresses": []}, "Set protected_addresses", id="on-empty"
         ),
         pytest.param(
-            allowlist(), {**ON, **PROTECTED}, "on would lock out 203.0.113.7/32", id="on-empty-list"
+            allowlist(), {**ON, **PROTECTED}, "Enforcing the IP allowlist would lock out 203.0.113.7/32", id="on-empty-list"
         ),
         pytest.param(
             allowlist((B,)), {**ON, **PROTECTED}, "would lock out 203.0.113.7/32", id="on-uncovered"
@@ -276,7 +276,7 @@ def test_calls(current, options, calls):
         pytest.param(
             allowlist((A,)),
             {**ON, "protected_addresses": ["203.0.113.7", C, "::1"]},
-            f"would lock out {C}, ::1/128:",
+            rf"would lock out {C}, ::1/128\.",
             id="on-some-uncovered",
         ),
         pytest.param(
@@ -288,7 +288,7 @@ def test_calls(current, options, calls):
         pytest.param(
             allowlist((A,), (B,), enabled=True),
             {"entries": entries(A), **PURGE},
-            "Removing IP allowlist entries .* name",
+            "Removing entries of the enforced .* Set protected_addresses",
             id="remove-unnamed",
         ),
         pytest.param(
@@ -306,13 +306,13 @@ def test_calls(current, options, calls):
         pytest.param(
             allowlist((A, "x"), enabled=True),
             {"entries": entries(A, label="y")},
-            "name the addresses",
+            "Set protected_addresses",
             id="label-unnamed",
         ),
         pytest.param(
             allowlist((A, "x", 1), (A, "x", 2), enabled=True),
             {"entries": entries(A)},
-            "name the addresses",
+            "Set protected_addresses",
             id="double-unnamed",
         ),
         pytest.param(
@@ -353,7 +353,19 @@ def test_lockout_guard(current, options, message):
         pytest.param({"entries": entries("203.0.113.0/33")}, "is not an IP address", id="too-long"),
         pytest.param({"entries": entries("203.0.113")}, "is not an IP address", id="short"),
         pytest.param({"entries": entries("010.0.0.1")}, "is not an IP address", id="leading-zero"),
-        pytest.param({"entries": entries("")}, "is not an IP address", id="empty"),
+        pytest.param(
+            {"entries": entries("")}, "empty; is the variable that it comes from set", id="empty"
+        ),
+        pytest.param(
+            {"entries": entries(" ")}, "empty; is the variable that it comes from set", id="blank"
+        ),
+        pytest.param({"entries": entries("fe80::1%eth0")}, "has a zone", id="zone"),
+        pytest.param({"entries": entries("fe80::1%eth0/64")}, "has a zone", id="zone-of-network"),
+        pytest.param(
+            {"protected_addresses": ["fe80::1%1"]},
+            "protected_addresses: 'fe80::1%1' has a zone",
+            id="protected-zone",
+        ),
         pytest.param(
             {"protected_addresses": ["203.0.113.7/24"]},
             "protected_addresses: .* host bits",

@@ -405,7 +405,7 @@ def check_run(api: Server, situation: Situation, seen: Counter[str]) -> None:
     if refusal:
         assert (api.outcome(), result["changed"]) == (before, False)
         assert {
-            "unnamed": "name the addresses",
+            "unnamed": "Set protected_addresses",
             "lost": "would lock out",
             "moment": "locked out for a moment",
         }[refusal] in result["msg"]

@@ -336,7 +336,9 @@ def plan_entries(entries: Sequence[Values], options: Values) -> EntryPlan:
     :raises ApiError: if a listed network that cannot be read might be a forbidden one.
     """
     wanted = wanted_entries(options)
-    absent = options["state"] == "absent"
+    if options["state"] == "absent":
+        unwanted = {*wanted, *map(counterpart, wanted)}
+        return EntryPlan([], set(), once_each(e for e in entries if e["cidr"] in unwanted))
     additions: list[Values] = []
     relabeled: set[str] = set()
     kept: set[str] = set()
@@ -348,8 +350,6 @@ def plan_entries(entries: Sequence[Values], options: Values) -> EntryPlan:
         )
         named |= {str(entry["id"]) for entry in listed}
         fitting = [str(entry["id"]) for entry in listed if fits(entry, label)]
-        if absent:
-            continue
         kept |= set(fitting[:1])
         if not fitting:
             additions.append({"cidr": cidr} if label is None else {"cidr": cidr, "label": label})
@@ -358,13 +358,13 @@ def plan_entries(entries: Sequence[Values], options: Values) -> EntryPlan:
     others = [entry for entry in entries if str(entry["id"]) not in named]
     if not options.get("purge"):
         others = find_forbidden(others, wanted, options.get("forbid", ()))
-    gone = named | {str(entry["id"]) for entry in others}
-    removals = {
-        str(entry["id"]): entry
-        for entry in entries
-        if str(entry["id"]) in gone and str(entry["id"]) not in kept
-    }
-    return EntryPlan(additions, relabeled, list(removals.values()))
+    gone = (named | {str(entry["id"]) for entry in others}) - kept
+    return EntryPlan(additions, relabeled, once_each(e for e in entries if str(e["id"]) in gone))
+
+
+def once_each(entries: Iterable[Values]) -> list[Values]:
+    """Return the entries, each id once."""
+    return list({str(entry["id"]): entry for entry in entries}.values())
 
 
 def find_entries(entries: Iterable[Values], cidr: str, wanted: Collection[str]) -> list[Values]:
@@ -581,8 +581,13 @@ class Writer:
         for body in bodies:
             # An API may change the listed entry instead of adding another.
             self.kept.update(entry_path(entry) for entry in self.find_added(entries, body))
-        if bodies:
+        if bodies and self.takes_access():
             self.check_cover(entries)
+
+    def takes_access(self) -> bool:
+        """Whether the plan has a step after which someone may have no access."""
+        switched_on = self.plan.after["enabled"] and not self.plan.before["enabled"]
+        return bool(self.removals) or switched_on
 
     def find_added(self, entries: Sequence[Values], body: Values) -> list[Values]:
         """Find the entries that show an addition: it was planned since no listed one fitted."""

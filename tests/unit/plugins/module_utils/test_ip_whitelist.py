@@ -265,10 +265,16 @@ def test_calls(current, options, calls):
             id="on-unnamed",
         ),
         pytest.param(
-            allowlist((A,)), {**ON, "protected_addresses": []}, "Set protected_addresses", id="on-empty"
+            allowlist((A,)),
+            {**ON, "protected_addresses": []},
+            "Set protected_addresses",
+            id="on-empty",
         ),
         pytest.param(
-            allowlist(), {**ON, **PROTECTED}, "Enforcing the IP allowlist would lock out 203.0.113.7/32", id="on-empty-list"
+            allowlist(),
+            {**ON, **PROTECTED},
+            "Enforcing the IP allowlist would lock out 203.0.113.7/32",
+            id="on-empty-list",
         ),
         pytest.param(
             allowlist((B,)), {**ON, **PROTECTED}, "would lock out 203.0.113.7/32", id="on-uncovered"

@@ -94,6 +94,53 @@ def covered(protected: str | Network, networks: Iterable[str | Network]) -> bool
     return addresses(protected) <= frozenset[t.Any]().union(*map(addresses, networks))
 
 
+MAPPED: t.Any = ipaddress.ip_network("::ffff:0:0/96")
+FAR = frozenset(
+    ipaddress.ip_address(text)
+    for text in ("10.255.255.255", "8.8.8.8", "2001:db8:ffff::1", "2001:4860::1")
+)
+"""Addresses by which the wide networks differ"""
+
+
+@functools.cache
+def counterpart(network: Network) -> Network | None:
+    """An IPv4 network as IPv4-mapped, and the other way round."""
+    if network.version == 4:
+        return network_of(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
+    if network.prefixlen >= 96 and network.network_address in MAPPED:
+        return network_of(
+            f"{t.cast(t.Any, network.network_address).ipv4_mapped}/{network.prefixlen - 96}"
+        )
+    return None
+
+
+@functools.cache
+def opened(network: Network) -> frozenset[t.Any]:
+    """What a network opens, IPv4-mapped addresses taken for the IPv4 ones."""
+    other = counterpart(network)
+    if network.version == 6 and other is not None:
+        network = other
+    return frozenset(address for address in ADDRESSES | FAR if address in network)
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How the API shows what it has.
+
+    :param lag: Seconds until the list shows a write.
+    :param switch_lag: Seconds until enforcement follows its switch.
+    :param numeric: Whether ids are numbers.
+    :param repeated: Whether the list has the first entry on two pages.
+    :param idle: What makes entries inactive that are listed beside, one for each network here.
+    """
+
+    lag: float = 0
+    switch_lag: float = 0
+    numeric: bool = False
+    repeated: bool = False
+    idle: tuple[tuple[str, Values], ...] = ()
+
+
 @dataclass(frozen=True)
 class Situation:
     """An allowlist, a task, and the server that it meets.
@@ -107,6 +154,7 @@ class Situation:
     enforced: bool
     task: Values
     second: int = 201
+    manners: Manners = Manners()
 
     @property
     def protected(self) -> list[str]:
@@ -127,22 +175,51 @@ class Situation:
     def goal(self) -> tuple[set[int], dict[Network, str | None]]:
         """Which entries are to stay, by number, and which networks with which labels are to come."""
         asked = self.asked()
-        forbidden = set(map(network_of, self.task.get("forbid", [])))
         absent = self.task.get("state") == "absent"
         staying: set[int] = set()
         coming = {} if absent else dict(asked)
+        others: dict[int, Network] = {}
         # The oldest first; of two that are equally old, the first.
         for number, (cidr, label, _age) in sorted(
             enumerate(self.listed), key=lambda item: -item[1][2]
         ):
-            network = network_of(cidr)
+            network = self.home(network_of(cidr))
             if network not in asked:
-                if absent or not (self.task.get("purge") or network in forbidden):
-                    staying.add(number)
+                others[number] = network
             elif network in coming and coming[network] in (None, label or ""):
                 staying.add(number)
                 del coming[network]
+        if not self.task.get("purge"):
+            staying |= others.keys() - self.forbidden(others)
         return staying, coming
+
+    def home(self, network: Network) -> Network:
+        """The network of the task that an entry stands for, in its own spelling or the mapped one."""
+        other = counterpart(network)
+        asked = self.asked()
+        if network in asked or other is None or other not in asked:
+            return network
+        # Of two spellings, the mapped one is another network, unless both are to go.
+        both = other in self.networks() and self.task.get("state") != "absent"
+        return network if both else other
+
+    def forbidden(self, others: dict[int, Network]) -> set[int]:
+        """The entries that a forbidden network makes go, the largest first until it is not open any more."""
+        gone: set[int] = set()
+        for text in self.task.get("forbid", ()):
+            target = opened(network_of(text))
+            while True:
+                left = {n: opened(one) for n, one in others.items() if n not in gone}
+                if not target <= frozenset().union(*left.values(), *map(opened, self.asked())):
+                    break
+                near = {n: one for n, one in left.items() if one <= target or one >= target}
+                widest = {
+                    n for n, one in near.items() if not any(one < more for more in near.values())
+                }
+                if not widest:
+                    break
+                gone |= widest
+        return gone
 
     def final(self) -> list[Network]:
         """The networks that are to be listed in the end."""
@@ -291,6 +368,28 @@ def some_situation(choices: Choices) -> Situation:
         choices.one([True, True, False]),
         task,
         choices.one([201, 201, 201, 200, 200, 400, 409, 422]),
+        some_manners(choices, [*task["entries"], *({"cidr": entry[0]} for entry in listed)]),
+    )
+
+
+IDLE: list[Values] = [
+    {"active": False},
+    {"enabled": False},
+    {"enabled": "false"},
+    {"status": "disabled"},
+    {"expires_at": "2025-12-31T23:59:59Z"},
+    {"deleted_at": 1_760_000_000},
+]
+
+
+def some_manners(choices: Choices, entries: list[Values]) -> Manners:
+    idle = choices.some(0, 2, entries) if choices.one([False, False, True]) else []
+    return Manners(
+        choices.one([0, 0, 0, 0.1, 1.5, 3]),
+        choices.one([0, 0, 0.1, 1.5, 3]),
+        choices.one([False, True]),
+        choices.one([False, False, True]),
+        tuple((entry["cidr"], choices.one(IDLE)) for entry in idle),
     )
 
 
@@ -302,30 +401,73 @@ class Server(FakeApi):
 
     def __init__(self, situation: Situation) -> None:
         super().__init__()
+        self.manners = situation.manners
         for cidr, label, age in situation.listed:
             self.add_entry(cidr, label, age)
+        self.idle = [
+            {"id": f"idle_{number}", "cidr": cidr, **why}
+            for number, (cidr, why) in enumerate(self.manners.idle)
+        ]
         self.enabled = situation.enforced
         self.second = situation.second
         self.pretended: frozenset[int] = frozenset()
         self.written = 0
+        self.history = [(self.now, [dict(entry) for entry in self.entries])]
+        self.switches: list[tuple[float, bool]] = []
+
+    def _id(self, kind: str) -> t.Any:
+        text = super()._id(kind)
+        return self.number if self.manners.numeric else text
 
     def answer(self, method: str, path: list[str], body: t.Any) -> tuple[int, t.Any]:
+        self.settle()
+        if method == "GET" and path[-1] == "ip-whitelist":
+            return 200, self.shown()
         if method == "GET":
-            return super().answer(method, path, body)
-        before = [dict(entry) for entry in self.entries], self.enabled
+            status, data = super().answer(method, path, body)
+            return status, {**data, "entry_count": len(self.entries) + len(self.idle)}
+        before = [dict(entry) for entry in self.entries], self.enabled, list(self.switches)
         answer = self.write(method, path, body)
         if self.written in self.pretended:
-            self.entries, self.enabled = before
+            self.entries, self.enabled, self.switches = before
         self.written += 1
+        self.history.append((self.now, [dict(entry) for entry in self.entries]))
         return answer
 
+    def settle(self) -> None:
+        """Let enforcement follow the switches whose time has come."""
+        while self.switches and self.switches[0][0] <= self.now:
+            self.enabled = self.switches.pop(0)[1]
+            self.observe()
+
+    def rest(self) -> None:
+        """Let the time pass until all that was written is shown."""
+        self.now += 10
+        self.settle()
+
+    def shown(self) -> list[Values]:
+        """The list, as old as it may be."""
+        shown = [
+            entries
+            for time, entries in self.history
+            if time + self.manners.lag <= self.now or time == self.history[0][0]
+        ][-1]
+        return [*shown, *self.idle, *(shown[:1] if self.manners.repeated else [])]
+
     def write(self, method: str, path: list[str], body: t.Any) -> tuple[int, t.Any]:
+        if path[-1] == "toggle":
+            self.switches.append((self.now + self.manners.switch_lag, body["enabled"]))
+            if not self.manners.switch_lag:
+                self.enabled = self.switches.pop()[1]
+            return 202, None
+        if method == "DELETE":
+            found = [entry for entry in self.entries if str(entry["id"]) == path[-1]]
+            return super().answer(method, [*path[:-1], *(entry["id"] for entry in found)], body)
         twin = next(
             (
                 entry
                 for entry in self.entries
-                if path[-1] == "ip-whitelist"
-                and network_of(entry["cidr"]) == network_of(body["cidr"])
+                if network_of(entry["cidr"]) == network_of(body["cidr"])
             ),
             None,
         )
@@ -388,6 +530,7 @@ def watch(api: Server, situation: Situation, seen: Counter[str]) -> list[str]:
 
 def run(api: Server, situation: Situation, check_mode: bool = False) -> Values:
     """Run the task, with a log of its own."""
+    api.rest()
     api.log.clear()
     return perform(api, TASK, check_mode=check_mode, **situation.task)
 
@@ -420,6 +563,11 @@ def check_run(api: Server, situation: Situation, seen: Counter[str]) -> None:
     }
     check_goal(api, situation, before[0])
     assert result["changed"] == bool(api.writes) == (api.outcome() != before)
+    seen["shown late while on"] += bool(api.enabled and situation.manners.lag > 1)
+    seen["switched on late"] += api.enabled > situation.enforced + (
+        situation.manners.switch_lag < 1
+    )
+    seen["a repeated entry while on"] += api.enabled and situation.manners.repeated
     if (
         situation.enforced
         and situation.ends_enforced
@@ -471,21 +619,22 @@ def test_plans_are_refused_or_in_order():
     @examples(500)
     @given(chosen(some_situation))
     def try_it(situation: Situation) -> None:
-        entries = tuple(
+        entries = [
             {
-                "id": f"e{number}",
+                "id": number if situation.manners.numeric else f"{number}",
                 "cidr": str(network_of(cidr)),
                 "label": label,
                 "created_at": f"2026-01-{9 - age:02}T00:00:00Z",
             }
             for number, (cidr, label, age) in enumerate(situation.listed)
-        )
+        ]
+        listed = (*entries, dict(entries[0])) if situation.manners.repeated else tuple(entries)
         # What a server refuses, no plan can know.
         refusal = replace(situation, second=201).refusal()
         seen[f"refused: {refusal}" if refusal else "planned"] += 1
         try:
             plan = plan_allowlist(
-                Allowlist(entries, situation.enforced, ["api"]),
+                Allowlist(listed, situation.enforced, ["api"]),
                 {"state": "present", **situation.task},
             )
         except RefusedPlan:
@@ -502,7 +651,7 @@ def test_plans_are_refused_or_in_order():
             else [("on" if situation.ends_enforced else "off", None)]
         )
         removals = [
-            ("remove", f"e{number}") for number in range(len(entries)) if number not in staying
+            ("remove", f"{number}") for number in range(len(entries)) if number not in staying
         ]
         assert Counter(steps) == Counter(
             [*toggles, *(("add", (network, label)) for network, label in coming.items()), *removals]
@@ -550,6 +699,9 @@ def test_a_task_is_done_or_refused():
             "switched off",
             "removed while on",
             "locked out as allowed",
+            "shown late while on",
+            "switched on late",
+            "a repeated entry while on",
         ),
         *(
             "labelled while on",
@@ -572,6 +724,7 @@ def check_disturbed_run(
     api.pretended = pretended
     wrong = watch(api, situation, seen)
     result = run(api, situation)
+    api.rest()
     assert not wrong, (wrong, api.log)
     if refusal in ("unnamed", "lost"):
         assert (result["failed"], api.writes) == (True, [])
@@ -601,7 +754,8 @@ def check_disturbed_run(
     again = replace(situation, listed=listed, enforced=api.enabled)
     assert bool(again.refusal()) == bool(refusal)
     check_run(api, again, Counter())
-    if not refusal:
+    # By then a mapped spelling may stand beside the plain one, and count as another network.
+    if not refusal and all(situation.home(one) == one for one in situation.networks()):
         check_networks(api, situation)
 
 

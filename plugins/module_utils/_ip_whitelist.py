@@ -103,11 +103,13 @@ class EntryPlan:
     :param additions: Bodies of the entries to add.
     :param relabeled: Networks of the additions that are listed already, with another label.
     :param removals: Listed entries to remove.
+    :param kept: Ids of the listed entries that the options ask for.
     """
 
     additions: list[Values]
     relabeled: set[str]
     removals: list[Values]
+    kept: set[str]
 
 
 # Reading.
@@ -338,7 +340,7 @@ def plan_entries(entries: Sequence[Values], options: Values) -> EntryPlan:
     wanted = wanted_entries(options)
     if options["state"] == "absent":
         unwanted = {*wanted, *map(counterpart, wanted)}
-        return EntryPlan([], set(), once_each(e for e in entries if e["cidr"] in unwanted))
+        return EntryPlan([], set(), once_each(e for e in entries if e["cidr"] in unwanted), set())
     additions: list[Values] = []
     relabeled: set[str] = set()
     kept: set[str] = set()
@@ -359,7 +361,8 @@ def plan_entries(entries: Sequence[Values], options: Values) -> EntryPlan:
     if not options.get("purge"):
         others = find_forbidden(others, wanted, options.get("forbid", ()))
     gone = (named | {str(entry["id"]) for entry in others}) - kept
-    return EntryPlan(additions, relabeled, once_each(e for e in entries if str(e["id"]) in gone))
+    removals = once_each(entry for entry in entries if str(entry["id"]) in gone)
+    return EntryPlan(additions, relabeled, removals, kept)
 
 
 def once_each(entries: Iterable[Values]) -> list[Values]:
@@ -879,8 +882,8 @@ def missed_in_allowlist(current: Allowlist, plan: Plan, options: Values) -> list
     for entry in planned.additions:
         label = f" with the label {entry['label']!r}" if "label" in entry else ""
         texts.append(f"{entry['cidr']} is not listed{label}")
-    for entry in planned.removals:
-        if entry_path(entry) in gone:
+    for entry in current.entries:
+        if entry_path(entry) in gone and str(entry["id"]) not in planned.kept:
             texts.append(f"{entry['cidr']} is still listed")
     if current.enabled != plan.after["enabled"]:
         texts.append(f"enforcement is still {on_off(current.enabled)}")

@@ -47,7 +47,8 @@ TOLD = {
     "Fail where an API key never expires": (2, "These keys never expire: Administration"),
     "Let listed networks in only": (
         2,
-        "would lock out 192.0.2.44/32: add entries that cover what protected_addresses names, or set allow_lockout: true.",
+        "would lock out 192.0.2.44/32. Add entries that cover what protected_addresses names, "
+        "or set allow_lockout: true.",
     ),
     "Let the webhook be called by PATCH": (
         2,
@@ -55,7 +56,8 @@ TOLD = {
     ),
     "Require enforcement": (
         0,
-        "enforcement is off; not mended: Switching enforcement of the IP allowlist on could lock everybody out: name the addresses",
+        "enforcement is off; not mended: Enforcing the IP allowlist could lock everyone out. "
+        "Set protected_addresses to the addresses",
     ),
     "Compare the organization with a control that is waived": (
         0,

@@ -77,7 +77,7 @@ MESSAGES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
         "ip_whitelist",
         {"enabled": True},
         {},
-        "name the addresses that must keep access in protected_addresses",
+        "Set protected_addresses to the addresses that must keep access",
     ),
     ("ip_whitelist", {"purge": True}, {}, "purge: true needs entries"),
     (

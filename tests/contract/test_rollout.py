@@ -172,7 +172,7 @@ def test_what_cannot_be_put_back_keeps_nothing_else_from_it(fleet: Fleet) -> Non
         "The notification rule 'Failures' is put back without the notification channel 'Hook'.",
         "The notification rule 'Growth' stays as it is, since it sends through the notification channel 'Hook' alone.",
     ]
-    refusal = "name the addresses that must keep access in protected_addresses"
+    refusal = "Set protected_addresses to the addresses that must keep access"
     runs = [
         fleet.run(
             "planasonix.admin.rollback",

@@ -312,7 +312,7 @@ def test_the_lockout_guard(organization):
     organization.api.objects["session-timeout"]["idle_timeout_minutes"] = 5
     organization.api.add_entry("192.0.2.0/24")
     (left,) = organization.roll_back()["left"]
-    assert "name the addresses that must keep access in protected_addresses" in left
+    assert "Set protected_addresses to the addresses that must keep access" in left
     assert organization.api.objects["session-timeout"]["idle_timeout_minutes"] == 60
     (left,) = organization.roll_back(protected_addresses=["192.0.2.1"])["left"]
     assert "would lock out 192.0.2.1" in left

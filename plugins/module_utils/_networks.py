@@ -66,7 +66,7 @@ def read_network(text: str) -> Network | None:
         if not dash:
             return ipaddress.ip_network(text, strict=False)
         ends = ipaddress.ip_address(first.strip()), ipaddress.ip_address(last.strip())
-        blocks: list[Network] = list(ipaddress.summarize_address_range(*ends))  # type: ignore[type-var]
+        blocks: list[Network] = list(ipaddress.summarize_address_range(*ends))
     except (ValueError, TypeError):
         return None
     return blocks[0] if len(blocks) == 1 else None

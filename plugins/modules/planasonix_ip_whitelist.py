@@ -11,10 +11,16 @@ short_description: Manage the IP allowlist of a Planasonix organization
 version_added: 1.0.0
 description:
   - Adds, removes and labels entries of the IP allowlist, and switches its enforcement on and off.
-  - Nobody is locked out. Entries are added before others are removed, enforcement is switched off first and on last, and addresses that must keep access are
-    checked before anything is written. See O(protected_addresses).
-  - Networks are compared as networks. V(203.0.113.7) is V(203.0.113.7/32), and an IPv6 network may be written in any way.
-  - An option that is left out is left alone.
+  - The module refuses to lock out the addresses that you protect. It adds entries before it removes
+    others, switches enforcement off first and on last, and checks O(protected_addresses) before it
+    writes anything.
+  - Networks are compared as networks. V(203.0.113.7) is V(203.0.113.7/32), and an IPv6 network may
+    be written in any way. A network that a broader one covers still needs an entry of its own.
+  - Entries that are listed but not in force (disabled, expired or deleted) cover no address and
+    count as not listed. The module leaves them alone and returns them as C(inactive_entries).
+  - The module waits up to 5 seconds, within O(retry_budget), for a change that the API shows late.
+    It never adds an entry twice.
+  - If you leave out an option, the module does not change what it manages.
 author:
   - Planasonix collection contributors (@planasonix)
 extends_documentation_fragment:
@@ -25,45 +31,61 @@ options:
     description:
       - Networks to list, or with O(state=absent) to remove.
       - An empty list changes nothing, unless O(purge=true).
-      - Where a network is listed several times, the oldest entry with the wanted label stays and the others are removed.
+      - If a network is listed several times, the oldest entry with the required label stays and the
+        module removes the others.
     type: list
     elements: dict
     suboptions:
       cidr:
-        description: Address or network, IPv4 or IPv6. Host bits must not be set.
+        description:
+          - Address or network, IPv4 or IPv6. Host bits must not be set, and a zone such as C(%eth0)
+            is not allowed.
         type: str
         required: true
       label:
         description:
-          - What the network is. If left out, any label is fine.
-          - The API cannot change a label, so the entry is added again with the new label before the old one is removed. Where the API refuses a second entry of
-            the network, the old one is removed first, but only if that takes access from no protected address.
+          - Label of the network. If left out, any label is fine. An empty text requires that there
+            is no label.
+          - Blanks at its ends do not count. If the API stores another text, the task fails and
+            names it.
+          - The API cannot change a label, so the module adds the entry again with the new label
+            before it removes the old one. If the API refuses a second entry of the network, the
+            module removes the old one first, but only if that takes access from no protected
+            address.
         type: str
   state:
     description:
       - V(present) lists the O(entries).
-      - V(absent) removes them, whatever their label. It needs O(entries), and cannot be combined with O(purge=true) or O(enabled=true).
+      - V(absent) removes them, whatever their label. It needs O(entries), and cannot be combined
+        with O(purge=true) or O(enabled=true).
     type: str
     choices: [present, absent]
     default: present
   purge:
-    description: Whether entries that O(entries) does not list are removed. Needs O(entries).
+    description: Remove the entries in force that O(entries) does not list. Needs O(entries).
     type: bool
     default: false
   enabled:
     description:
-      - Whether the allowlist is enforced. Where it is, it binds API keys too, so the host that runs this module must be listed.
-      - After it was switched on, the module reads it once more. If its key has no access, it tries to switch enforcement off again and fails.
+      - Enforce the allowlist, or stop enforcing it. An enforced list binds API keys too, so the
+        host that runs this module must be listed.
+      - After the module switched enforcement on, it reads the status until the API shows it as on.
+        If the key has no access by then, the module tries to switch enforcement off again and
+        fails.
+      - The module removes no entry before the API shows enforcement that was switched off as off.
     type: bool
   protected_addresses:
     description:
-      - Addresses and networks that must keep access, for example those of administrators, of the automation and of a break-glass host.
-      - Needed to switch enforcement on, and to remove an entry while it is on. The task fails before any write, in check mode too, unless the resulting list
-        covers each of them.
+      - Addresses and networks that must keep access, for example those of administrators, of the
+        automation and of a break-glass host.
+      - Required to switch enforcement on, and to remove an entry while it is on. The task fails
+        before any write, in check mode too, unless the resulting list covers each of them.
+      - An IPv4 address and its IPv4-mapped IPv6 form are two addresses.
     type: list
     elements: str
   allow_lockout:
-    description: Whether to go on without this check. Somebody may then lose access, you included.
+    description:
+      - Skip the lockout check of O(protected_addresses). You may lock yourself and others out.
     type: bool
     default: false
 seealso:
@@ -111,7 +133,8 @@ diff:
     before: {"enabled": false, "entries": []}
     after: {"enabled": true, "entries": [{"cidr": "203.0.113.0/24", "label": "Office"}]}
 ip_whitelist:
-  description: The allowlist as it now is. New entries have no C(id) and C(created_at) in check mode.
+  description:
+    - The allowlist as it now is. New entries have no C(id) and C(created_at) in check mode.
   returned: success
   type: dict
   contains:
@@ -125,10 +148,16 @@ ip_whitelist:
       elements: str
       sample: [api, ui]
     entries:
-      description: The entries by address.
+      description: The entries in force, by address.
       type: list
       elements: dict
       sample: [{"id": "ipw_01jq801", "cidr": "203.0.113.0/24", "label": "Office", "created_at": "2026-02-01T12:00:00Z"}]
+    inactive_entries:
+      description: The entries that are listed but not in force, by address.
+      returned: if there are any
+      type: list
+      elements: dict
+      sample: [{"id": "ipw_01jq802", "cidr": "192.0.2.0/24", "active": false}]
 """
 
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import ALLOWLIST

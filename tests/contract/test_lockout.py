@@ -79,7 +79,10 @@ SERVERS = {
             # The first to come here is the second attempt of the one before.
             {"kind": "status", "status": 500, "method": "DELETE", "path": "/*", "skip": 1},
         ),
-        fails={"split": "does not show it yet. Nothing was removed", "labelled_again": "answered 500"},
+        fails={
+            "split": "does not show it yet. Nothing was removed",
+            "labelled_again": "answered 500",
+        },
     ),
 }
 

@@ -16,8 +16,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import (
     ALLOWLIST,
     Allowlist,
-    parse_network,
     plan_allowlist,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._networks import (
+    parse_network,
     uncovered,
 )
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_ip_whitelist import MODULE

@@ -29,8 +29,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist imp
     TOGGLE_PATH,
     Allowlist,
     plan_allowlist,
-    uncovered,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._networks import uncovered
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_ip_whitelist import MODULE

@@ -274,7 +274,7 @@ def test_labels_are_compared_as_apis_store_them(asked: str, stored: str | None) 
     assert verdict(api, entries=[{"cidr": A, "label": asked}])["status"] == "pass"
     api = FakeApi()
     store(api, "label", lambda label: stored)
-    task = {"entries": [{"cidr": A, "label": asked}]}
+    task: Values = {"entries": [{"cidr": A, "label": asked}]}
     assert perform(api, MODULE, **task)["changed"] is True
     assert (perform(api, MODULE, **task)["changed"], len(api.entries)) == (False, 1)
 

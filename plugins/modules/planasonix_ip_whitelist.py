@@ -19,7 +19,7 @@ description:
   - Entries that are listed but not in force (disabled, expired or deleted) cover no address and
     count as not listed. The module leaves them alone and returns them as C(inactive_entries).
   - The module waits up to 5 seconds, within O(retry_budget), for a change that the API shows late.
-    It never adds an entry twice.
+    It does not repeat an addition that the API accepted.
   - If you leave out an option, the module does not change what it manages.
 author:
   - Planasonix collection contributors (@planasonix)

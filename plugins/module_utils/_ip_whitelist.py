@@ -135,8 +135,8 @@ def read_allowlist(client: Client, dummy_options: Values) -> Allowlist:
                 tuple(entry for entry in listed if entry not in active),
             )
     raise ApiError(
-        f"The API lists {len(listed)} IP allowlist entries and counts {count}: the list may be "
-        "incomplete. Nothing was planned from it; ask the vendor how the list is paged."
+        f"The API lists {len(listed)} IP allowlist entries and counts {count} (entry_count): the "
+        "list may be incomplete. Nothing was planned from it; ask the vendor how the list is paged."
     )
 
 

@@ -123,7 +123,7 @@ def test_a_list_with_less_than_is_counted_is_no_list() -> None:
     api = FakeApi().fail(STATUS, lambda data: {**data, "entry_count": 5}, times=99)
     api.add_entry(A)
     api.add_entry(B)
-    words = "The API lists 2 IP allowlist entries and counts 5: the list may be incomplete."
+    words = "lists 2 IP allowlist entries and counts 5 (entry_count): the list may be incomplete."
     for check_mode in (True, False):
         result = perform(
             api, MODULE, check_mode, entries=[{"cidr": A}], purge=True, enabled=True, **PROTECTED

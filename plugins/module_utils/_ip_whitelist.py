@@ -193,7 +193,7 @@ def read_count(status: Values) -> int | None:
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1
     if isinstance(value, bool) or not 0 <= number < 1e9 or number != int(number):
         raise ApiError(
@@ -568,13 +568,15 @@ class Writer:
     def prove_additions(self) -> None:
         """Read the entries until all additions are listed, before anything is removed or enforced.
 
+        Without additions they are read as well, as they may have changed since the plan was made.
+
         :raises NotApplied: if an addition is missing or has another label, or a protected address
             would lose access.
         """
         bodies = [call.body for call in self.additions if call not in self.refused]
         entries: list[Values] = []
         pending: list[Values] = []
-        for _look in looks(self.client) if bodies else ():
+        for _look in looks(self.client) if bodies or self.takes_access() else ():
             entries = read_entries(self.client)
             pending = [body for body in bodies if not self.find_added(entries, body)]
             if not pending:
@@ -584,13 +586,14 @@ class Writer:
         for body in bodies:
             # An API may change the listed entry instead of adding another.
             self.kept.update(entry_path(entry) for entry in self.find_added(entries, body))
-        if bodies and self.takes_access():
+        if self.takes_access():
             self.check_cover(entries)
 
     def takes_access(self) -> bool:
-        """Whether the plan has a step after which someone may have no access."""
-        switched_on = self.plan.after["enabled"] and not self.plan.before["enabled"]
-        return bool(self.removals) or switched_on
+        """Whether a step of the plan may take access from an address that is protected."""
+        if self.options.get("allow_lockout") or not self.plan.after["enabled"]:
+            return False
+        return bool(self.removals) or not self.plan.before["enabled"]
 
     def find_added(self, entries: Sequence[Values], body: Values) -> list[Values]:
         """Find the entries that show an addition: it was planned since no listed one fitted."""
@@ -639,7 +642,7 @@ class Writer:
         gone = {call.path for call in self.removals} - self.kept - deferred
         staying = [entry["cidr"] for entry in entries if entry_path(entry) not in gone]
         lost = uncovered(self.options.get("protected_addresses", []), staying)
-        if lost and self.plan.after["enabled"] and not self.options.get("allow_lockout"):
+        if lost:
             raise NotApplied(
                 f"The IP allowlist does not cover {', '.join(lost)} as planned, since it changed "
                 "meanwhile. Nothing was removed or enforced; run the task again."

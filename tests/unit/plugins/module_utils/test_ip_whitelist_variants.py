@@ -151,7 +151,7 @@ def test_a_count_that_contradicts_nothing(count: t.Any) -> None:
     assert api.pauses == []
 
 
-@pytest.mark.parametrize("count", ["many", -1, 1.5, True, [1], "nan", "inf"])
+@pytest.mark.parametrize("count", ["many", -1, 1.5, True, [1], "nan", "inf", 10**400])
 def test_a_count_that_is_no_number(count: t.Any) -> None:
     api = FakeApi().fail(STATUS, lambda data: {**data, "entry_count": count})
     assert "in the field 'entry_count'" in perform(api, MODULE)["msg"]
@@ -493,6 +493,23 @@ def test_a_404_for_an_entry_that_is_still_listed_is_an_error() -> None:
     api.add_entry(A)
     result = perform(api, MODULE, state="absent", entries=[{"cidr": A}])
     assert (result["failed"], result["status"], listed(api)) == (True, 404, [(A, None)])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"state": "absent", "entries": [{"cidr": B}]}, {"enabled": True}],
+    ids=["remove", "enforce"],
+)
+def test_a_list_that_changed_since_it_was_planned_for(options: Values) -> None:
+    """Another run removes what covers the protected address, between the plan and its first write."""
+    api = FakeApi().fail(LIST, lambda rows: rows[1:], skip=1, times=99)
+    api.add_entry(A)
+    api.add_entry(B)
+    api.enabled = not options.get("enabled", False)
+    result = perform(api, MODULE, **options, **PROTECTED)
+    words = "does not cover 203.0.113.7/32 as planned, since it changed meanwhile."
+    assert result["failed"] and words in result["msg"]
+    assert api.writes == []
 
 
 # Forbidden networks.

@@ -233,6 +233,18 @@ def test_refused_second_entries_are_replaced_one_at_a_time():
             "now off again",
             id="answer-of-off-lost",
         ),
+        pytest.param(
+            [(STATUS, "403 before", 1, 3)],
+            False,
+            "Enforcement is now off again",
+            id="no-access-until-it-is-off",
+        ),
+        pytest.param(
+            [(STATUS, "403 before", 1, 1), (TOGGLE, "500 after", 1, 1)],
+            False,
+            "Enforcement is now off again",
+            id="off-in-spite-of-an-error",
+        ),
     ],
 )
 def test_access_is_proved_after_switching_on(faults, enabled, words):
@@ -244,7 +256,7 @@ def test_access_is_proved_after_switching_on(faults, enabled, words):
     assert (result["failed"], result["changed"], api.enabled) == (True, True, enabled)
     doubt = (
         "it could not be proved that this key has access"
-        if "500" in str(faults)
+        if faults[0][1].startswith("500")
         else "this key had no access"
     )
     assert words in result["msg"] and doubt in result["msg"]

@@ -11,6 +11,7 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
@@ -20,7 +21,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    UNSET,
     Call,
+    Mismatch,
     Plan,
     Values,
     describe,
@@ -31,11 +34,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     Applied,
     Resource,
     check_filled,
-    missed_by_plan,
     nothing_missed,
     require_field,
     send,
-    send_all,
     show_state,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import (
@@ -70,18 +71,40 @@ def check_preferences(options: Values) -> None:
 
 
 def read_preferences(client: Client, options: Values) -> Values:
-    """Read ``GET /api/user-preferences``; what was just written is read by ``GET /api/user-preferences/{key}``, which the list may not show yet."""
+    """Read ``GET /api/user-preferences``, and by itself each preference that the list does not show as the task asks for."""
     preferences = client.get(PREFERENCES_PATH, "read the preferences")
-    for key in options.get("written", ()):
+    desired: Values = options.get("preferences", {})
+    return settle_preferences(
+        client,
+        preferences,
+        [key for key, value in desired.items() if not same(preferences.get(key, UNSET), value)],
+    )
+
+
+def settle_preferences(client: Client, preferences: Values, keys: Iterable[str]) -> Values:
+    """Return the preferences with some read by ``GET /api/user-preferences/{key}``: a list may nest, hide or cache them."""
+    settled = dict(preferences)
+    for key in keys:
         try:
             preference = client.get(preference_path(key), f"read the preference {key!r}")
         except ApiError as error:
             if error.status != 404:
                 raise
-            preferences.pop(key, None)  # it was not stored
+            settled.pop(key, None)  # it is not set
         else:
-            preferences[key] = require_field(preference, "value", f"the preference {key!r}")
-    return preferences
+            value = require_field(preference, "value", f"the preference {key!r}")
+            settled = {**flatten_along(settled, key), key: value}
+    return settled
+
+
+def flatten_along(preferences: Values, key: str) -> Values:
+    """Return the preferences without the mappings in which a list nests a key: ``{a: {b: 1}}`` is ``{a.b: 1}``."""
+    flat = dict(preferences)
+    prefix, *rest = key.split(".")
+    while rest and key not in flat and isinstance(flat.get(prefix), dict):
+        flat |= {f"{prefix}.{name}": value for name, value in flat.pop(prefix).items()}
+        prefix = f"{prefix}.{rest.pop(0)}"
+    return flat if key in flat else preferences
 
 
 def preference_path(key: str) -> str:
@@ -108,15 +131,15 @@ def plan_preferences(current: Values, options: Values) -> Plan:
     )
 
 
-def apply_preferences(client: Client, plan: Plan, current: Values, options: Values) -> Applied:
-    """Send the plan, and name what is to be read back one by one."""
-    send_all(client, plan, current, options)
-    written = [
-        key
-        for key in plan.after
-        if key not in plan.before or not same(plan.before[key], plan.after[key])
+def missed_in_preferences(
+    current: Values, plan: Plan, dummy_options: Values
+) -> Sequence[Mismatch | str]:
+    """Return the preferences that are not as the task asks for; a value counts as a whole."""
+    return [
+        Mismatch(key, plan.before.get(key, UNSET), value, current.get(key, UNSET))
+        for key, value in plan.after.items()
+        if not same(current.get(key, UNSET), value)
     ]
-    return Applied(identity={"written": written})
 
 
 PREFERENCES = Resource(
@@ -124,9 +147,8 @@ PREFERENCES = Resource(
     read_preferences,
     plan_preferences,
     show_state,
-    missed_by_plan(plan_preferences),
-    apply_preferences,
-    check_preferences,
+    missed_in_preferences,
+    check=check_preferences,
 )
 
 

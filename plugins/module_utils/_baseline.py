@@ -16,7 +16,13 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import moment
+from ansible_collections.planasonix.admin.plugins.module_utils._account import (
+    settle_preferences,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import (
+    moment,
+    read_key_list,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import (
     STATUSES,
@@ -26,6 +32,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
     Waiver,
     at,
     combine,
+    is_among,
     is_number,
     nested,
     parse_waivers,
@@ -38,6 +45,13 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     RefusedPlan,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
+    NAMES,
+    Kind,
+    find_kind,
+    is_unlimited,
+    read_value,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import (
     ALLOWLIST,
     Allowlist,
@@ -162,6 +176,7 @@ class Assessment:
 
 READERS: dict[str, t.Callable[[Client], t.Any]] = {
     **{name: lambda client, name=name: SUBSETS[name](client, {}) for name in SUBSETS},  # type: ignore[misc]
+    "api_keys": read_key_list,
     "ip_whitelist": lambda client: read_allowlist(client, {}),
     "notification_channels": read_channel_list,
     "notification_rules": read_rules,
@@ -202,6 +217,10 @@ def read_organization(client: Client, options: Values) -> Organization:
             continue
         try:
             values[name] = READERS[name](client)
+            if name == "preferences":
+                values[name] = settle_preferences(
+                    client, values[name], unmet_preferences(controls, values[name])
+                )
         except ApiError as error:
             errors[name] = error
             if error.concerns_all:
@@ -212,6 +231,19 @@ def read_organization(client: Client, options: Values) -> Organization:
         errors,
         datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc),
     )
+
+
+def unmet_preferences(controls: Iterable[Control], preferences: Values) -> list[str]:
+    """Return the keys that controls are about and that the list does not show as required."""
+    keys: dict[str, None] = {}
+    for control in controls:
+        if control.resource != "preferences":
+            continue
+        for path, bound in control.bounds.items():
+            found = at(preferences, path)
+            if path and (not found or bound.unmet(found[0])):
+                keys[path[0]] = None
+    return list(keys)
 
 
 # Evaluating and planning.
@@ -291,7 +323,7 @@ def evaluate(control: Control, current: Organization) -> Verdict:
             return Verdict(
                 "error", detail=current.errors[name].message, remediable=control.remediable
             )
-    if control.requires_sso and "sso" not in current.values["features"]:
+    if control.requires_sso and not is_among("sso", current.values["features"], NAMES.same):
         return Verdict(
             "not_entitled",
             current_of(control, current),
@@ -323,7 +355,7 @@ def evaluate_bounds(control: Control, current: Organization) -> tuple[t.Any, lis
     value = current.values[control.resource]
     texts = []
     for path, bound in control.bounds.items():
-        found = at(value, path)
+        found = read_at(control.resource, value, path)
         name = ".".join(path) or control.resource
         if not found and control.resource == "preferences":
             texts.append(f"{name} is not set")
@@ -332,8 +364,47 @@ def evaluate_bounds(control: Control, current: Organization) -> tuple[t.Any, lis
             raise ApiError(
                 f"The API's answer for the {control.resource.replace('_', ' ')} has no field {name!r}; is it spelt right in the control?"
             )
-        texts += [f"{name} is {shown(found[0])}, {text}" for text in bound.unmet(found[0])]
+        check_comparable(found[0], bound, find_kind(control.resource, path), name)
+        equal = find_kind(control.resource, path).same
+        texts += [f"{name} is {shown(found[0])}, {text}" for text in bound.unmet(found[0], equal)]
     return current_of(control, current), texts
+
+
+def read_at(resource: str, value: t.Any, path: Path) -> tuple[t.Any, ...]:
+    """Return the value at a path of an object, read by its documented type, in a tuple of one; an empty tuple if there is none.
+
+    :raises ApiError: if it is of another type.
+    """
+    found = at(value, path)
+    if not found:
+        return ()
+    subject = f"the {resource.replace('_', ' ')}"
+    name = ".".join(path) or resource
+    return (read_value(found[0], find_kind(resource, path), name, subject),)
+
+
+def check_comparable(value: t.Any, bound: Bound, kind: Kind, name: str) -> None:
+    """Refuse to compare what is documented otherwise, since the verdict could be false.
+
+    :raises ApiError: if a number may mean no limit, or a list holds objects where the bound names texts.
+    """
+    if kind.positive and is_unlimited(value) and not bound.names(value):
+        raise ApiError(
+            f"{name} is {shown(value)}; the API documents numbers from 1 on, so it may mean no limit. "
+            "It is neither compared nor changed: set it with its module, or allow it in one_of."
+        )
+    if bound.wants_list and has_objects(value) and not has_objects(bound.contains + bound.excludes):
+        raise ApiError(
+            f"{name} is a list of objects, where the control names plain values, "
+            "so they cannot be compared; check api_url and the API's version."
+        )
+
+
+def has_objects(value: t.Any) -> bool:
+    """Return whether it is a list with a mapping or a list in it."""
+    return isinstance(value, (list, tuple)) and any(
+        isinstance(item, (dict, list)) for item in value
+    )
 
 
 def evaluate_allowlist(control: Control, current: Organization) -> tuple[t.Any, list[str]]:
@@ -570,13 +641,14 @@ def targets_of(
     """
     targets: dict[Path, t.Any] = {}
     for path, bound in control.bounds.items():
-        found = at(state, path)
+        found = read_at(control.resource, state, path)
         value = found[0] if found else None
-        if found and not bound.unmet(value):
+        equal = find_kind(control.resource, path).same
+        if found and not bound.unmet(value, equal):
             continue
         if not path or (fields is not None and (len(path) > 1 or path[0] not in fields)):
             raise Unmet(f"the API cannot change {'.'.join(path) or control.resource}")
-        targets[path] = bounds[path].nearest(value)
+        targets[path] = bounds[path].nearest(value, equal)
         if not found and targets[path] is None and not bounds[path].equals:
             raise Unmet(f"nothing says what {'.'.join(path)} should be")
         if isinstance(targets[path], Mapping) and merged(value, targets[path]) != targets[path]:
@@ -588,7 +660,8 @@ def with_lower_idle(
     targets: dict[Path, t.Any], bounds: Mapping[Path, Bound], state: Values
 ) -> dict[Path, t.Any]:
     """The values of the session timeout, with idle lowered along where absolute goes below it and no control forbids that."""
-    idle: t.Any = targets.get(IDLE, state.get(IDLE[0]))
+    (present,) = read_at("session_timeout", state, IDLE) or (None,)
+    idle: t.Any = targets.get(IDLE, present)
     absolute: t.Any = targets.get(ABSOLUTE)
     if not (is_number(idle) and is_number(absolute)) or idle <= absolute:
         return targets

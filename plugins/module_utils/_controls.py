@@ -14,7 +14,7 @@ import json
 import math
 import re
 import typing as t
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
@@ -22,10 +22,17 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     PlanasonixError,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, same
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    clean_options,
+    clean_text,
+)
 
 OPERATORS = ("at_least", "at_most", "one_of", "not_one_of", "contains", "excludes")
 SEVERITIES = ("low", "medium", "high", "critical")
 STATUSES = ("pass", "fixed", "waived", "not_entitled", "fail", "error")
+
+Equality = Callable[[t.Any, t.Any], bool]
+"""Whether two values of one field mean the same."""
 
 Path = tuple[str, ...]
 """Where a value is, from the outermost key on."""
@@ -56,29 +63,36 @@ class Bound:
     contains: tuple[t.Any, ...] = ()
     excludes: tuple[t.Any, ...] = ()
 
-    def unmet(self, value: t.Any) -> list[str]:
-        """Why a value does not meet the bound, as texts; none if it does."""
+    def unmet(self, value: t.Any, equal: Equality = same) -> list[str]:
+        """Why a value does not meet the bound, as texts; none if it does.
+
+        :param equal: Whether two values of this field mean the same.
+        """
         texts = [
-            f"{shown(wanted)} is required" for wanted in self.equals if not same(value, wanted)
+            f"{shown(wanted)} is required" for wanted in self.equals if not equal(value, wanted)
         ]
         if self.at_least is not None and not (is_number(value) and value >= self.at_least):
             texts.append(f"at least {shown(self.at_least)} is required")
         if self.at_most is not None and not (is_number(value) and value <= self.at_most):
             texts.append(f"at most {shown(self.at_most)} is allowed")
-        if self.one_of is not None and not is_among(value, self.one_of):
+        if self.one_of is not None and not is_among(value, self.one_of, equal):
             texts.append(f"one of {shown(list(self.one_of))} is required")
-        if is_among(value, self.not_one_of):
+        if is_among(value, self.not_one_of, equal):
             texts.append("it is not allowed")
         if self.wants_list and not isinstance(value, list):
             return [*texts, "a list is required"]
         elements = value if isinstance(value, list) else []
-        lacking = [element for element in self.contains if not is_among(element, elements)]
+        lacking = [element for element in self.contains if not is_among(element, elements, equal)]
         if lacking:
             texts.append(f"it lacks {listed(lacking)}")
-        unwanted = [element for element in self.excludes if is_among(element, elements)]
+        unwanted = [element for element in self.excludes if is_among(element, elements, equal)]
         if unwanted:
             texts.append(f"it holds {listed(unwanted)}, which is not allowed")
         return texts
+
+    def names(self, value: t.Any) -> bool:
+        """Whether it names a value itself, and not only a limit that the value is compared with."""
+        return is_among(value, (*self.equals, *(self.one_of or ()), *self.not_one_of))
 
     @property
     def wants_list(self) -> bool:
@@ -149,12 +163,13 @@ class Bound:
             raise InvalidOption("; ".join(dict.fromkeys(texts)))
         return merged
 
-    def nearest(self, value: t.Any) -> t.Any:
+    def nearest(self, value: t.Any, equal: Equality = same) -> t.Any:
         """The value nearest to the given one that meets the bound; itself, if it does.
 
+        :param equal: Whether two values of this field mean the same.
         :raises Unmet: if the bound says only what a value may not be.
         """
-        if not self.unmet(value):
+        if not self.unmet(value, equal):
             return value
         if self.equals:
             return self.equals[0]
@@ -182,12 +197,12 @@ class Bound:
             elements = [
                 element
                 for element in (value if isinstance(value, list) else [])
-                if not is_among(element, self.excludes)
+                if not is_among(element, self.excludes, equal)
             ]
             target = elements + [
-                element for element in self.contains if not is_among(element, elements)
+                element for element in self.contains if not is_among(element, elements, equal)
             ]
-        if self.unmet(target):
+        if self.unmet(target, equal):
             raise Unmet(
                 f"{shown(value)} is not allowed, and nothing says what it should be instead"
             )
@@ -199,9 +214,9 @@ def is_number(value: t.Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def is_among(value: t.Any, choices: Iterable[t.Any]) -> bool:
+def is_among(value: t.Any, choices: Iterable[t.Any], equal: Equality = same) -> bool:
     """Whether a JSON value is one of some."""
-    return any(same(choice, value) for choice in choices)
+    return any(equal(choice, value) for choice in choices)
 
 
 def in_both(one: Sequence[t.Any], other: Sequence[t.Any]) -> tuple[t.Any, ...]:
@@ -369,7 +384,7 @@ def parse_waivers(waivers: Iterable[Values], control_ids: Iterable[str]) -> dict
     known = set(control_ids)
     parsed: dict[str, Waiver] = {}
     for waiver in waivers:
-        control_id = waiver["id"]
+        control_id = clean_text(waiver["id"], "waivers: an id")
         if control_id not in known:
             raise InvalidOption(
                 f"waivers: no control has the id {control_id!r}; remove the waiver or correct its id."
@@ -425,11 +440,12 @@ def conform(values: t.Any, table: Mapping[str, Mapping[str, t.Any]], where: str)
     ]
     if missing:
         raise InvalidOption(f"{where} lacks {', '.join(missing)}.")
-    return {
+    converted = {
         name: typed(value, table[name]["type"], f"{where}: {name}")
         for name, value in values.items()
         if value is not None
     }
+    return clean_options(converted, where)
 
 
 def typed(value: t.Any, kind: str, where: str) -> t.Any:

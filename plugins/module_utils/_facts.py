@@ -14,13 +14,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.planasonix.admin.plugins.module_utils._account import PREFERENCES, PROFILE
-from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import read_key_list
+from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import KEYS_PATH
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import NAMES, read_value
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import read_allowlist
 from ansible_collections.planasonix.admin.plugins.module_utils._mfa import read_mfa
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
-    read_channel_list,
+    CHANNELS_PATH,
     read_rules,
     with_channel_names,
 )
@@ -43,36 +44,44 @@ def read_object(path: str, what: str) -> t.Callable[[Client, Read], Values]:
     return lambda client, dummy_read: without(client.get(path, f"read {what}"), "updated_at")
 
 
+def read_objects(path: str, what: str) -> t.Callable[[Client, Read], list[Values]]:
+    """A reader of one documented list, whole: objects without a name too."""
+    return lambda client, dummy_read: client.get_list(path, f"read {what}")
+
+
 def read_state(resource: Resource) -> t.Callable[[Client, Read], t.Any]:
     """A reader of what a resource reads."""
     return lambda client, dummy_read: resource.read(client, {})
 
 
-def read_features(client: Client, dummy_read: Read) -> t.Any:
-    """Read ``GET /api/features``: the list itself."""
+def read_features(client: Client, dummy_read: Read) -> list[str]:
+    """Read ``GET /api/features``: the names of the enabled features."""
     features = require_field(
         client.get("/api/features", "read the features"), "features", "the features"
     )
-    if not isinstance(features, list):
+    names: list[str] | None = read_value(features, NAMES, "features", "the features")
+    if names is None:
         raise ApiError(
-            "Could not read the features: the answer to GET /api/features has no list of them.",
-            method="GET",
-            path="/api/features",
+            "The API's answer for the features has null in features, where a list of names is "
+            "documented; check api_url and the API's version."
         )
-    return features
+    return names
 
 
 def read_rules_with_names(client: Client, read: Read) -> list[Values]:
     """Read the rules with the names of their channels; an id that no channel has stands for itself."""
     if "notification_channels" not in read:
-        read["notification_channels"] = list(read_channel_list(client))
-    return [with_channel_names(rule, read["notification_channels"]) for rule in read_rules(client)]
+        read["notification_channels"] = SUBSETS["notification_channels"](client, read)
+    channels = [
+        channel for channel in read["notification_channels"] if {"id", "name"} <= channel.keys()
+    ]
+    return [with_channel_names(rule, channels) for rule in read_rules(client)]
 
 
 SUBSETS: dict[str, t.Callable[[Client, Read], t.Any]] = {
     "profile": read_state(PROFILE),
     "mfa": lambda client, dummy_read: read_mfa(client, {}).status,
-    "api_keys": lambda client, dummy_read: list(read_key_list(client)),
+    "api_keys": read_objects(KEYS_PATH, "the API keys"),
     "session_timeout": read_state(SESSION_TIMEOUT),
     "preferences": read_state(PREFERENCES),
     "settings": read_object("/api/settings/all", "the settings"),
@@ -82,7 +91,7 @@ SUBSETS: dict[str, t.Callable[[Client, Read], t.Any]] = {
     "features": read_features,
     "limits": read_object("/api/features/limits", "the limits"),
     "tier": read_object("/api/tier", "the subscription tier"),
-    "notification_channels": lambda client, dummy_read: list(read_channel_list(client)),
+    "notification_channels": read_objects(CHANNELS_PATH, "the notification channels"),
     "notification_rules": read_rules_with_names,
 }
 

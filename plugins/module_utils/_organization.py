@@ -11,24 +11,31 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
-    ApiError,
-    InvalidOption,
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
+    compare_fields,
+    find_kind,
+    is_unlimited,
+    read_value,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Call,
+    Mismatch,
     Plan,
     Values,
+    as_text,
     describe,
     differences,
+    find_mismatches,
     merged,
-    same,
     without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
-    missed_by_plan,
     require_field,
     show_state,
 )
@@ -58,15 +65,27 @@ def check_settings(options: Values) -> None:
 
 
 def read_settings(client: Client, options: Values) -> Values:
-    """Read the settings: ``GET /api/settings``, or ``GET /api/settings/all`` where ``extra`` is given."""
-    path = "/api/settings/all" if "extra" in options else "/api/settings"
-    return without(client.get(path, "read the settings"), "updated_at")
+    """Read the settings.
+
+    ``GET /api/settings`` is documented as partial, so ``GET /api/settings/all`` is read where it lacks a setting,
+    and where ``extra`` is given.
+    """
+    settings: Values = {}
+    if "extra" not in options:
+        settings = client.get("/api/settings", "read the settings")
+    if "extra" in options or any(
+        name in options and name not in settings for name in SETTINGS_FIELDS
+    ):
+        settings = client.get("/api/settings/all", "read the settings")
+    return without(settings, "updated_at")
 
 
 def plan_settings(current: Values, options: Values) -> Plan:
     """Plan ``POST /api/settings`` with what differs. Mappings in ``extra`` are merged, so keys that are not named keep their value."""
     desired = {name: options[name] for name in SETTINGS_FIELDS if name in options}
     before = {name: require_field(current, name, "the settings") for name in desired}
+    for name, value in before.items():
+        read_value(value, find_kind("settings", (name,)), name, "the settings")
     # A setting that the API does not list is not equal to anything; reading back tells whether it took the new one.
     before |= {name: current[name] for name in options.get("extra", {}) if name in current}
     desired |= {
@@ -75,7 +94,7 @@ def plan_settings(current: Values, options: Values) -> Plan:
     body = {
         name: value
         for name, value in desired.items()
-        if name not in before or not same(before[name], value)
+        if name not in before or not equal_settings(name, before[name], value)
     }
     calls = (
         (Call("POST", "/api/settings", body, "update the settings", repeatable=True),)
@@ -88,12 +107,30 @@ def plan_settings(current: Values, options: Values) -> Plan:
     )
 
 
+equal_settings = compare_fields("settings")
+
+BOOKKEEPING = re.compile("(created|updated|modified|changed)|version|revision|etag|_(at|by)$", re.I)
+"""Names of settings that an API changes by itself with each write."""
+
+
+def missed_in_settings(current: Values, plan: Plan, options: Values) -> Sequence[Mismatch | str]:
+    """What is not as the task asks for, and each other setting and flag that was to stay and did not."""
+    kept = {
+        name: value
+        for name, value in without(plan.outcome, *plan.after).items()
+        if not BOOKKEEPING.search(name)
+    }
+    if "extra" not in options:
+        kept = {name: value for name, value in kept.items() if name in current}  # a partial answer
+    return find_mismatches(current, {**kept, **plan.after}, {**kept, **plan.before}, equal_settings)
+
+
 SETTINGS = Resource(
     "settings",
     read_settings,
     plan_settings,
     show_state,
-    missed_by_plan(plan_settings),
+    missed_in_settings,
     check=check_settings,
 )
 
@@ -115,26 +152,37 @@ def check_session_timeout(options: Values) -> None:
         check_idle(options)
 
 
-def check_idle(timeout: Values) -> None:
+def check_idle(timeout: Values) -> list[str]:
     """Refuse an idle timeout that never comes into effect.
 
+    :returns: A warning where a number may mean no limit, so that the two cannot be compared.
     :raises InvalidOption: if it exceeds the absolute one, of which one may be what the organization has.
     :raises ApiError: if what the organization has is no number.
     """
     idle, absolute = (
-        require_field(timeout, name, "the session timeout")
+        read_value(
+            require_field(timeout, name, "the session timeout"),
+            find_kind("session_timeout", (name,)),
+            name,
+            "the session timeout",
+        )
         for name in ("idle_timeout_minutes", "absolute_timeout_minutes")
     )
-    if idle is None or absolute is None:
-        return  # without a limit
-    if not (isinstance(idle, int) and isinstance(absolute, int)):
-        raise ApiError(
-            f"The API's answer for the session timeout has no whole numbers of minutes: idle {idle!r}, absolute {absolute!r}."
-        )
+    limits = (
+        ("absolute_timeout_minutes", absolute, "idle"),
+        ("idle_timeout_minutes", idle, "absolute"),
+    )
+    for name, value, other in limits:
+        if is_unlimited(value):
+            return [
+                f"{name} is {as_text(value)}, which may mean no limit; "
+                f"{other}_timeout_minutes was not compared with it."
+            ]
     if idle > absolute:
         raise InvalidOption(
             f"idle_timeout_minutes would be {idle} and absolute_timeout_minutes {absolute}, and idle may not exceed absolute; give both, or other numbers."
         )
+    return []
 
 
 SESSION_TIMEOUT = singleton(

@@ -11,9 +11,15 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 Values = dict[str, t.Any]
+Equal = Callable[[str, t.Any, t.Any], bool]
+"""Compares two values of a field, whose name comes first."""
+
+UNSET: t.Final = ("(unset)",)
+"""Stands for the value of a field that is not there. No JSON value is a tuple."""
 
 
 @dataclass(frozen=True)
@@ -95,21 +101,95 @@ def differences(before: Values, after: Values) -> list[str]:
     """Each field that differs, as text: ``idle_timeout_minutes 60 -> 30``."""
     texts: list[str] = []
     for name in sorted({*before, *after}):
-        old, new = before.get(name), after.get(name)
+        old, new = before.get(name, UNSET), after.get(name, UNSET)
         if isinstance(old, dict) and isinstance(new, dict):
             texts.extend(f"{name}.{text}" for text in differences(old, new))
-        elif not same(old, new) or (name in before) != (name in after):
-            texts.append(f"{name} {_shown(before, name)} -> {_shown(after, name)}")
+        elif not same(old, new):
+            texts.append(f"{name} {as_text(old)} -> {as_text(new)}")
     return texts
 
 
-def _shown(values: Values, name: str) -> str:
-    """A value as text."""
-    return (
-        json.dumps(values[name], sort_keys=True, ensure_ascii=False)
-        if name in values
-        else "(unset)"
-    )
+def as_text(value: t.Any) -> str:
+    """Return a value as JSON."""
+    if value is UNSET:
+        return UNSET[0]
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A field that the API does not show as it was to be. Each value may be :data:`UNSET`.
+
+    :param field: Its name, dotted inside mappings.
+    :param before: Its value before the write.
+    :param wanted: The value that was to be there.
+    :param found: The value that was read back.
+    """
+
+    field: str
+    before: t.Any
+    wanted: t.Any
+    found: t.Any
+
+
+def equal_values(dummy_field: str, one: t.Any, other: t.Any) -> bool:
+    """Compare two values, whatever the field."""
+    return same(one, other)
+
+
+def find_mismatches(
+    found: Mapping[str, t.Any],
+    wanted: Mapping[str, t.Any],
+    before: Mapping[str, t.Any],
+    equal: Equal = equal_values,
+) -> list[Mismatch]:
+    """Return the fields of ``wanted`` that were not found so. Keys that the API adds to a mapping do not count."""
+    mismatches: list[Mismatch] = []
+    for name in sorted(wanted):
+        shown, value, old = (values.get(name, UNSET) for values in (found, wanted, before))
+        if isinstance(shown, dict) and isinstance(value, dict):
+            inner = find_mismatches(shown, value, old if isinstance(old, dict) else {})
+            mismatches.extend(replace(one, field=f"{name}.{one.field}") for one in inner)
+        elif shown is UNSET and value is None:
+            continue  # many APIs leave out what is null
+        elif shown is UNSET or not equal(name, shown, value):
+            mismatches.append(Mismatch(name, old, value, shown))
+    return mismatches
+
+
+def describe_mismatches(mismatches: Sequence[Mismatch | str]) -> str:
+    """Say what reading back found: what has no effect, what is stored otherwise, what was to stay.
+
+    :param mismatches: Fields, or texts about what is no field.
+    """
+    without_effect: list[str] = []
+    stored: list[Mismatch] = []
+    lost: list[str] = []
+    for one in mismatches:
+        if isinstance(one, str):
+            without_effect.append(one)
+        elif same(one.before, one.wanted):
+            was, now = as_text(one.before), as_text(one.found)
+            lost.append(f"{one.field}, which was to stay: it was {was} and is {now}")
+        elif one.found is UNSET or same(one.found, one.before):
+            without_effect.append(f"{one.field} {as_text(one.found)} -> {as_text(one.wanted)}")
+        else:
+            stored.append(one)
+    sentences: list[str] = []
+    if lost:
+        sentences.append(f"The API changed {'; '.join(lost)}.")
+    if stored:
+        shown = " and ".join(f"{one.field} as {as_text(one.found)}" for one in stored)
+        asked = " and ".join(as_text(one.wanted) for one in stored)
+        sentences.append(
+            f"The API stores {shown}; the task asks for {asked}: write it as the API does."
+        )
+    if without_effect:
+        sentences.append(
+            "The API accepted the change, but it shows no effect "
+            f"({', '.join(without_effect)}); look at it in the product before you run again."
+        )
+    return " ".join(sentences)
 
 
 def describe(subject: str, changes: list[str]) -> str:

@@ -61,7 +61,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     same,
     scalars,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    Resource,
+    clean_text,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
 
 WRITABLE: dict[str, tuple[Resource, Mapping[str, Mapping[str, t.Any]] | None]] = {
@@ -162,7 +165,7 @@ def parse_control(given: Values) -> Control:
     :raises InvalidOption: if its resource is unknown, or what it requires cannot be understood.
     """
     resource = given["resource"]
-    control_id = given.get("id") or resource
+    control_id = clean_text(given["id"], "controls: an id") if "id" in given else resource
     if "require" not in given:
         raise InvalidOption(f"The control {control_id!r} lacks require.")
     where = f"The control {control_id!r}"

@@ -14,7 +14,7 @@ import email.utils
 import re
 import typing as t
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -27,9 +27,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Call,
+    Mismatch,
     Plan,
     Values,
-    differences,
+    describe_mismatches,
+    find_mismatches,
 )
 
 CONFIRMATION_PAUSES = (0.25, 0.5, 1.0, 1.5, 2.0)
@@ -131,7 +133,7 @@ class Resource:
     :param read: Reads the current state. Only GET.
     :param plan: Decides what to write, from the state and the given options. No I/O.
     :param show: The object that the module returns, from the state and the options.
-    :param missed: What a plan wanted and the state that was read back does not show, as texts.
+    :param missed: What a plan wanted and the state that was read back does not show: fields, and texts about what is no field.
     :param apply: Sends the calls of the plan, given the state that it was made from.
     :param check: Refuses options that contradict each other, before anything is read.
     :param reads_back: Whether the state is read again after a write, to see whether it took effect; where ``apply`` does that, or nothing can, it is not.
@@ -141,7 +143,7 @@ class Resource:
     read: t.Callable[[Client, Values], t.Any]
     plan: t.Callable[[t.Any, Values], Plan]
     show: t.Callable[[t.Any, Values], Values]
-    missed: t.Callable[[t.Any, Plan, Values], list[str]]
+    missed: t.Callable[[t.Any, Plan, Values], Sequence[Mismatch | str]]
     apply: t.Callable[[Client, Plan, t.Any, Values], Applied] = send_all
     check: t.Callable[[Values], None] = lambda dummy_options: None
     reads_back: bool = True
@@ -159,6 +161,26 @@ class Confirmed:
     extras: Values
 
 
+@dataclass(frozen=True)
+class Look:
+    """One look at what a plan was to change.
+
+    :param missed: What the API does not show (yet).
+    :param error: Why nothing could be seen.
+    """
+
+    state: t.Any = None
+    missed: Sequence[Mismatch | str] = ()
+    error: ApiError | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether another look would show the same: a refusal stays, a server error may pass."""
+        if self.error is None:
+            return not self.missed
+        return self.error.status is None or self.error.status < 500
+
+
 def apply_and_confirm(
     client: Client, resource: Resource, plan: Plan, state: t.Any, options: Values
 ) -> Confirmed:
@@ -172,24 +194,31 @@ def apply_and_confirm(
     if not plan.changed or not resource.reads_back:
         return Confirmed(plan.outcome, applied.extras)
     options = {**options, **applied.identity}
-    missed: list[str] = []
+    seen = Look()
     for _look in looks(client):
-        try:
-            state = resource.read(client, options)
-            missed = resource.missed(state, plan, options)
-        except InvalidOption as error:  # a new object that is not listed yet
-            missed = [error.message]
-        except ApiError as error:
-            error.message = (
-                f"The change was made ({plan.message}), but could not be confirmed: {error.message}"
-            )
-            raise
-        if not missed:
-            return Confirmed(resource.show(state, options), applied.extras)
-    raise NotApplied(
-        f"The API accepted the change, but it shows no effect ({', '.join(missed)}); "
-        "look at it in the product before you run again."
-    )
+        seen = look_at(client, resource, plan, options)
+        if seen.is_final:
+            break
+    if seen.error is not None:
+        seen.error.message = (
+            f"The change was made ({plan.message}), but could not be confirmed: "
+            f"{seen.error.message}"
+        )
+        raise seen.error
+    if seen.missed:
+        raise NotApplied(describe_mismatches(seen.missed))
+    return Confirmed(resource.show(seen.state, options), applied.extras)
+
+
+def look_at(client: Client, resource: Resource, plan: Plan, options: Values) -> Look:
+    """Read what a plan was to change, and compare."""
+    try:
+        state = resource.read(client, options)
+        return Look(state, resource.missed(state, plan, options))
+    except InvalidOption as error:  # a new object that is not listed yet
+        return Look(missed=[error.message])
+    except ApiError as error:
+        return Look(error=error)
 
 
 def looks(client: Client) -> Iterator[None]:
@@ -206,17 +235,20 @@ def same_id(one: t.Any, other: t.Any) -> bool:
     return str(one) == str(other)
 
 
-def clean_options(options: Values) -> Values:
+def clean_options(options: Values, where: str = "") -> Values:
     """Trim what identifies something, and each text of a list.
 
-    :raises InvalidOption: if one of them is empty.
+    :param where: What the options belong to, for messages.
+    :raises InvalidOption: if one of them is empty, or no text.
     """
+    place = f"{where}: " if where else ""
     cleaned = dict(options)
     for name, value in options.items():
+        check_characters(value, f"{place}{name}")
         if name in IDENTIFIERS and isinstance(value, str):
-            cleaned[name] = clean_text(value, name)
+            cleaned[name] = clean_text(value, f"{place}{name}")
         elif isinstance(value, list):
-            cleaned[name] = [clean_element(item, name) for item in value]
+            cleaned[name] = [clean_element(item, f"{place}{name}") for item in value]
     return cleaned
 
 
@@ -236,29 +268,50 @@ def clean_text(text: str, what: str) -> str:
     return cleaned
 
 
+def check_characters(value: t.Any, what: str) -> None:
+    """Refuse half a character (a lone surrogate), which no result and no file could hold.
+
+    :raises InvalidOption: with the option.
+    """
+    if isinstance(value, dict):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            check_characters(item, what)
+    elif isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        raise InvalidOption(
+            f"{what} contains half a character (a lone surrogate); write the whole character."
+        )
+
+
 def show_state(current: Values, dummy_options: Values) -> Values:
     """Show what was read, as it is."""
     return current
 
 
-def nothing_missed(dummy_current: t.Any, dummy_plan: Plan, dummy_options: Values) -> list[str]:
+def nothing_missed(
+    dummy_current: t.Any, dummy_plan: Plan, dummy_options: Values
+) -> Sequence[Mismatch | str]:
     """A ``missed`` of what cannot be read back, or was read back before."""
     return []
 
 
-def unlike(current: Values, body: Values) -> list[str]:
-    """What an object that was read does not have of the body that was sent, fields that were sent to keep them included."""
-    return differences({name: current[name] for name in body if name in current}, body)
+def unlike(current: Values, body: Values, before: Values | None = None) -> Sequence[Mismatch | str]:
+    """Return what an object that was read does not have of the body that was sent.
+
+    :param before: The object before the write; without it each difference counts as a write without effect.
+    """
+    return find_mismatches(current, body, current if before is None else before)
 
 
 def missed_by_plan(
     plan: t.Callable[[t.Any, Values], Plan],
-) -> t.Callable[[t.Any, Plan, Values], list[str]]:
+) -> t.Callable[[t.Any, Plan, Values], Sequence[Mismatch | str]]:
     """A ``missed`` that plans again: what the new plan would still change is what the API did not do."""
 
-    def missed(current: t.Any, dummy_plan: Plan, options: Values) -> list[str]:
+    def missed(current: t.Any, first: Plan, options: Values) -> Sequence[Mismatch | str]:
         left = plan(current, options)
-        return differences(left.before, left.after)
+        return find_mismatches(left.before, left.after, first.before)
 
     return missed
 

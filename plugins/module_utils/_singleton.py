@@ -10,23 +10,31 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Sequence
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
+    compare_fields,
+    find_kind,
+    read_value,
+    unlimited_fields,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Call,
+    Mismatch,
     Plan,
     Values,
+    as_text,
     describe,
     differences,
-    same,
+    find_mismatches,
     without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
     require_field,
     show_state,
-    unlike,
 )
 
 FieldTable = dict[str, dict[str, t.Any]]
@@ -39,7 +47,7 @@ def singleton(
     fields: FieldTable,
     *,
     check: t.Callable[[Values], None] = lambda dummy_options: None,
-    check_result: t.Callable[[Values], None] = lambda dummy_object: None,
+    check_result: t.Callable[[Values], list[str]] = lambda dummy_object: [],
 ) -> Resource:
     """The resource of one such object.
 
@@ -47,9 +55,10 @@ def singleton(
     :param path: Documented path of its GET and PUT.
     :param fields: What the PUT takes.
     :param check: Refuses options that contradict each other.
-    :param check_result: Refuses the object that a change would make, before anything is written.
+    :param check_result: Refuses the object that a change would make, before anything is written; returns warnings.
     """
     title = f"the {name.replace('_', ' ')}"
+    equal = compare_fields(name)
 
     def read(client: Client, dummy_options: Values) -> Values:
         return without(client.get(path, f"read {title}"), "updated_at")
@@ -57,31 +66,44 @@ def singleton(
     def plan(current: Values, options: Values) -> Plan:
         desired = {field: options[field] for field in fields if field in options}
         before = {field: require_field(current, field, title) for field in desired}
-        after = {
-            field: before[field] if same(before[field], value) else value
-            for field, value in desired.items()
-        }
+        after = dict(before)
+        for field, value in desired.items():
+            read_value(before[field], find_kind(name, (field,)), field, title)
+            if not equal(field, before[field], value):
+                after[field] = value
         changes = differences(before, after)
         if not changes:
             return Plan(before, after, outcome=current)
         outcome = {**current, **after}
         # The documented PUT takes all fields; without one, a server that replaces the object would reset it.
-        body = {field: require_field(outcome, field, title) for field in fields}
-        check_result(outcome)
+        # What is null stays out: some servers refuse it, and reading back tells whether it stayed null.
+        body = {
+            field: require_field(outcome, field, title)
+            for field in fields
+            if field not in outcome or outcome[field] is not None
+        }
+        warnings = check_result(outcome)
+        for field in unlimited_fields(name, before):
+            if after[field] != before[field]:
+                warnings.append(
+                    f"{field} was {as_text(before[field])}, which may mean no limit; "
+                    f"the task sets it to {as_text(after[field])}."
+                )
         return Plan(
             before,
             after,
             (Call("PUT", path, body, f"update {title}"),),
             outcome,
             describe(name, changes),
+            {"warnings": warnings} if warnings else {},
         )
 
-    return Resource(name, read, plan, show_state, missed_in_body, check=check)
+    def missed(current: Values, plan: Plan, dummy_options: Values) -> Sequence[Mismatch | str]:
+        """What is not as the task asks for, and what was to stay and did not."""
+        wanted = {field: plan.outcome[field] for field in fields if field in plan.outcome}
+        return find_mismatches(current, wanted, {**wanted, **plan.before}, equal)
 
-
-def missed_in_body(current: Values, plan: Plan, dummy_options: Values) -> list[str]:
-    """What the PUT of a plan held and the API does not tell."""
-    return unlike(current, plan.calls[0].body)
+    return Resource(name, read, plan, show_state, missed, check=check)
 
 
 def check_minimum(options: Values, minimum: int, unit: str, *names: str) -> None:

@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from unit.plugins.fake_api import FakeApi, perform, perform_both
 
+from ansible_collections.planasonix.admin.plugins.module_utils._account import flatten_along
 from ansible_collections.planasonix.admin.plugins.modules import (
     planasonix_password,
     planasonix_preferences,
@@ -82,21 +85,72 @@ def test_a_key_that_no_path_can_hold_is_refused(api, key):
     assert api.log == []
 
 
-def test_each_written_preference_is_read_back_by_itself(api):
-    """The list may be behind: what counts is the preference's own answer."""
-    stale = dict(api.objects["user-preferences"])
+PREFERENCE_LISTS = {
+    "nested": lambda stored: {
+        "canvas": {"snap_to_grid": stored["canvas.snap_to_grid"]},
+        "digest": stored["digest"],
+    },
+    "hidden": lambda stored: {"digest": stored["digest"]},
+    "cached": lambda dummy_stored: {"canvas.snap_to_grid": True, "digest": "weekly"},
+    "empty": lambda dummy_stored: {},
+}
+"""What the list shows of the stored preferences."""
+
+
+def list_preferences(api: FakeApi, show: t.Callable[[t.Any], t.Any]) -> None:
     answer = api.answer
-    api.answer = lambda method, path, body: (
-        (200, stale) if path == ["user-preferences"] else answer(method, path, body)
-    )  # type: ignore[method-assign]
-    result = perform(api, PREFERENCES, preferences={"digest": "daily", "canvas.snap_to_grid": True})
-    assert result["preferences"]["digest"] == "daily"
-    reads = [path for method, path, _body in api.log if method == "GET"]
-    assert reads == [
-        "/api/user-preferences",
+
+    def answer_list(method: str, path: list[str], body: t.Any) -> tuple[int, t.Any]:
+        if path == ["user-preferences"]:
+            return 200, show(api.objects["user-preferences"])
+        return answer(method, path, body)
+
+    api.answer = answer_list  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("form", list(PREFERENCE_LISTS))
+def test_what_the_list_does_not_show_is_read_by_itself(api, form):
+    list_preferences(api, PREFERENCE_LISTS[form])
+    same = {"canvas.snap_to_grid": True, "digest": "weekly"}
+    assert not perform_both(api, PREFERENCES, preferences=same)["changed"]
+    wanted = {"canvas.snap_to_grid": False, "digest": "weekly"}
+    expected = perform(api, PREFERENCES, check_mode=True, preferences=wanted)
+    result = perform_both(api, PREFERENCES, preferences=wanted)
+    assert result["msg"] == "preferences: canvas.snap_to_grid true -> false"
+    assert result["preferences"] == expected["preferences"] == wanted
+    assert api.writes == ["PUT /api/user-preferences/canvas.snap_to_grid"]
+    assert not perform(api, PREFERENCES, preferences=wanted)["changed"]
+    assert len(api.writes) == 1
+
+
+def test_only_what_differs_is_read_by_itself(api):
+    api.objects["user-preferences"] |= {"other": 1}
+    perform(api, PREFERENCES, check_mode=True, preferences={"digest": "daily", "other": 1})
+    assert [path for _method, path, _body in api.log] == [
         "/api/user-preferences",
         "/api/user-preferences/digest",
     ]
+
+
+def test_a_preference_that_cannot_be_read_by_itself_is_not_written(api):
+    api.fail("GET /api/user-preferences/*", "403 before")
+    result = perform(api, PREFERENCES, preferences={"digest": "daily"})
+    assert (result["failed"], result["status"], api.writes) == (True, 403, [])
+
+
+@pytest.mark.parametrize(
+    ("listed", "key", "flat"),
+    [
+        pytest.param({"a": {"b": 1, "c": 2}}, "a.b", {"a.b": 1, "a.c": 2}, id="nested"),
+        pytest.param({"a": {"b": {"c": 1}}}, "a.b.c", {"a.b.c": 1}, id="deeper"),
+        pytest.param({"a": {"b": {"c": 1}}}, "a.b", {"a.b": {"c": 1}}, id="a-mapping"),
+        pytest.param({"a": {"c": 1}}, "a.b", {"a": {"c": 1}}, id="another-preference"),
+        pytest.param({"a": {"b": 1}, "a.b": 2}, "a.b", {"a": {"b": 1}, "a.b": 2}, id="both"),
+        pytest.param({"a": 1}, "a.b", {"a": 1}, id="no-mapping"),
+    ],
+)
+def test_flatten_along(listed, key, flat):
+    assert flatten_along(listed, key) == flat
 
 
 def test_a_preference_that_was_not_applied_is_an_error(api):

@@ -70,6 +70,9 @@ ENDPOINTS = {
     "notification_rules": ["/api/notifications/rules"],
 }
 
+DIGEST = "/api/user-preferences/digest"
+"""Read by itself where the list does not show what a control requires."""
+
 Values = dict[str, t.Any]
 
 
@@ -535,8 +538,8 @@ def test_api_keys_that_lack_a_field_are_an_error_not_a_pass(api, field, value, r
 REMEDIATIONS = [
     pytest.param(
         "settings",
-        {"default_timezone": "Etc/UTC"},
-        [{"default_timezone": "Etc/UTC"}],
+        {"default_timezone": "Europe/Paris"},
+        [{"default_timezone": "Europe/Paris"}],
         id="settings",
     ),
     pytest.param(
@@ -1471,10 +1474,10 @@ def test_single_sign_on_is_not_required_of_a_plan_without_it(api, require):
     result = audit_and_harden(
         api,
         control("settings", require, "SSO", severity="critical"),
-        control("settings", {"default_timezone": "Etc/UTC"}, "ZONE"),
+        control("settings", {"default_timezone": "Europe/Paris"}, "ZONE"),
     )
     assert statuses(result) == {"SSO": "not_entitled", "ZONE": "fixed"}
-    assert (api.bodies, result["compliant"]) == ([{"default_timezone": "Etc/UTC"}], True)
+    assert (api.bodies, result["compliant"]) == ([{"default_timezone": "Europe/Paris"}], True)
     assert by_id(result)["SSO"]["detail"]
 
 
@@ -1551,7 +1554,7 @@ def test_each_resource_is_read_once():
             api, *everything(), *twice, control("settings", {"require_sso": True}, "SSO")
         )
     assert Counter((method, path) for method, path, _body in api.log) == {
-        ("GET", path): 1 for paths in ENDPOINTS.values() for path in paths
+        ("GET", path): 1 for paths in [*ENDPOINTS.values(), [DIGEST]] for path in paths
     }
     assert client.call_count == 1
     assert set(statuses(result).values()) == {"fail"}
@@ -1583,8 +1586,10 @@ def test_each_resource_is_read_once():
 def test_only_what_is_needed_is_read(resource, require, more):
     api = drifted_with_keys()
     audit(api, control(resource, require), waivers=[waiver(resource)])
+    settled = [DIGEST] if resource == "preferences" else []
     assert {path for _method, path, _body in api.log} == {
-        path for name in [resource, *more] for path in ENDPOINTS[name]
+        *(path for name in [resource, *more] for path in ENDPOINTS[name]),
+        *settled,
     }
 
 

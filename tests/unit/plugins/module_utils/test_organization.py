@@ -164,7 +164,7 @@ def test_extra_holds_no_setting_that_has_an_option(name):
     ],
 )
 def test_failures(pattern, kind, task, message):
-    result = perform(FakeApi().fail(pattern, kind), MODULE, **task)
+    result = perform(FakeApi().fail(pattern, kind, times=2), MODULE, **task)
     assert result["failed"] and message in result["msg"]
 
 

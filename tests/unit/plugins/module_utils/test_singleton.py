@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import json
+import typing as t
+
 import pytest
 from unit.plugins.fake_api import FakeApi, perform, perform_both
 
@@ -183,40 +186,150 @@ def test_a_change_that_cannot_be_confirmed_is_told(api):
     )
 
 
-def test_a_field_that_is_null_is_sent_as_it_is(api):
-    """Left out, a server that replaces the object would fall back to a default."""
+def alter_put(api: FakeApi, alter: t.Callable[[t.Any], t.Any]) -> None:
+    """Let the server store another body than the one that was sent."""
+    answer = api.answer
+
+    def answer_put(method: str, path: list[str], body: t.Any) -> tuple[int, t.Any]:
+        return answer(method, path, alter(body) if method == "PUT" else body)
+
+    api.answer = answer_put  # type: ignore[method-assign]
+
+
+def test_a_field_that_is_null_is_left_out(api):
+    """A server that refuses null would make the module unusable."""
     api.objects["settings/log-retention"]["audit_logs_days"] = None
     assert perform_both(api, RETENTION, run_logs_days=1)["changed"]
-    assert api.bodies == [
-        {"run_logs_days": 1, "audit_logs_days": None, "diagnostic_artifacts_days": 7}
-    ]
+    assert api.bodies == [{"run_logs_days": 1, "diagnostic_artifacts_days": 7}]
+    assert api.objects["settings/log-retention"]["audit_logs_days"] is None
+
+
+def test_a_null_field_that_the_server_fills_in_is_an_error(api):
+    api.objects["settings/log-retention"]["audit_logs_days"] = None
+    alter_put(api, lambda body: {"audit_logs_days": 90, **body})
+    result = perform(api, RETENTION, run_logs_days=1)
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert (
+        "The API changed audit_logs_days, which was to stay: it was null and is 90."
+        in (result["msg"])
+    )
 
 
 def test_a_field_that_was_sent_to_keep_it_and_was_not_kept_is_an_error(api):
-    answer = api.answer
-
-    def reset(method, path, body):
-        return answer(
-            method, path, {**body, "extend_on_activity": False} if method == "PUT" else body
-        )
-
-    api.answer = reset  # type: ignore[method-assign]
+    alter_put(api, lambda body: {**body, "extend_on_activity": False})
     assert (
-        "shows no effect (extend_on_activity false -> true)"
-        in perform(api, TIMEOUT, idle_timeout_minutes=30)["msg"]
+        perform(api, TIMEOUT, idle_timeout_minutes=30)["msg"]
+        == "The API changed extend_on_activity, which was to stay: it was true and is false."
     )
 
 
 @pytest.mark.parametrize(
-    ("absolute", "idle", "complaint"),
-    [(None, 30, None), ("1440", 30, "no whole numbers of minutes: idle 30, absolute '1440'")],
-    ids=["no-limit", "text"],
+    ("field", "old", "new"),
+    [
+        ("locale", "en_US", "en-US"),
+        ("locale", "en-us", "en-US"),
+        ("timezone", "UTC", "Etc/UTC"),
+        ("timezone", "US/Pacific", "America/Los_Angeles"),
+        ("timezone", " UTC ", "UTC"),
+    ],
 )
-def test_an_absolute_timeout_that_is_no_number(api, absolute, idle, complaint):
-    api.objects["session-timeout"]["absolute_timeout_minutes"] = absolute
-    result = perform(api, TIMEOUT, idle_timeout_minutes=idle)
-    assert (complaint is None) is not result.get("failed", False)
-    assert complaint is None or complaint in result["msg"]
+def test_a_field_that_is_kept_under_another_spelling_is_kept(api, field, old, new):
+    api.objects["user/profile"][field] = old
+    alter_put(api, lambda body: {**body, field: new})
+    assert perform_both(api, PROFILE, display_name="Automation")["changed"]
+    assert api.bodies[0][field] == old
+    assert not perform(api, PROFILE, **{field: old})["changed"]
+    assert not perform(api, PROFILE, **{field: new})["changed"]
+    assert len(api.writes) == 1
+
+
+def test_a_value_that_is_stored_otherwise_is_told_with_both(api):
+    alter_put(api, lambda body: {**body, "audit_logs_days": min(365, body["audit_logs_days"])})
+    for _run in range(2):
+        result = perform(api, RETENTION, audit_logs_days=30)
+        assert not result.get("failed")
+        result = perform(api, RETENTION, audit_logs_days=500)
+        assert (result["failed"], result["changed"], result["msg"]) == (
+            True,
+            True,
+            "The API stores audit_logs_days as 365; the task asks for 500: write it as the API does.",
+        )
+
+
+NUMBERS = [
+    pytest.param("60", id="text"),
+    pytest.param(60.0, id="float"),
+    pytest.param("60.0", id="float-as-text"),
+    pytest.param(" 60 ", id="blanks"),
+]
+
+
+@pytest.mark.parametrize("stored", NUMBERS)
+def test_a_number_of_another_type_is_compared_and_never_rewritten(api, stored):
+    api.objects["session-timeout"]["idle_timeout_minutes"] = stored
+    result = perform_both(api, TIMEOUT, idle_timeout_minutes=60)
+    assert (result["changed"], result["session_timeout"]["idle_timeout_minutes"]) == (False, stored)
+    assert perform(api, TIMEOUT, absolute_timeout_minutes=720)["changed"]
+    assert api.bodies[0]["idle_timeout_minutes"] == stored
+    assert "idle may not exceed" in perform(api, TIMEOUT, absolute_timeout_minutes=59)["msg"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "meant"), [("true", True), ("False", False), (1, True), (0, False)]
+)
+def test_a_boolean_of_another_type_is_compared_and_never_rewritten(api, stored, meant):
+    api.objects["session-timeout"]["extend_on_activity"] = stored
+    assert not perform_both(api, TIMEOUT, extend_on_activity=meant)["changed"]
+    assert perform(api, TIMEOUT, idle_timeout_minutes=30)["changed"]
+    assert repr(api.bodies[0]["extend_on_activity"]) == repr(stored)
+    assert perform(api, TIMEOUT, extend_on_activity=not meant)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("module", "field", "stored", "option", "said"),
+    [
+        pytest.param(TIMEOUT, "idle_timeout_minutes", [60], 30, "has [60] in", id="list"),
+        pytest.param(TIMEOUT, "absolute_timeout_minutes", "soon", 60, 'has "soon" in', id="text"),
+        pytest.param(TIMEOUT, "extend_on_activity", "perhaps", True, '"perhaps" in', id="no-bool"),
+        pytest.param(RETENTION, "run_logs_days", True, 1, "has true in", id="bool"),
+        pytest.param(RETENTION, "run_logs_days", 1.5, 1, "has 1.5 in", id="fraction"),
+        pytest.param(PROFILE, "locale", {"a": 1}, "en", 'has {"a": 1} in', id="mapping"),
+    ],
+)
+@pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
+def test_a_wrong_shape_is_one_sentence_that_names_the_field(
+    api, module, field, stored, option, said, check_mode
+):
+    api.objects[PATHS[module.manages.name]][field] = stored
+    result = perform(api, module, check_mode, **{field: option})
+    assert result["failed"] and api.writes == []
+    assert said in result["msg"] and f" in {field}, where " in result["msg"]
+    assert "documented; check api_url" in result["msg"]
+
+
+@pytest.mark.parametrize("value", [0, -1, None])
+def test_what_may_mean_no_limit_is_neither_compared_nor_refused(api, value):
+    api.objects["session-timeout"]["absolute_timeout_minutes"] = value
+    result = perform_both(api, TIMEOUT, idle_timeout_minutes=30)
+    assert (result["changed"], result["session_timeout"]["absolute_timeout_minutes"]) == (
+        True,
+        value,
+    )
+    assert api.bodies[0].get("absolute_timeout_minutes") == value
+    assert result["warnings"] == [
+        f"absolute_timeout_minutes is {json.dumps(value)}, which may mean no limit; "
+        "idle_timeout_minutes was not compared with it."
+    ]
+    assert "warnings" not in perform(api, TIMEOUT, idle_timeout_minutes=30)
+
+
+@pytest.mark.parametrize("value", [0, -1, None])
+def test_a_warning_says_that_no_limit_may_be_replaced(api, value):
+    api.objects["settings/log-retention"]["audit_logs_days"] = value
+    result = perform_both(api, RETENTION, audit_logs_days=365)
+    assert result["warnings"] == [
+        f"audit_logs_days was {json.dumps(value)}, which may mean no limit; the task sets it to 365."
+    ]
 
 
 def test_idle_cannot_be_set_where_the_api_does_not_tell_absolute(api):

@@ -7,10 +7,14 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    UNSET,
     Call,
+    Mismatch,
     Plan,
     describe,
+    describe_mismatches,
     differences,
+    find_mismatches,
     merged,
     same,
     without,
@@ -127,3 +131,78 @@ def test_describe(changes, line):
 
 def test_without():
     assert without({"a": 1, "b": 2, "c": 3}, "a", "c", "d") == {"b": 2}
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "before", "sentence"),
+    [
+        pytest.param({"a": 1, "more": 2}, {"a": 1}, {"a": 0}, "", id="as-wanted"),
+        pytest.param({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, {}, "", id="the-api-adds-a-key"),
+        pytest.param({}, {"a": None}, {"a": None}, "", id="null-left-out"),
+        pytest.param(
+            {"a": 0},
+            {"a": 1},
+            {"a": 0},
+            "The API accepted the change, but it shows no effect (a 0 -> 1); "
+            "look at it in the product before you run again.",
+            id="no-effect",
+        ),
+        pytest.param(
+            {},
+            {"a": 1},
+            {},
+            "The API accepted the change, but it shows no effect (a (unset) -> 1); "
+            "look at it in the product before you run again.",
+            id="not-created",
+        ),
+        pytest.param(
+            {"a": {"b": 3}},
+            {"a": {"b": 2}},
+            {"a": {"b": 1}},
+            "The API stores a.b as 3; the task asks for 2: write it as the API does.",
+            id="stored-otherwise",
+        ),
+        pytest.param(
+            {"a": 3, "b": "x"},
+            {"a": 2, "b": "X"},
+            {"a": 1},
+            'The API stores a as 3 and b as "x"; the task asks for 2 and "X": '
+            "write it as the API does.",
+            id="two-stored-otherwise",
+        ),
+        pytest.param(
+            {"a": {"b": 2}, "c": 5},
+            {"a": {"b": 1, "d": 4}, "c": 3},
+            {"a": {"b": 1, "d": 4}, "c": 3},
+            "The API changed a.b, which was to stay: it was 1 and is 2; "
+            "a.d, which was to stay: it was 4 and is (unset); "
+            "c, which was to stay: it was 3 and is 5.",
+            id="not-kept",
+        ),
+        pytest.param(
+            {"a": 9, "b": 8, "c": 1},
+            {"a": 1, "b": 2, "c": 3},
+            {"a": 1, "b": 1, "c": 1},
+            "The API changed a, which was to stay: it was 1 and is 9. "
+            "The API stores b as 8; the task asks for 2: write it as the API does. "
+            "The API accepted the change, but it shows no effect (c 1 -> 3); "
+            "look at it in the product before you run again.",
+            id="all",
+        ),
+    ],
+)
+def test_what_reading_back_found_is_told_as_what_it_is(found, wanted, before, sentence):
+    assert describe_mismatches(find_mismatches(found, wanted, before)) == sentence
+
+
+def test_a_text_about_what_is_no_field_is_without_effect():
+    assert "no effect ('x' is still listed)" in describe_mismatches(["'x' is still listed"])
+
+
+def test_values_compare_as_the_field_does():
+    def equal(name: str, one: object, other: object) -> bool:
+        return name == "a" and str(one).lower() == str(other).lower()
+
+    assert find_mismatches({"a": "X", "b": "X"}, {"a": "x", "b": "x"}, {}, equal) == [
+        Mismatch("b", UNSET, "x", "X")
+    ]

@@ -165,6 +165,7 @@ def describe_mismatches(mismatches: Sequence[Mismatch | str]) -> str:
     without_effect: list[str] = []
     stored: list[Mismatch] = []
     lost: list[str] = []
+    spelled = False
     for one in mismatches:
         if isinstance(one, str):
             without_effect.append(one)
@@ -173,6 +174,7 @@ def describe_mismatches(mismatches: Sequence[Mismatch | str]) -> str:
             lost.append(f"{one.field}, which was to stay: it was {was} and is {now}")
         elif one.found is UNSET or same(one.found, one.before):
             without_effect.append(f"{one.field} {as_text(one.found)} -> {as_text(one.wanted)}")
+            spelled = spelled or (isinstance(one.found, str) and isinstance(one.wanted, str))
         else:
             stored.append(one)
     sentences: list[str] = []
@@ -189,6 +191,8 @@ def describe_mismatches(mismatches: Sequence[Mismatch | str]) -> str:
             "The API accepted the change, but it shows no effect "
             f"({', '.join(without_effect)}); look at it in the product before you run again."
         )
+    if spelled:
+        sentences.append("If the API spells the value differently, write it as the API does.")
     return " ".join(sentences)
 
 

@@ -60,6 +60,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     merged,
     same,
     scalars,
+    without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
@@ -173,7 +174,7 @@ def parse_control(given: Values) -> Control:
         "id": control_id,
         "title": control_id,
         "severity": SEVERITIES[1],
-        **given,
+        **without(given, "id"),
         "require": without_secrets(resource, given["require"]),
     }
     if resource not in TABLES:

@@ -1513,6 +1513,237 @@ def test_features_that_cannot_be_read_entitle_to_nothing(api, fault):
     assert (statuses(result), api.writes) == ({"SSO": "error", "FIX": "fixed"}, [PUT_RETENTION])
 
 
+SSO_NEEDED = control("settings", {"require_sso": True}, "SSO")
+
+
+@pytest.mark.parametrize(
+    ("features", "status"),
+    [
+        pytest.param(["SSO"], "fixed", id="another-case"),
+        pytest.param([{"name": "sso", "enabled": True}], "fixed", id="objects"),
+        pytest.param([{"name": "sso"}], "fixed", id="objects-without-enabled"),
+        pytest.param({"sso": True, "lineage": False}, "fixed", id="mapping"),
+        pytest.param([{"name": "sso", "enabled": False}], "not_entitled", id="disabled-object"),
+        pytest.param({"sso": False}, "not_entitled", id="disabled-in-a-mapping"),
+        pytest.param([], "not_entitled", id="empty"),
+        pytest.param([{"id": "sso"}], "error", id="objects-without-a-name"),
+        pytest.param([{"name": "sso", "enabled": "trial"}], "error", id="enabled-is-no-boolean"),
+        pytest.param({"sso": {"until": "2027-01-01"}}, "error", id="mapping-of-objects"),
+        pytest.param("sso,lineage", "error", id="one-text"),
+        pytest.param([["sso"]], "error", id="lists"),
+        pytest.param([1, 2], "error", id="numbers"),
+        pytest.param(None, "error", id="null"),
+    ],
+)
+def test_features_are_read_or_an_error_and_never_a_verdict_about_something_else(
+    api, features, status
+):
+    api.objects["features"]["features"] = features
+    audited = control("features", {"contains": ["sso"]}, "FEATURE")
+    result = audit_and_harden(api, SSO_NEEDED, audited)
+    assert statuses(result)["SSO"] == status
+    expected = {"fixed": "pass", "not_entitled": "fail", "error": "error"}[status]
+    assert statuses(result)["FEATURE"] == expected
+    assert api.settings["require_sso"] is (status == "fixed")
+    if status == "error":
+        assert not result["compliant"]
+        assert "features" in by_id(result)["SSO"]["detail"]
+
+
+UNLIMITED = [
+    pytest.param("log_retention", "audit_logs_days", {"at_least": 365}, id="retention"),
+    pytest.param("log_retention", "audit_logs_days", 365, id="retention-equal"),
+    pytest.param("session_timeout", "absolute_timeout_minutes", {"at_most": 480}, id="absolute"),
+    pytest.param("session_timeout", "idle_timeout_minutes", {"one_of": [15, 30]}, id="idle"),
+    pytest.param("limits", "max_pipelines", {"at_least": 100}, id="limit"),
+]
+OBJECTS = {
+    "log_retention": "settings/log-retention",
+    "session_timeout": "session-timeout",
+    "limits": "features/limits",
+    "mfa": "user/mfa",
+    "profile": "user/profile",
+    "tier": "tier",
+}
+
+
+@pytest.mark.parametrize("value", [0, -1, None, "0", 0.0])
+@pytest.mark.parametrize(("resource", "field", "bound"), UNLIMITED)
+def test_what_may_mean_no_limit_is_an_error_and_never_overwritten(
+    api, resource, field, bound, value
+):
+    api.objects[OBJECTS[resource]][field] = value
+    others = [control("log_retention", {"run_logs_days": {"at_least": 90}}, "FIX")]
+    result = audit_and_harden(api, control(resource, {field: bound}, "LIMIT"), *others)
+    assert statuses(result) == {"LIMIT": "error", "FIX": "fixed"}
+    assert api.objects[OBJECTS[resource]][field] == value
+    detail = by_id(result)["LIMIT"]["detail"]
+    assert f"{field} is " in detail and "it may mean no limit" in detail
+
+
+@pytest.mark.parametrize("value", [0, -1, None])
+def test_no_limit_passes_where_a_control_names_it(api, value):
+    api.objects["settings/log-retention"]["audit_logs_days"] = value
+    api.objects["features/limits"]["max_pipelines"] = value
+    result = audit(
+        api,
+        control("limits", {"max_pipelines": {"one_of": [500, value]}}),
+        control("tier", {"tier": {"not_one_of": ["free"]}}),
+    )
+    assert set(statuses(result).values()) == {"pass"}
+
+
+def test_a_count_of_zero_is_a_number(api):
+    result = audit(api, control("mfa", {"backup_codes_remaining": {"at_least": 1}}))
+    assert statuses(result) == {"mfa": "fail"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "field", "value", "require", "status"),
+    [
+        ("mfa", "enabled", "true", True, "pass"),
+        ("mfa", "enabled", 0, True, "fail"),
+        ("mfa", "enabled", "disabled", True, "error"),
+        ("mfa", "enabled", ["totp"], True, "error"),
+        ("mfa", "methods", ["TOTP"], {"contains": ["totp"]}, "pass"),
+        ("mfa", "methods", [{"name": "totp", "enabled": True}], {"contains": ["totp"]}, "pass"),
+        ("mfa", "methods", [{"type": "totp"}], {"contains": ["totp"]}, "error"),
+        ("profile", "roles", [{"role": "owner"}], {"excludes": ["owner"]}, "error"),
+        ("profile", "roles", "owner,admin", {"excludes": ["owner"]}, "error"),
+        ("profile", "email", "A@Example.com", "a@example.com", "pass"),
+        ("tier", "tier", {"name": "free"}, {"not_one_of": ["free"]}, "error"),
+        ("tier", "addons", [{"name": "x"}], {"excludes": ["x"]}, "error"),
+        ("tier", "addons", ["x"], {"excludes": ["y"]}, "pass"),
+        ("limits", "max_pipelines", "500", {"at_least": 500}, "pass"),
+        ("limits", "max_pipelines", 500.0, 500, "pass"),
+        ("limits", "max_pipelines", "many", {"at_least": 500}, "error"),
+    ],
+)
+def test_a_verdict_needs_the_documented_shape(api, resource, field, value, require, status):
+    api.objects[OBJECTS[resource]][field] = value
+    result = audit(api, control(resource, {field: require}))
+    assert statuses(result) == {resource: status}
+    if status == "error":
+        assert field in by_id(result)[resource]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "field", "stored", "asked"),
+    [
+        ("settings", "default_timezone", "UTC", "Etc/UTC"),
+        ("profile", "timezone", "Etc/UTC", "UTC"),
+        ("profile", "locale", "en-US", "en_us"),
+    ],
+)
+@pytest.mark.parametrize("form", ["equals", "one_of"])
+def test_another_spelling_of_a_value_passes(api, resource, field, stored, asked, form):
+    require = asked if form == "equals" else {"one_of": [asked, "other"]}
+    result = audit_and_harden(api, control(resource, {field: require}))
+    assert (statuses(result), api.writes) == ({resource: "pass"}, [])
+
+
+@pytest.mark.parametrize("stored", ["60", 60.0, "60.0"])
+def test_numbers_of_another_type_are_compared_and_only_what_differs_is_written(api, stored):
+    api.objects["session-timeout"]["idle_timeout_minutes"] = stored
+    met = control("session_timeout", {"idle_timeout_minutes": {"at_most": 60}}, "MET")
+    result = audit_and_harden(api, met)
+    assert (statuses(result), api.writes) == ({"MET": "pass"}, [])
+    near = control("session_timeout", {"idle_timeout_minutes": {"at_least": 20, "at_most": 40}})
+    assert statuses(audit_and_harden(api, met, near)) == {"MET": "pass", "session_timeout": "fixed"}
+    assert api.bodies[0]["idle_timeout_minutes"] == 40
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        pytest.param({"canvas": {"snap_to_grid": True}, "digest": "weekly"}, id="nested"),
+        pytest.param({}, id="hidden"),
+        pytest.param({"canvas.snap_to_grid": "old", "digest": "never"}, id="cached"),
+    ],
+)
+def test_a_preference_that_the_list_does_not_show_is_read_by_itself(api, listed):
+    answer = api.answer
+    api.answer = lambda method, path, body: (
+        (200, listed) if path == ["user-preferences"] else answer(method, path, body)
+    )  # type: ignore[method-assign]
+    met = control("preferences", {"canvas.snap_to_grid": True, "digest": "weekly"}, "MET")
+    result = audit_and_harden(api, met)
+    assert (statuses(result), api.writes) == ({"MET": "pass"}, [])
+    other = control("preferences", {"canvas.snap_to_grid": False, "new": 1})
+    assert statuses(audit_and_harden(api, other)) == {"preferences": "fixed"}
+    assert api.writes == [
+        "PUT /api/user-preferences/canvas.snap_to_grid",
+        "PUT /api/user-preferences/new",
+    ]
+    assert statuses(settled(api, other)) == {"preferences": "pass"}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        pytest.param(
+            [control("mfa", {"enabled": True}, " ")], "controls: an id is empty", id="control-id"
+        ),
+        pytest.param(
+            [control("notification_rules", {"present": [{"name": " ", "event": "e"}]})],
+            "present: name is empty",
+            id="name",
+        ),
+        pytest.param(
+            [control("notification_rules", {"present": [{"name": "r", "event": ""}]})],
+            "present: event is empty",
+            id="event",
+        ),
+        pytest.param(
+            [control("notification_rules", {"present": [{"name": "r", "channels": [""]}]})],
+            "present: channels: an element is empty",
+            id="channel",
+        ),
+        pytest.param(
+            [control("api_keys", {"forbidden_scopes": [""]})],
+            "forbidden_scopes: an element is empty",
+            id="scope",
+        ),
+    ],
+)
+def test_what_identifies_something_in_a_control_is_not_empty(api, given, words):
+    assert words in refused(api, *given)
+
+
+def test_the_id_of_a_waiver_is_not_empty(api):
+    given = control("mfa", {"enabled": True})
+    assert "waivers: an id is empty" in refused(api, given, waivers=[waiver(" ")])
+
+
+def test_ids_and_names_in_controls_are_trimmed(api):
+    rule = {"name": " r ", "event": " e ", "channels": [" c "]}
+    channel = {"name": "c ", "type": " slack"}
+    result = audit_and_harden(
+        api,
+        control("notification_channels", {"present": [channel]}, " C "),
+        control("notification_rules", {"present": [rule]}),
+        control("mfa", {"enabled": True}, "MFA"),
+        waivers=[waiver("MFA ")],
+    )
+    assert statuses(result) == {"C": "fixed", "notification_rules": "fixed", "MFA": "waived"}
+    assert [one["name"] for one in (*api.channels, *api.rules)] == ["c", "r"]
+
+
+def test_settings_that_were_to_stay_are_verified(api):
+    answer = api.answer
+
+    def reset(method: str, path: list[str], body: t.Any) -> tuple[int, t.Any]:
+        answered = answer(method, path, body)
+        if method == "POST":
+            api.settings["data_residency"] = "eu"
+        return answered
+
+    api.answer = reset  # type: ignore[method-assign]
+    result = harden(api, SSO_NEEDED)
+    assert result["failed"]
+    assert 'data_residency, which was to stay: it was "us" and is "eu"' in result["msg"]
+
+
 # Reading.
 
 FAILING: dict[str, Values] = {

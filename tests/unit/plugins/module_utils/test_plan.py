@@ -148,6 +148,15 @@ def test_without():
             id="no-effect",
         ),
         pytest.param(
+            {"a": "eu-central-1"},
+            {"a": "eu"},
+            {"a": "eu-central-1"},
+            'The API accepted the change, but it shows no effect (a "eu-central-1" -> "eu"); '
+            "look at it in the product before you run again. "
+            "If the API spells the value differently, write it as the API does.",
+            id="no-effect-or-another-spelling",
+        ),
+        pytest.param(
             {},
             {"a": 1},
             {},

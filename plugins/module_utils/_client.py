@@ -287,6 +287,7 @@ class Client:
                 proxy = requests.utils.select_proxy(self.base, self.session.proxies)
                 failure = explain(exception, request, self.host, proxy is not None)
                 error, retry = failure.error, failure.retry
+                error.answered = False
                 if isinstance(exception, PastDeadline):
                     # Who waited for so long does not wait as long again, nor for its repetition.
                     self.waited += self.connection.deadline

@@ -62,8 +62,12 @@ class NotStored(PlanasonixError):
 class ApiError(PlanasonixError):
     """The API could not be reached, or did not answer as documented.
 
-    ``status`` is the HTTP status, and ``None`` where there was no answer.
+    ``status`` is the HTTP status, and ``None`` where there was no answer, or a success of another shape.
+
+    :ivar answered: Whether there was an answer.
     """
+
+    answered = True
 
     def __init__(self, message: str, **details: t.Any) -> None:
         super().__init__(message, **details)

@@ -114,7 +114,7 @@ def read_facts(
 ) -> tuple[Values, Values]:
     """Read the chosen subsets over one connection.
 
-    :param skip_forbidden: Whether a subset that answers 403 or 404 is listed as unavailable instead of failing.
+    :param skip_forbidden: Whether a subset that :func:`is_unavailable` is listed instead of failing.
     :returns: The facts by subset, and the unavailable subsets with ``status``, ``code`` and ``msg``.
     :raises ApiError: if a subset cannot be read.
     """
@@ -127,7 +127,14 @@ def read_facts(
             facts[name] = read[name] if name in read else SUBSETS[name](client, read)
             read[name] = facts[name]
         except ApiError as error:
-            if not skip_forbidden or error.status not in (403, 404):
+            if not skip_forbidden or not is_unavailable(error):
                 raise
             unavailable[name] = {"status": error.status, "code": error.code, "msg": error.message}
     return facts, unavailable
+
+
+def is_unavailable(error: ApiError) -> bool:
+    """Return whether one subset cannot be had: it is forbidden, missing, or of another shape than documented."""
+    if error.status is None:
+        return error.answered
+    return error.status in (403, 404)

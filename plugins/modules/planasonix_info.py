@@ -57,7 +57,8 @@ options:
       - "!notification_rules"
   on_forbidden:
     description:
-      - What to do if the API answers C(403) or C(404) for a subset, for example because the key lacks a scope.
+      - What to do if the API answers C(403) or C(404) for a subset, for example because the key lacks a scope,
+        or if its answer has another shape than documented.
       - V(fail) fails the task.
       - V(skip) lists the subset in RV(unavailable) and goes on.
     type: str
@@ -100,15 +101,19 @@ msg:
 planasonix:
   description:
     - The subsets that were read, each as the API gives it. Lists come whole.
-    - C(features) is the list itself, C(ip_whitelist) is as M(planasonix.admin.planasonix_ip_whitelist) returns it, C(settings) are all of them, and each of
-      C(notification_rules) also has C(channels), the names of its channels.
+    - Objects without a name are listed, too.
+    - C(features) is the list of the names of the enabled features, C(settings) are all settings,
+      and C(ip_whitelist) is as M(planasonix.admin.planasonix_ip_whitelist) returns it.
+    - Each of C(notification_rules) also has C(channels), the names of its channels.
   returned: success
   type: dict
   sample:
     features: [lineage, git_integration, sso]
     tier: {"tier": "enterprise", "billing_period": "annual", "renewal_date": "2027-06-01"}
 unavailable:
-  description: The subsets that could not be read, with O(on_forbidden=skip).
+  description:
+    - The subsets that could not be read, with O(on_forbidden=skip).
+    - C(status) and C(code) are null if the API answered in another shape than documented; C(msg) names the field.
   returned: success
   type: dict
   sample: {"mfa": {"status": 403, "code": "insufficient_scope", "msg": "Could not read the MFA status."}}

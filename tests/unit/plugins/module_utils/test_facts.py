@@ -23,6 +23,15 @@ ENDPOINTS = {
 }
 
 
+PATHS = {
+    **ENDPOINTS,
+    "features": "/api/features",
+    "settings": "/api/settings/all",
+    "api_keys": "/api/user/api-keys",
+    "notification_rules": "/api/notifications/rules",
+}
+
+
 @pytest.fixture
 def api() -> FakeApi:
     api = FakeApi()
@@ -166,7 +175,64 @@ def test_rules_are_unavailable_where_their_channels_are(api):
     )
 
 
-def test_features_without_the_list(api):
-    api.objects["features"] = {}
-    result = perform(api, MODULE, gather_subset=["features"], on_forbidden="skip")
-    assert result["failed"] and "lacks the field 'features'" in result["msg"]
+SPOILED = [
+    pytest.param("features", lambda data: {}, "lacks the field 'features'", id="features-missing"),
+    pytest.param("features", lambda data: {"features": None}, "has null in features", id="null"),
+    pytest.param(
+        "features", lambda data: {"features": [{"id": 1}]}, "in features, where", id="features"
+    ),
+    pytest.param("profile", lambda data: [data], "not the documented object", id="profile-list"),
+    pytest.param("settings", lambda data: "x", "not the documented object", id="settings-text"),
+    pytest.param("api_keys", lambda data: {}, "not the documented list of objects", id="keys"),
+    pytest.param(
+        "notification_rules", lambda data: [{"name": "x"}], "lacks the field 'id'", id="rule"
+    ),
+]
+
+
+@pytest.mark.parametrize(("subset", "spoil", "words"), SPOILED)
+def test_a_subset_of_another_shape_is_unavailable_and_others_are_read(api, subset, spoil, words):
+    api.fail(f"GET {PATHS[subset]}", spoil, times=9)
+    result = perform(api, MODULE, gather_subset=["all"], on_forbidden="skip")
+    assert list(result["unavailable"]) == [subset]
+    assert list(result["planasonix"]) == [name for name in ALL if name != subset]
+    unavailable = result["unavailable"][subset]
+    assert (unavailable["status"], unavailable["code"]) == (None, None)
+    assert words in unavailable["msg"]
+    result = perform(api, MODULE, gather_subset=["all"])
+    assert result["failed"] and words in result["msg"]
+
+
+@pytest.mark.parametrize("kind", ["refused", "late before", "lost before"])
+def test_a_subset_that_gets_no_answer_fails_the_task(api, kind):
+    api.fail("GET /api/tier", kind, times=99)
+    assert perform(api, MODULE, gather_subset=["tier"], on_forbidden="skip")["failed"]
+
+
+@pytest.mark.parametrize(
+    ("features", "names"),
+    [
+        (["SSO", "lineage"], ["SSO", "lineage"]),
+        ([{"name": "sso", "enabled": True}, {"name": "x", "enabled": False}], ["sso"]),
+        ({"sso": True, "x": False}, ["sso"]),
+        ([], []),
+    ],
+)
+def test_features_are_the_names_of_the_enabled_ones(api, features, names):
+    api.objects["features"]["features"] = features
+    assert perform(api, MODULE, gather_subset=["features"])["planasonix"]["features"] == names
+
+
+@pytest.mark.parametrize("unnamed", [{"id": "sys_1", "name": None}, {"id": "sys_1"}])
+def test_objects_without_a_name_are_listed(api, unnamed):
+    api.keys.append(dict(unnamed))
+    api.channels.append({**unnamed, "type": "system"})
+    result = perform(
+        api,
+        MODULE,
+        gather_subset=["api_keys", "notification_channels", "notification_rules"],
+    )
+    facts = result["planasonix"]
+    assert facts["api_keys"] == api.keys
+    assert facts["notification_channels"] == api.channels
+    assert facts["notification_rules"][0]["channels"] == ["Alerts", "nch_gone"]

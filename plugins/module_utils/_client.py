@@ -41,7 +41,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._paging import (
     Pages,
     Query,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line, spellings
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
+    Halves,
+    one_line,
+    spellings,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._tls import trusting_adapter
 from ansible_collections.planasonix.admin.plugins.module_utils._transport import (
     Answer,
@@ -117,6 +121,7 @@ class Client:
         self.waited = 0.0
         self.wrote = False
         self.unsaved: dict[str, t.Any] = {}
+        self.halves = Halves()
         self.base = connection.url.rstrip("/")
         self.host = urlsplit(self.base).netloc
         self.session = Session()
@@ -227,6 +232,7 @@ class Client:
         """
         if self.read_only:
             raise RuntimeError(f"{method} {path} in check mode")
+        body = self.halves.write(body)
         request = Request(method, path, action, body, repeatable or method in REPEATABLE_METHODS)
         answer = self._send(request)
         data = None
@@ -393,9 +399,10 @@ class Client:
         if not answer.content:
             return None
         try:
-            return parse_json(answer.content)
+            body = parse_json(answer.content)
         except ValueError:
             raise self._not_documented(answer, request) from None
+        return self.halves.read(body) if b"\\u" in answer.content else body
 
     def _proof(self, answer: Answer, request: Request) -> t.Any:
         """Return ``data`` of a documented answer, empty or an object with that key.

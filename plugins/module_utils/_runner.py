@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,7 +44,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     apply_and_confirm,
     clean_options,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._texts import spellings, visible
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
+    map_texts,
+    spell_out,
+    spellings,
+    visible,
+)
 
 
 def from_environment(variable: str) -> str:
@@ -130,6 +134,11 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
     :param parameters: Validated arguments, ``None`` where an option was left out.
     :returns: The result, with ``failed`` where it failed. No exception leaves this function.
     """
+    return make_printable(attempt(module, parameters, check_mode))
+
+
+def attempt(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Values:
+    """Do the work of a task; the result may contain any character."""
     client: Client | None = None
     try:
         options = clean_options(
@@ -145,20 +154,25 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
             connection_of(parameters), read_only=check_mode, secrets=secrets_in(module, parameters)
         ) as client:
             if isinstance(module.manages, Resource):
-                return displayable(manage(client, module.manages, options, check_mode))
-            return displayable(module.manages(client, options))
+                return manage(client, module.manages, options, check_mode)
+            return module.manages(client, options)
     except PlanasonixError as error:
-        return displayable(failure(error, client))
+        return failure(error, client)
     except Exception as error:  # pylint: disable=broad-exception-caught
         return failure(Unexpected(error), client)
 
 
-def displayable(result: Values) -> Values:
-    """Make control characters visible in what Ansible displays: names of the API may have some."""
-    if "msg" in result:
-        result["msg"] = visible(result["msg"])
-    if "warnings" in result:
-        result["warnings"] = [visible(warning) for warning in result["warnings"]]
+def make_printable(result: Values) -> Values:
+    """Return the result so that each way of running can return it, and no message obeys a terminal.
+
+    ansible-core 2.21 refuses the result of a packed module with half a character in it. What was
+    read of the API has none, nor do the options, but an error may quote anything.
+    """
+    if result.get("failed"):
+        result = map_texts(result, spell_out)
+    for name in ("msg", "warnings"):
+        if name in result:
+            result[name] = map_texts(result[name], visible)
     return result
 
 
@@ -234,17 +248,6 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
     return {**result, **returned(resource, confirmed.value), **confirmed.extras}
 
 
-def encodable(value: t.Any) -> t.Any:
-    """Replace halves of characters, which Ansible refuses in what a module of its own returns."""
-    if isinstance(value, str):
-        return re.sub("[\ud800-\udfff]", "\ufffd", value)
-    if isinstance(value, list):
-        return [encodable(item) for item in value]
-    if isinstance(value, dict):
-        return {encodable(name): encodable(item) for name, item in value.items()}
-    return value
-
-
 def returned(resource: Resource, value: Values) -> Values:
     """The managed object under its key of the result; nothing where a module returns none."""
     return {} if resource.name is None else {resource.name: value}
@@ -282,7 +285,7 @@ def run_as_module(module: Module) -> None:
     )
     for library, error in module.missing_libraries().items():
         ansible_module.fail_json(msg=missing_required_lib(library), exception=error)
-    result = encodable(run(module, ansible_module.params, ansible_module.check_mode))
+    result = run(module, ansible_module.params, ansible_module.check_mode)
     for warning in result.pop("warnings", []):
         ansible_module.warn(warning)
     # Not inside an except block: there fail_json would add a traceback at -vvv.

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Texts of the API on their way into messages: one line, no secrets, no control characters.
+"""Texts of the API on their way into messages and results.
+
+Messages have one line, no secrets and no control characters; results have no half characters.
 
 This file is private to the collection; it can change at any time.
 """
@@ -12,7 +14,10 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+from collections.abc import Callable
 
+HALF = re.compile("[\ud800-\udfff]")
+"""Half of a character that takes two (a lone surrogate): JSON can contain one, UTF-8 cannot."""
 UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
@@ -42,3 +47,45 @@ def spellings(secrets: t.Iterable[str]) -> list[str]:
         for ascii_only in (True, False)
     }
     return sorted(escaped | {repr(secret)[1:-1] for secret in escaped}, key=len, reverse=True)
+
+
+def map_texts(value: t.Any, change: Callable[[str], str]) -> t.Any:
+    """Return a JSON value with each text in it changed, keys of mappings too."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [map_texts(item, change) for item in value]
+    if isinstance(value, dict):
+        return {map_texts(key, change): map_texts(item, change) for key, item in value.items()}
+    return value
+
+
+def spell_out(text: str) -> str:
+    """Return a text with half characters as escapes that people can see: ``\\ud83d``."""
+    return HALF.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+class Halves:
+    """The texts of an API that contain half characters.
+
+    They are spelled out wherever they are used, and sent as they came.
+    """
+
+    def __init__(self) -> None:
+        self.originals: dict[str, str] = {}
+
+    def read(self, value: t.Any) -> t.Any:
+        """Return a decoded answer with half characters spelled out."""
+        return map_texts(value, self._remember)
+
+    def write(self, value: t.Any) -> t.Any:
+        """Return a body with each text that was read as it came."""
+        if not self.originals:
+            return value
+        return map_texts(value, lambda text: self.originals.get(text, text))
+
+    def _remember(self, text: str) -> str:
+        spelled = spell_out(text)
+        if spelled != text:
+            self.originals[spelled] = text
+        return spelled

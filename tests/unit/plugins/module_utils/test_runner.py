@@ -495,22 +495,6 @@ def test_no_control_character_of_a_name_is_displayed(fails, capsys):
         assert result["msg"].isprintable()
 
 
-def test_a_text_that_cannot_be_encoded_fails_no_way_of_running(capsys):
-    api = organization()
-    api.add_channel("cut \ud83d", config={"note \ud83d": ["\ud83d"]})
-    task = {"gather_subset": ["notification_channels"]}
-    results = (
-        in_worker(api, INFO, task, False),
-        as_module(api, INFO, task, False, capsys),
-    )
-    for result, half in zip(results, ("\ud83d", "\ufffd"), strict=True):
-        assert not result.get("failed")
-        channel = result["planasonix"]["notification_channels"][1]
-        assert channel["name"] == f"cut {half}"
-        assert channel["config"] == {f"note {half}": [half]}
-    json.dumps(results[1], ensure_ascii=False).encode()
-
-
 def test_connection_defaults():
     parameters = {
         name: option.get("default") for name, option in SETTINGS.argument_spec().items()
@@ -579,3 +563,86 @@ def test_a_connection_that_cannot_be_made_is_a_failure_like_any_other():
         "changed": False,
         "msg": "timeout must be greater than 0 seconds, and at most 86400.",
     }
+
+
+ODD = "\ud83d half \u2028 \x1b[31m \x9b31m"
+SPELLED = "\\ud83d half \u2028 \x1b[31m \x9b31m"
+"""As results hold it: control characters stay, and half a character is spelled out."""
+
+
+def odd_organization() -> FakeApi:
+    api = organization()
+    for objects in (api.keys, api.channels, api.rules):
+        objects.append({**objects[0], "id": f"{objects[0]['id']}x", "name": ODD})
+    api.objects["user/profile"]["display_name"] = ODD
+    api.more_settings["feature_flags"][ODD] = True
+    api.objects["user-preferences"]["banner"] = {ODD: [ODD]}
+    return api
+
+
+ODD_TASKS: dict[str, tuple[Module, dict[str, t.Any]]] = {
+    **{
+        name: {**TASKS, **OTHERS}[name]
+        for name in ("info", "baseline", "rule", "channel", "key-unchanged", "preferences")
+    },
+    "profile": (PROFILE, {"locale": "de-DE"}),
+    "flags": (SETTINGS, {"extra": {"feature_flags": {"lineage_v2": False}}}),
+    "odd-channel": (CHANNEL, {"name": SPELLED, "enabled": False}),
+    "odd-key": (KEYS, {"name": SPELLED, "state": "absent"}),
+    "purge": (
+        planasonix_baseline.MODULE,
+        {
+            "controls": [
+                {
+                    "resource": "notification_channels",
+                    "require": {"present": [{"name": SPELLED}, {"name": "Alerts"}], "purge": True},
+                }
+            ]
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
+@pytest.mark.parametrize("case", list(ODD_TASKS))
+def test_half_a_character_of_the_api_stops_nothing_and_is_sent_as_it_came(case, check_mode, capsys):
+    module, arguments = ODD_TASKS[case]
+    here, there = odd_organization(), odd_organization()
+    result = in_worker(here, module, arguments, check_mode)
+    assert result == no_deprecations(as_module(there, module, arguments, check_mode, capsys))
+    assert here.state() == there.state()
+    assert not result.get("failed"), result["msg"]
+    json.dumps(result, ensure_ascii=False).encode()
+    assert not any(character in result["msg"] for character in "\x1b\x9b")
+    if case == "info":
+        assert result["planasonix"]["api_keys"][-1]["name"] == SPELLED
+    if case in ("profile", "flags") and not check_mode:
+        (body,) = here.bodies
+        assert body.get("display_name", ODD) == ODD
+        assert body.get("feature_flags", {ODD: True})[ODD] is True
+    if case == "odd-channel":
+        assert result["msg"].endswith("enabled true -> false")
+        assert "ud83d half " in result["msg"] and "\\x1b[31m" in result["msg"]
+    if case == "purge":
+        assert (result["changed"], here.writes) == (False, [])
+
+
+@pytest.mark.parametrize("quoted", [ODD, "\udfff"])
+def test_half_a_character_in_an_error_is_spelled_out(quoted, capsys):
+    results = []
+    for perform_task in (in_worker, lambda *arguments: as_module(*arguments, capsys)):
+        api = organization()
+        body = {"error": {"code": quoted, "message": quoted}}
+        with mock.patch.object(api, "answer", lambda *dummy, body=body: (409, body)):
+            results.append(no_deprecations(perform_task(api, SETTINGS, {}, False)))
+    assert results[0] == results[1]
+    json.dumps(results[0], ensure_ascii=False).encode()
+    assert results[0]["failed"] and "\\ud" in results[0]["msg"]
+    assert not any(character in results[0]["msg"] for character in "\x1b\x9b")
+
+
+def test_half_a_character_in_an_option_is_refused_before_anything_is_read():
+    api = organization()
+    result = perform(api, PREFERENCES, preferences={"digest": ODD})
+    assert (result["failed"], api.log) == (True, [])
+    assert "preferences contains half a character" in result["msg"]

@@ -73,7 +73,9 @@ def read_rules_with_names(client: Client, read: Read) -> list[Values]:
     if "notification_channels" not in read:
         read["notification_channels"] = SUBSETS["notification_channels"](client, read)
     channels = [
-        channel for channel in read["notification_channels"] if {"id", "name"} <= channel.keys()
+        channel
+        for channel in read["notification_channels"]
+        if "name" in channel and isinstance(channel.get("id"), (str, int))
     ]
     return [with_channel_names(rule, channels) for rule in read_rules(client)]
 

@@ -12,6 +12,7 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import json
+import math
 import re
 import typing as t
 import unicodedata
@@ -83,7 +84,14 @@ def read_text(value: t.Any) -> str | None:
     """Read a text; a number is the text of its digits."""
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return str(value)
+    raise ValueError
+
+
+def read_id(value: t.Any) -> str:
+    """Read an id as its spelling: some APIs count their objects."""
+    if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
         return str(value)
     raise ValueError
 
@@ -181,6 +189,9 @@ NAME = Kind("a text", read_text, key_of_name)
 NAMES = Kind("a list of names", read_names, key_of_name)
 LOCALE = Kind("a text", read_text, key_of_locale)
 ZONE = Kind("a text", read_text, key_of_zone)
+
+IDENTIFYING = {"id": Kind("a text or a number", read_id), "name": TEXT, "type": TEXT}
+"""Fields that identify an object of any list."""
 
 DOCUMENTED: dict[str, dict[str, Kind]] = {
     "profile": {

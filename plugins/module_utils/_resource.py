@@ -25,6 +25,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
     NotApplied,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
+    IDENTIFYING,
+    read_value,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Call,
     Mismatch,
@@ -450,10 +454,12 @@ def check_filled(options: Values, *names: str) -> None:
 def require_field(values: Values, name: str, subject: str) -> t.Any:
     """The field of an answer.
 
-    :raises ApiError: if the answer lacks it. A missing field is never taken for equal.
+    :raises ApiError: if the answer lacks it, or it identifies an object and is no text. A missing field is never taken for equal.
     """
     if name not in values:
         raise ApiError(
             f"The API's answer for {subject} lacks the field {name!r}, so it can be neither compared nor managed; check api_url and the API's version."
         )
+    if name in IDENTIFYING:
+        read_value(values[name], IDENTIFYING[name], name, subject)
     return values[name]

@@ -311,7 +311,9 @@ def run_in_worker(
     else:
         result = run(module, validation.validated_parameters, check_mode)
     if invocation:
-        result["invocation"] = {"module_args": validation.validated_parameters}
+        result["invocation"] = {
+            "module_args": map_texts(validation.validated_parameters, spell_out)
+        }
     flags = {
         key: value for key, value in result.items() if value is None or isinstance(value, bool)
     }

@@ -643,6 +643,7 @@ def test_half_a_character_in_an_error_is_spelled_out(quoted, capsys):
 
 def test_half_a_character_in_an_option_is_refused_before_anything_is_read():
     api = organization()
-    result = perform(api, PREFERENCES, preferences={"digest": ODD})
+    result = in_worker(api, PREFERENCES, {"preferences": {"digest": ODD}})
     assert (result["failed"], api.log) == (True, [])
+    json.dumps(result, ensure_ascii=False).encode()
     assert "preferences contains half a character" in result["msg"]

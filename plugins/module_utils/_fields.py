@@ -109,7 +109,8 @@ def read_names(value: t.Any) -> list[str] | None:
         raise ValueError
     names: list[str] = []
     for item in value:
-        name, enabled = item, True
+        name: t.Any = item
+        enabled: bool | None = True
         if isinstance(item, Mapping):
             name, enabled = item.get("name"), read_boolean(item.get("enabled", True))
         if not isinstance(name, str) or not name or enabled is None:

@@ -18,7 +18,7 @@ Values = dict[str, t.Any]
 Equal = Callable[[str, t.Any, t.Any], bool]
 """Compares two values of a field, whose name comes first."""
 
-UNSET: t.Final = ("(unset)",)
+UNSET: t.Final[t.Any] = ("unset",)
 """Stands for the value of a field that is not there. No JSON value is a tuple."""
 
 
@@ -112,7 +112,7 @@ def differences(before: Values, after: Values) -> list[str]:
 def as_text(value: t.Any) -> str:
     """Return a value as JSON."""
     if value is UNSET:
-        return UNSET[0]
+        return "(unset)"
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 

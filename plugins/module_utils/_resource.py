@@ -141,6 +141,9 @@ class Resource:
     :param apply: Sends the calls of the plan, given the state that it was made from.
     :param check: Refuses options that contradict each other, before anything is read.
     :param reads_back: Whether the state is read again after a write, to see whether it took effect; where ``apply`` does that, or nothing can, it is not.
+    :param explain: Called with the last state (``None`` if there is none) and the options if a
+        write does not show: it undoes what must not stay, and raises if it knows the reason.
+    :param finish: Sends what comes after a confirmed write; returns keys of the result.
     """
 
     name: str | None
@@ -151,6 +154,8 @@ class Resource:
     apply: t.Callable[[Client, Plan, t.Any, Values], Applied] = send_all
     check: t.Callable[[Values], None] = lambda dummy_options: None
     reads_back: bool = True
+    explain: t.Callable[[Client, Plan, t.Any, Values], None] = lambda *dummy: None
+    finish: t.Callable[[Client, Plan, Values], Values] = lambda *dummy: {}
 
 
 @dataclass(frozen=True)
@@ -195,9 +200,10 @@ def apply_and_confirm(
     :raises PlanasonixError: if the API refuses it, or it cannot be read back.
     """
     applied = resource.apply(client, plan, state, options)
-    if not plan.changed or not resource.reads_back:
-        return Confirmed(plan.outcome, applied.extras)
     options = {**options, **applied.identity}
+    if not plan.changed or not resource.reads_back:
+        extras = resource.finish(client, plan, options)
+        return Confirmed(plan.outcome, {**applied.extras, **extras})
     seen = Look()
     for _look in looks(client):
         seen = look_at(client, resource, plan, options)
@@ -210,17 +216,20 @@ def apply_and_confirm(
         )
         raise seen.error
     if seen.missed:
+        resource.explain(client, plan, seen.state, options)
         raise NotApplied(describe_mismatches(seen.missed))
-    return Confirmed(resource.show(seen.state, options), applied.extras)
+    extras = resource.finish(client, plan, options)
+    return Confirmed(resource.show(seen.state, options), {**applied.extras, **extras})
 
 
 def look_at(client: Client, resource: Resource, plan: Plan, options: Values) -> Look:
     """Read what a plan was to change, and compare."""
     try:
+        state = None
         state = resource.read(client, options)
         return Look(state, resource.missed(state, plan, options))
     except InvalidOption as error:  # a new object that is not listed yet
-        return Look(missed=[error.message])
+        return Look(state, [error.message])
     except ApiError as error:
         return Look(error=error)
 

@@ -16,37 +16,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.plugins.examples import examples
 from unit.plugins.fake_api import FakeApi, perform
-from unit.plugins.module_utils.test_runner import OTHERS, TASKS, organization
+from unit.plugins.tasks import (
+    ALLOWLIST,
+    BASELINE,
+    CHANNEL,
+    INFO,
+    OTHERS,
+    RULE,
+    TASKS,
+    organization,
+)
 
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module
-from ansible_collections.planasonix.admin.plugins.modules import (
-    planasonix_baseline,
-    planasonix_info,
-    planasonix_ip_whitelist,
-    planasonix_notification_channel,
-    planasonix_notification_rule,
-)
 
 Place = tuple[str | int, ...]
 MISSING = "(missing)"
 """Stands for a place that is left out."""
 
 MORE_TASKS: dict[str, tuple[Module, dict[str, t.Any]]] = {
-    "info-skip": (planasonix_info.MODULE, {"on_forbidden": "skip"}),
+    "info-skip": (INFO, {"on_forbidden": "skip"}),
     "config": (
-        planasonix_notification_channel.MODULE,
+        CHANNEL,
         {"name": "Alerts", "config": {"a": {"b": [1]}}, "secret_config": {"k": "x"}},
     ),
     "filters": (
-        planasonix_notification_rule.MODULE,
+        RULE,
         {"name": "Failures", "filters": {"threshold": 5, "pipeline_ids": ["x"]}},
     ),
     "enforced": (
-        planasonix_ip_whitelist.MODULE,
+        ALLOWLIST,
         {"enabled": True, "protected_addresses": ["192.0.2.7"]},
     ),
     "all-controls": (
-        planasonix_baseline.MODULE,
+        BASELINE,
         {
             "protected_addresses": ["192.0.2.7"],
             "controls": [

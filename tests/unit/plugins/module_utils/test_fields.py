@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     TEXT,
     ZONE,
     ZONE_ALIASES,
+    Kind,
     find_kind,
     is_unlimited,
     read_value,
@@ -71,18 +74,20 @@ def test_read(kind, value, read):
     assert repr(kind.read(value)) == repr(read)
 
 
+OTHER_TYPES: list[tuple[Kind, list[t.Any]]] = [
+    (NUMBER, [True, "soon", "", "1.5", 1.5, [60], {"a": 1}, "9" * 5000]),
+    (NUMBER, [float("inf"), float("nan"), "0x10", "1_000", "\u0663"]),
+    (BOOLEAN, ["disabled", "yes", 2, -1, 0.5, 1.0, [], {}, ""]),
+    (TEXT, [True, [], {}, ["x"], float("nan")]),
+    (IDENTIFYING["id"], [None, "", True, 1.5, [], {"id": 1}]),
+    (NAMES, ["sso", 1, True, [1], [None], [["a"]], [{}], [""]]),
+    (NAMES, [{"a": "on"}, {"a": {}}, [{"name": "a", "enabled": "x"}]]),
+    (NAMES, [{"a": None}, [{"name": 1}], [{"id": "sso"}]]),
+]
+
+
 @pytest.mark.parametrize(
-    ("kind", "value"),
-    [
-        *((NUMBER, value) for value in (True, "soon", "", "1.5", 1.5, [60], {"a": 1}, "9" * 5000)),
-        *((NUMBER, value) for value in (float("inf"), float("nan"), "0x10", "1_000", "\u0663")),
-        *((BOOLEAN, value) for value in ("disabled", "yes", 2, -1, 0.5, 1.0, [], {}, "")),
-        *((TEXT, value) for value in (True, [], {}, ["x"], float("nan"))),
-        *((IDENTIFYING["id"], value) for value in (None, "", True, 1.5, [], {"id": 1})),
-        *((NAMES, value) for value in ("sso", 1, True, [1], [None], [["a"]], [{}], [""])),
-        *((NAMES, value) for value in ({"a": "on"}, {"a": {}}, [{"name": "a", "enabled": "x"}])),
-        *((NAMES, value) for value in ({"a": None}, [{"name": 1}], [{"id": "sso"}])),
-    ],
+    ("kind", "value"), [(kind, value) for kind, values in OTHER_TYPES for value in values]
 )
 def test_another_type_is_an_error_that_names_the_field(kind, value):
     with pytest.raises(ApiError) as caught:

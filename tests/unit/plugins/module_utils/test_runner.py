@@ -515,12 +515,14 @@ def test_half_a_character_of_the_api_stops_nothing_and_is_sent_as_it_came(case, 
 
 @pytest.mark.parametrize("quoted", [ODD, "\udfff"])
 def test_half_a_character_in_an_error_is_spelled_out(quoted, capsys):
-    results = []
-    for perform_task in (in_worker, lambda *arguments: as_module(*arguments, capsys)):
-        api = organization()
+    apis = [organization(), organization()]
+    for api in apis:
         body = {"error": {"code": quoted, "message": quoted}}
-        with mock.patch.object(api, "answer", lambda *dummy, body=body: (409, body)):
-            results.append(no_deprecations(perform_task(api, SETTINGS, {}, False)))
+        api.answer = lambda *dummy, body=body: (409, body)  # type: ignore[method-assign]
+    results = [
+        in_worker(apis[0], SETTINGS, {}),
+        no_deprecations(as_module(apis[1], SETTINGS, {}, False, capsys)),
+    ]
     assert results[0] == results[1]
     json.dumps(results[0], ensure_ascii=False).encode()
     assert results[0]["failed"] and "\\ud" in results[0]["msg"]

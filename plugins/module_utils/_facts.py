@@ -139,4 +139,4 @@ def is_unavailable(error: ApiError) -> bool:
     """Return whether one subset cannot be had: it is forbidden, missing, or of another shape than documented."""
     if error.status is None:
         return error.answered
-    return error.status in (403, 404)
+    return error.status in (403, 404) or 200 <= error.status < 300

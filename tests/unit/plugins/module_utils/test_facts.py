@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
+import requests
 from unit.plugins.fake_api import FakeApi, perform
 
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS, chosen_subsets
@@ -201,6 +204,20 @@ def test_a_subset_of_another_shape_is_unavailable_and_others_are_read(api, subse
     assert words in unavailable["msg"]
     result = perform(api, MODULE, gather_subset=["all"])
     assert result["failed"] and words in result["msg"]
+
+
+def test_a_subset_without_json_is_unavailable(api):
+    api.fail("GET /api/tier", "200 before")
+    with mock.patch.object(api, "_break", lambda request, dummy: html_page(api, request)):
+        result = perform(api, MODULE, gather_subset=["tier", "mfa"], on_forbidden="skip")
+    assert (list(result["planasonix"]), list(result["unavailable"])) == (["mfa"], ["tier"])
+    assert result["unavailable"]["tier"]["status"] == 200
+
+
+def html_page(api: FakeApi, request: requests.PreparedRequest) -> requests.Response:
+    response = api._respond(request, 200, {})
+    response._content = b"<html>"
+    return response
 
 
 @pytest.mark.parametrize("kind", ["refused", "late before", "lost before"])

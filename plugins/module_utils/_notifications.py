@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 import typing as t
-from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -28,7 +27,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Call,
-    Mismatch,
     Plan,
     Values,
     describe,
@@ -622,7 +620,7 @@ def apply_rule(client: Client, plan: Plan, current: Rules, dummy_options: Values
     return Applied()
 
 
-def missed_in_rules(current: Rules, plan: Plan, options: Values) -> Sequence[Mismatch | str]:
+def missed_in_rules(current: Rules, plan: Plan, options: Values) -> list[str]:
     """What a plan wanted and the API did not do.
 
     :raises NotApplied: if the API left the old rule beside the new one.

@@ -309,24 +309,9 @@ def nothing_missed(
     return []
 
 
-def unlike(current: Values, body: Values, before: Values | None = None) -> Sequence[Mismatch | str]:
-    """Return what an object that was read does not have of the body that was sent.
-
-    :param before: The object before the write; without it each difference counts as a write without effect.
-    """
-    return find_mismatches(current, body, current if before is None else before)
-
-
-def missed_by_plan(
-    plan: t.Callable[[t.Any, Values], Plan],
-) -> t.Callable[[t.Any, Plan, Values], Sequence[Mismatch | str]]:
-    """A ``missed`` that plans again: what the new plan would still change is what the API did not do."""
-
-    def missed(current: t.Any, first: Plan, options: Values) -> Sequence[Mismatch | str]:
-        left = plan(current, options)
-        return find_mismatches(left.before, left.after, first.before)
-
-    return missed
+def unlike(current: Values, body: Values) -> list[t.Any]:
+    """Return what an object that was read does not have of the body that was sent."""
+    return list(find_mismatches(current, body, current))
 
 
 ISO_TIME = re.compile(

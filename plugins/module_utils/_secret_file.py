@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that hold a secret, and the note beside them that tells a later run what an earlier one was about to do.
+"""Files with a secret, and the two small files next to each of them.
+
+``<secret_file>.pending`` is a note: it says to a later run what an unfinished one was about to do,
+and keeps two runs from writing the same file at once. ``<secret_file>.owner`` is a record: it says
+whose secret the file contains, so that no other task replaces it.
 
 This file is private to the collection; it can change at any time.
 """
@@ -10,13 +14,18 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
 import typing as t
 import uuid
+from dataclasses import dataclass
 
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
     NotStored,
@@ -29,6 +38,32 @@ RUNS: dict[int, str] = {}
 """Ids of runs, by process."""
 LONGEST_NAME = 255
 """Bytes that the name of a file may have on the usual file systems."""
+NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""How file systems that have no hard links refuse one."""
+LONGEST_FILE = 1024 * 1024
+"""Bytes of a file that are read at most. None of this collection is longer."""
+
+
+class NotOurs(OSError):
+    """A file that is no regular file, or belongs to another user."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A secret file and the files next to it, as they are before anything is written.
+
+    :param obstacle: Why no secret can be written there.
+    :param digest: The hash of the content; ``None`` if there is no file, or an empty one.
+    :param record: The content of the ``.owner`` file.
+    :param note: What an unfinished run was about to do.
+    :param raw_note: The same as bytes; empty if that run was killed before it did anything.
+    """
+
+    obstacle: str | None = None
+    digest: str | None = None
+    record: Values | None = None
+    note: Values | None = None
+    raw_note: bytes | None = None
 
 
 def check_path(path: str) -> None:
@@ -42,10 +77,27 @@ def check_path(path: str) -> None:
         raise InvalidOption(f"secret_file must name a file, not the folder {path!r}.")
 
 
+def look(path: str) -> Found:
+    """Read what is at a path and next to it. Creates nothing.
+
+    :raises InvalidOption: if there is a note that cannot be understood.
+    """
+    raw_note = read_raw_note(path)
+    note = parse_note(path, raw_note) if raw_note else None
+    hindrance = obstacle(path)
+    if hindrance:
+        return Found(hindrance, note=note, raw_note=raw_note)
+    try:
+        content, record = read_private(path), read_private(owner_path(path))
+    except OSError as error:
+        return Found(f"{path} cannot be read ({error.strerror})", note=note, raw_note=raw_note)
+    return Found(None, digest_of(content or b""), parse_record(record), note, raw_note)
+
+
 def obstacle(path: str) -> str | None:
-    """Why no file can be written there, or ``None``. Creates nothing."""
+    """Return why no file can be written there, or ``None``. Creates nothing."""
     folder, name = os.path.split(path)
-    if os.path.isdir(path):
+    if os.path.isdir(path) and not os.path.islink(path):
         return f"{path} is a folder"
     if len(os.fsencode(f"{DRAFT}{os.path.basename(note_path(path))}-")) + 8 > LONGEST_NAME:
         return f"the name {name} is too long for the files that are made beside it"
@@ -53,13 +105,154 @@ def obstacle(path: str) -> str | None:
         return f"the folder {folder} does not exist"
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"the folder {folder} is not writable"
+    for one in (path, owner_path(path)):
+        try:
+            read_private(one)
+        except NotOurs as error:
+            return f"{one} {error.strerror}"
+        except OSError as error:
+            return f"{one} cannot be read ({error.strerror})"
     return None
+
+
+def read_private(path: str) -> bytes | None:
+    """Read a regular file of this user, without following a link or waiting for a pipe.
+
+    :returns: ``None`` if there is no file.
+    :raises NotOurs: if it is anything else.
+    :raises OSError: if it cannot be read.
+    """
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_ISLNK(found.st_mode):
+        raise NotOurs(0, "is a symbolic link")
+    if not stat.S_ISREG(found.st_mode):
+        raise NotOurs(0, "is no regular file")
+    if found.st_uid != os.geteuid():
+        raise NotOurs(0, "belongs to another user")
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        opened = os.fstat(handle)
+        if (opened.st_dev, opened.st_ino) != (found.st_dev, found.st_ino):
+            raise NotOurs(0, "was replaced while it was read")
+        return file.read(LONGEST_FILE)
+
+
+def digest_of(content: bytes) -> str | None:
+    """Return the hash of a content, blanks and line breaks around it apart; ``None`` if empty."""
+    text = content.strip()
+    return hashlib.sha256(text).hexdigest() if text else None
+
+
+def owner_path(path: str) -> str:
+    """Return the path of the record that says whose secret a file contains."""
+    return f"{path}.owner"
+
+
+def parse_record(content: bytes | None) -> Values | None:
+    """Return the record that says whose secret a file contains; ``None`` if there is no such."""
+    try:
+        record: t.Any = json.loads(content or b"null")
+    except ValueError:
+        return None
+    complete = isinstance(record, dict) and isinstance(record.get("sha256"), list)
+    return record if complete else None
+
+
+UNKNOWN_CONTENT = "something that this module did not write"
+
+
+def record_of_content(found: Found) -> Values | None:
+    """Return the record of a secret file, if it is about the content that the file now has."""
+    if found.record is None or found.digest not in found.record["sha256"]:
+        return None
+    return found.record
+
+
+def describe_record(record: Values) -> str:
+    """Return whose secret a file contains, for messages."""
+    if record.get("kind") != "api_key":
+        return "the MFA secret of a user"
+    return f"the secret of the API key {record.get('name')!r} ({record.get('id')})"
+
+
+def identity(client: Client) -> Values:
+    """Return what tells the organization and user of a task from others, with no request."""
+    key = hashlib.sha256(client.connection.key.encode()).hexdigest()[:16]
+    return {"api_url": client.base, "api_key": key}
+
+
+def store(path: str, text: str, owner: Values, found: Found) -> None:
+    """Write a secret, and before it the record that says whose it is.
+
+    :param owner: What the record says.
+    :param found: What was there before.
+    :raises OSError: if it cannot be written; what was there before is untouched.
+    """
+    # The record covers the old content, too: the run may be killed between the two writes.
+    hashes = sorted({digest_of(text.encode()), found.digest} - {None}, key=str)
+    write(owner_path(path), json.dumps({**owner, "sha256": hashes}, sort_keys=True) + "\n")
+    try:
+        write(path, text)
+    except OSError:
+        restore_record(path, found.record)
+        raise
+
+
+def restore_record(path: str, record: Values | None) -> None:
+    """Put the former record back, as far as that is possible."""
+    with contextlib.suppress(OSError):
+        if record is None:
+            os.unlink(owner_path(path))
+        else:
+            write(owner_path(path), json.dumps(record, sort_keys=True) + "\n")
 
 
 def write(path: str, text: str) -> None:
     """Write a file atomically, readable by its owner alone from the first byte.
 
     :raises OSError: if it cannot be written; what was there before is untouched.
+    """
+    draft = make_draft(path, text)
+    try:
+        os.replace(draft, path)
+    except BaseException:
+        discard(draft)
+        raise
+
+
+def write_new(path: str, text: str) -> None:
+    """Write a file as :func:`write`, unless there is one.
+
+    :raises FileExistsError: if there is one.
+    :raises OSError: if it cannot be written.
+    """
+    draft = make_draft(path, text)
+    try:
+        try:
+            os.link(draft, path)
+        except OSError as error:
+            if error.errno not in NO_HARD_LINKS:
+                raise
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            os.replace(draft, path)
+            return
+    except BaseException:
+        discard(draft)
+        raise
+    with contextlib.suppress(OSError):
+        os.unlink(draft)
+
+
+def make_draft(path: str, text: str) -> str:
+    """Write an unfinished file next to a path; returns its path.
+
+    :raises OSError: if it cannot be written; nothing is left then.
     """
     remove_drafts(path)
     folder, name = os.path.split(path)
@@ -69,16 +262,18 @@ def write(path: str, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(draft, path)
     except BaseException:
         discard(draft)
         raise
+    return draft
 
 
 def discard(draft: str) -> None:
     """Remove an unfinished file; where the folder does not let it go any more, what is in it."""
     try:
         os.unlink(draft)
+    except FileNotFoundError:
+        pass
     except OSError:
         with contextlib.suppress(OSError):
             os.truncate(draft, 0)
@@ -99,24 +294,42 @@ def note_path(path: str) -> str:
     return f"{path}.pending"
 
 
-def read_note(path: str) -> Values | None:
-    """The note beside a secret file, or ``None``.
+def read_raw_note(path: str) -> bytes | None:
+    """Read the note next to a secret file; ``None`` if there is none.
 
-    :raises InvalidOption: if there is one that cannot be understood.
+    :raises InvalidOption: if there is one that cannot be read.
     """
     try:
-        with open(note_path(path), encoding="utf-8") as file:
-            note: t.Any = json.load(file)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
+        return read_private(note_path(path))
+    except NotOurs as error:
         raise InvalidOption(
-            f"{note_path(path)} cannot be read ({type(error).__name__}): look which API keys exist, then remove it."
+            f"{note_path(path)} {error.strerror}, so it is no note of this task: remove it, "
+            "or choose another secret_file."
+        ) from None
+    except OSError as error:
+        raise InvalidOption(
+            f"{note_path(path)} cannot be read ({type(error).__name__}): "
+            "look which API keys exist, then remove it."
+        ) from None
+
+
+def parse_note(path: str, content: bytes) -> Values:
+    """Return the note that these bytes are.
+
+    :raises InvalidOption: if they are none.
+    """
+    try:
+        note: t.Any = json.loads(content)
+    except ValueError as error:
+        raise InvalidOption(
+            f"{note_path(path)} cannot be read ({type(error).__name__}): "
+            "look which API keys exist, then remove it."
         ) from None
     if (
         not isinstance(note, dict)
         or not {"name", "operation", "ids"} <= note.keys()
         or not isinstance(note["ids"], list)
+        or not isinstance(note.get("revoke", []), list)
     ):
         raise InvalidOption(
             f"{note_path(path)} is not a note of this collection: move it away, or choose another secret_file."
@@ -124,12 +337,76 @@ def read_note(path: str) -> Values | None:
     return note
 
 
+def read_note(path: str) -> Values | None:
+    """Read the note next to a secret file, or ``None``.
+
+    :raises InvalidOption: if there is one that cannot be understood.
+    """
+    content = read_raw_note(path)
+    return parse_note(path, content) if content else None
+
+
+def check_note(path: str, note: Values, name: str | None, own_identity: Values) -> None:
+    """Refuse the note of another task.
+
+    :param name: The name of the API key, or ``None`` for MFA.
+    :param own_identity: What tells the organization and user of this task from others.
+    :raises InvalidOption: if it is about another object, or another organization or user.
+    """
+    if note["name"] != name:
+        if note["name"] is None:
+            raise InvalidOption(
+                f"{note_path(path)} belongs to an enrollment in MFA: run that task first, "
+                "or give each task a file of its own."
+            )
+        raise InvalidOption(
+            f"{note_path(path)} belongs to the API key {note['name']!r}: "
+            "run the task of that key first, or give each key a file of its own."
+        )
+    if not own_identity.items() <= note.items():
+        raise InvalidOption(
+            f"{note_path(path)} is of a run with another api_key or api_url. Run the task that "
+            "left it first, or give each organization a file of its own."
+        )
+
+
 def write_note(path: str, note: Values) -> None:
     """Note what is about to be done, and by which run.
 
     :raises OSError: if it cannot be written.
     """
-    write(note_path(path), json.dumps({**note, "run": this_run()}, sort_keys=True) + "\n")
+    write(note_path(path), with_run(note))
+
+
+def claim(path: str, note: Values, found: Found) -> None:
+    """Note what is about to be done, unless another run began or ended since the file was read.
+
+    :param found: What was read.
+    :raises NotStored: if there is such a run.
+    :raises OSError: if the note cannot be written.
+    """
+    busy = NotStored(
+        f"Another run is writing a secret to {path}, or did so just now; this one changed nothing. "
+        "Give each key of each organization a file of its own, and run again."
+    )
+    if found.raw_note is None:
+        try:
+            write_new(note_path(path), with_run(note))
+        except FileExistsError:
+            raise busy from None
+    elif read_raw_note(path) != found.raw_note:
+        raise busy
+    else:
+        write_note(path, note)
+    now = look(path)
+    if (now.digest, now.record) != (found.digest, found.record):
+        remove_note(path, None)
+        raise busy
+
+
+def with_run(note: Values) -> str:
+    """Return the text of a note that says which run wrote it."""
+    return json.dumps({**note, "run": this_run()}, sort_keys=True) + "\n"
 
 
 def this_run() -> str:

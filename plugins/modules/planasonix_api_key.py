@@ -189,6 +189,7 @@ MODULE = Module(
         "rotate": {"type": "bool", "default": False},
         "revoke_old": {"type": "bool", "default": True},
         "secret_file": {"type": "path", "no_log": False},
+        "secret_file_overwrite": {"type": "bool", "default": False, "no_log": False},
         "return_secret": {"type": "bool", "no_log": False},
     },
     rules={"required_one_of": [("name", "key_id")]},

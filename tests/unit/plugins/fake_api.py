@@ -72,12 +72,14 @@ class FakeApi(requests.adapters.BaseAdapter):
     :ivar objects: Objects by their path after ``/api/``; those that the API documents a PUT for take one.
     :ivar rule_replacement: What a rule that is posted again does: ``keep_id``, ``change_id`` or ``leave_old``.
     :ivar latency: Seconds from a request until it is acted on.
+    :ivar api_key: The API key that it accepts.
     :ivar address: Where the client speaks from, if the allowlist is to bind it.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.now = START
+        self.api_key = KEY
         self.settings: Values = {
             "default_timezone": "UTC",
             "require_sso": False,
@@ -250,7 +252,7 @@ class FakeApi(requests.adapters.BaseAdapter):
     def send(
         self, request: requests.PreparedRequest, *_arguments: t.Any, **_more: t.Any
     ) -> requests.Response:
-        assert request.headers["Authorization"] == f"Bearer {KEY}"
+        assert request.headers["Authorization"] == f"Bearer {self.api_key}"
         method, path = str(request.method), urlsplit(str(request.url)).path
         body = json.loads(request.body) if request.body else None
         self.log.append((method, path, body))
@@ -509,7 +511,7 @@ def perform(
 ) -> Values:
     """Run a module's task against the API, its arguments validated as Ansible does it."""
     validation = ArgumentSpecValidator(module.argument_spec(), **module.rules).validate(
-        {"api_key": KEY, **arguments}
+        {"api_key": api.api_key, **arguments}
     )
     assert validation.error_messages == []
     with mock.patch.object(_runner, "Client", api.client):

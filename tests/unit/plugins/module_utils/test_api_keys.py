@@ -349,7 +349,7 @@ OWN = {"prefix": KEY[:12]}
         pytest.param(
             [{"created_at": None}, {"created_at": "yesterday"}],
             {},
-            "no ISO 8601 time in created_at: 'yesterday'",
+            "no known time in created_at: 'yesterday'",
             id="odd-time",
         ),
     ],
@@ -416,6 +416,11 @@ def test_namesakes(seconds, newest_first):
             "2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:05.123456+00:00", id="nanoseconds"
         ),
         pytest.param(None, None, id="null"),
+        pytest.param("", None, id="empty"),
+        pytest.param("0001-01-01T00:00:00Z", None, id="zero-time-of-go"),
+        pytest.param(1767323045, "2026-01-02T03:04:05+00:00", id="epoch"),
+        pytest.param("2026-01-02", "2026-01-02T00:00:00+00:00", id="date"),
+        pytest.param("Fri, 02 Jan 2026 03:04:05 GMT", "2026-01-02T03:04:05+00:00", id="rfc-2822"),
     ],
 )
 def test_moment(text, time):
@@ -424,9 +429,9 @@ def test_moment(text, time):
     )
 
 
-@pytest.mark.parametrize("text", ["", "now", 12345, "2026-01", "2026-01-02T03:04:05 CET"])
+@pytest.mark.parametrize("text", ["now", 12345, "2026-01", "2026-01-02T03:04:05 CET"])
 def test_moment_that_is_none(text):
-    with pytest.raises(ApiError, match="no ISO 8601 time in created_at"):
+    with pytest.raises(ApiError, match="no known time in created_at"):
         moment({"name": "x", "created_at": text}, "created_at")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from unit.plugins.fake_api import FakeApi, perform
+from unit.plugins.secret_files import owner_of
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
@@ -223,7 +224,7 @@ def test_where_the_secret_goes(tmp_path, task, options, in_file, returned):
     )
     secret = api.secrets[result["api_key"]["id"]]
     assert result.get("secret") == (secret if returned else None)
-    assert sorted(tmp_path.iterdir()) == ([file] if in_file else [])
+    assert sorted(tmp_path.iterdir()) == ([file, owner_of(file)] if in_file else [])
     if in_file:
         assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == (secret, 0o600)
 

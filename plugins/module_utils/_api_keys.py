@@ -1061,10 +1061,8 @@ def missed_in_keys(current: Keys, plan: Plan, options: Values) -> list[str]:
     ]
     if options["state"] == "absent":
         return texts
-    if "key_id" in options:
-        key = find_key(current.keys, options["key_id"])
-    else:
-        key = select(current, options).key
+    by_id = "key_id" in options
+    key = find_key(current.keys, options["key_id"]) if by_id else select(current, options).key
     if key is None:
         texts.append("the new key is not listed")
     elif options.get("stale_prefix") and key.get("prefix") == options["stale_prefix"]:

@@ -11,11 +11,14 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import re
 import traceback
 import typing as t
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
@@ -65,6 +68,13 @@ USUAL_CODES = {"digits": "6", "period": str(STEP), "algorithm": "SHA1"}
 REFUSALS_OF_A_CODE = frozenset({400, 422})
 REFUSALS_IN_DOUBT = frozenset({401, 403})
 
+METHOD_FIELDS = ("type", "method", "name")
+"""Fields that may contain the name of a method that the API lists as an object."""
+TOTP_NAMES = frozenset({"totp", "otp", "authenticator", "authenticator_app", "time_based_otp"})
+"""What APIs call the method that this module enrolls in."""
+CODE_FIELDS = re.compile(r"backup|recovery|codes", re.IGNORECASE)
+"""What the name of a field with backup codes contains."""
+
 CodeAt = t.Callable[[float], str]
 """Gives the code of a Unix time."""
 
@@ -74,11 +84,13 @@ class Mfa:
     """What is known of MFA.
 
     :param status: As the API tells it.
-    :param obstacle: Why ``secret_file`` could not be written.
+    :param file: What is at ``secret_file``, and next to it.
+    :param identity: What tells the user of the task from others.
     """
 
     status: Values
-    obstacle: str | None = None
+    file: _secret_file.Found = field(default_factory=_secret_file.Found)
+    identity: Values = field(default_factory=dict)
 
 
 def check_mfa(options: Values) -> None:
@@ -114,20 +126,52 @@ def code_of(secret: str, what: str) -> CodeAt:
 
 
 def read_mfa(client: Client, options: Values) -> Mfa:
-    """Read ``GET /api/user/mfa``, and look at ``secret_file``."""
-    path = options.get("secret_file")
+    """Read ``GET /api/user/mfa``, and look at ``secret_file`` if it may be written."""
+    path = options.get("secret_file") if options.get("state") == "enabled" else None
     return Mfa(
         without(client.get(MFA_PATH, "read the MFA status"), "updated_at"),
-        _secret_file.obstacle(path) if path else None,
+        _secret_file.look(path) if path else _secret_file.Found(),
+        _secret_file.identity(client),
     )
+
+
+def is_on(status: Values) -> bool:
+    """Whether MFA is on.
+
+    :raises ApiError: if the API does not say so by a boolean, or 0 or 1.
+    """
+    value = require_field(status, "enabled", "the MFA status")
+    texts = {"true": True, "1": True, "false": False, "0": False}
+    if isinstance(value, (bool, int, str)) and str(value).lower() in texts:
+        return texts[str(value).lower()]
+    raise ApiError(f"The API's answer for the MFA status has no boolean in enabled: {value!r}.")
+
+
+def methods_of(status: Values) -> list[str]:
+    """Return the methods by which MFA is on, in lower case, and TOTP as ``totp``.
+
+    :raises ApiError: if they are not listed, or have another shape.
+    """
+    if not is_on(status) and status.get("methods") is None:
+        return []
+    value = require_field(status, "methods", "the MFA status")
+    if isinstance(value, str):
+        value = re.split(r"[\s,]+", value.strip(" ,"))
+    methods = []
+    for item in value if isinstance(value, list) else [value or ""]:
+        names = [item]
+        if isinstance(item, dict):
+            names = [item[name] for name in METHOD_FIELDS if name in item][:1]
+        if not names or not isinstance(names[0], str):
+            raise ApiError("The API's answer for the MFA status has no list of texts in methods.")
+        name = names[0].strip().lower()
+        methods.append("totp" if re.sub(r"[\s-]+", "_", name) in TOTP_NAMES else name)
+    return sorted(set(filter(None, methods)))
 
 
 def has(status: Values, method: str) -> bool:
     """Whether MFA is on by a method."""
-    enabled, methods = (
-        require_field(status, name, "the MFA status") for name in ("enabled", "methods")
-    )
-    return bool(enabled) and method in (methods or [])
+    return is_on(status) and method in methods_of(status)
 
 
 def is_enrolled(client: Client, method: str) -> bool:
@@ -137,7 +181,7 @@ def is_enrolled(client: Client, method: str) -> bool:
 
 def is_disabled(client: Client) -> bool:
     """Read whether MFA is off now."""
-    return not require_field(read_mfa(client, {}).status, "enabled", "the MFA status")
+    return not is_on(read_mfa(client, {}).status)
 
 
 def plan_mfa(current: Mfa, options: Values) -> Plan:
@@ -146,11 +190,7 @@ def plan_mfa(current: Mfa, options: Values) -> Plan:
     :raises InvalidOption: if MFA is on and what is needed to disable it is not given.
     :raises RefusedPlan: if the secret could not be stored.
     """
-    before = {
-        name: require_field(current.status, name, "the MFA status")
-        for name in ("enabled", "methods")
-    }
-    before["methods"] = before["methods"] or []
+    before = {"enabled": is_on(current.status), "methods": methods_of(current.status)}
     method = options["method"]
     after = (
         {"enabled": True, "methods": sorted({*before["methods"], method})}
@@ -160,10 +200,7 @@ def plan_mfa(current: Mfa, options: Values) -> Plan:
     if has(current.status, method) if options["state"] == "enabled" else not before["enabled"]:
         return Plan(before, before, outcome=current.status)
     if options["state"] == "enabled":
-        if current.obstacle:
-            raise RefusedPlan(
-                f"MFA is not enabled, since its secret could not be stored: {current.obstacle}; correct secret_file."
-            )
+        check_file(current, options)
         calls: tuple[Call, ...] = (
             Call(
                 "POST", ENABLE_PATH, {"method": method}, "start the MFA enrollment", changes=False
@@ -181,7 +218,34 @@ def plan_mfa(current: Mfa, options: Values) -> Plan:
     return Plan(before, after, calls, outcome, describe("mfa", differences(before, after)))
 
 
-def apply_mfa(client: Client, plan: Plan, dummy_current: Mfa, options: Values) -> Applied:
+def check_file(current: Mfa, options: Values) -> None:
+    """Refuse an enrollment whose secret could not be stored, or would replace another one.
+
+    :raises InvalidOption: if another task left a note.
+    :raises RefusedPlan: with the reason.
+    """
+    found = current.file
+    if found.obstacle:
+        raise RefusedPlan(
+            f"MFA is not enabled, since its secret could not be stored: {found.obstacle}; correct secret_file."
+        )
+    if found.note is not None:
+        _secret_file.check_note(options["secret_file"], found.note, None, current.identity)
+        return
+    record = _secret_file.record_of_content(found)
+    content = _secret_file.UNKNOWN_CONTENT
+    if record is not None:
+        content = _secret_file.describe_record(record)
+    own = {"kind": "mfa", **current.identity}
+    is_own = record is not None and own.items() <= record.items()
+    if found.digest and not is_own and not options.get("secret_file_overwrite"):
+        raise RefusedPlan(
+            f"MFA is not enabled: {options['secret_file']} contains {content}, which would be "
+            "lost. Give each user a file of its own, or set secret_file_overwrite: true."
+        )
+
+
+def apply_mfa(client: Client, plan: Plan, current: Mfa, options: Values) -> Applied:
     """Send the plan.
 
     :raises PlanasonixError: if it fails; what is nowhere else by then is left in ``client.unsaved``.
@@ -190,7 +254,9 @@ def apply_mfa(client: Client, plan: Plan, dummy_current: Mfa, options: Values) -
         return Applied()
     if options["state"] == "enabled":
         start, verify = plan.calls
-        return Applied(enroll(client, start, verify, options.get("secret_file")))
+        path = options.get("secret_file")
+        with claimed(path, current):
+            return Applied(enroll(client, start, verify, path, current.identity))
     code = (
         code_of(options["totp_secret"], "totp_secret")
         if "totp_secret" in options
@@ -202,7 +268,38 @@ def apply_mfa(client: Client, plan: Plan, dummy_current: Mfa, options: Values) -
     return Applied()
 
 
-def enroll(client: Client, start: Call, verify: Call, path: str | None) -> Values:
+@contextlib.contextmanager
+def claimed(path: str | None, current: Mfa) -> Iterator[None]:
+    """Keep other runs from writing the secret file meanwhile.
+
+    :raises NotStored: if another run uses it, or that cannot be noted; nothing was sent yet.
+    """
+    if path is None:
+        yield
+        return
+    note = {"name": None, "operation": "enroll", "ids": [], **current.identity}
+    try:
+        _secret_file.claim(path, note, current.file)
+    except OSError as error:
+        raise NotStored(
+            f"The MFA secret could not be written to {path} ({error.strerror}), "
+            "so MFA was not enabled; correct secret_file."
+        ) from None
+    try:
+        yield
+    except Exception:
+        remove_note(path)
+        raise
+    remove_note(path)
+
+
+def remove_note(path: str) -> None:
+    """Remove the note; one that stays harms no later enrollment of this user."""
+    with contextlib.suppress(NotStored, InvalidOption):
+        _secret_file.remove_note(path, None)
+
+
+def enroll(client: Client, start: Call, verify: Call, path: str | None, identity: Values) -> Values:
     """Enroll, and hand over the secret: to the file before it is verified, or to the result.
 
     :returns: Keys of the result.
@@ -217,7 +314,7 @@ def enroll(client: Client, start: Call, verify: Call, path: str | None) -> Value
     }
     code = code_of(secret["secret"], f"Could not {start.action}: the secret in the API's answer")
     if path:
-        store(path, secret, "so MFA was not enabled; correct secret_file")
+        store(path, secret, identity, "so MFA was not enabled; correct secret_file")
     else:
         client.unsaved.update(secret)
     with hiding(secret["secret"]):
@@ -228,21 +325,20 @@ def enroll(client: Client, start: Call, verify: Call, path: str | None) -> Value
             code,
             lambda: is_enrolled(client, start.body["method"]),
         )
-    codes = (answer or {}).get("backup_codes")
-    if not isinstance(codes, list):
-        return {
-            **client.unsaved,
-            "backup_codes": [],
-            "warnings": [
-                "MFA is enabled, but the answer with its backup codes was lost: make new ones in the product's account settings."
-            ],
-        }
+    codes = backup_codes(answer or {})
+    if not codes:
+        why = "the answer with its backup codes was lost"
+        if answer is not None:
+            why = "the API's answer has no backup codes"
+        text = f"MFA is enabled, but {why}: make new ones in the product's account settings."
+        return {**client.unsaved, "backup_codes": [], "warnings": [text]}
     secret["backup_codes"] = codes
     client.unsaved.update(secret)
     if path:
         store(
             path,
             secret,
+            identity,
             "but MFA is enabled; the file holds its secret, and this result the backup codes, which are shown once: take them from here",
         )
         client.unsaved.clear()
@@ -289,17 +385,46 @@ def start_enrollment(client: Client, call: Call) -> Values:
     return enrollment
 
 
-def store(path: str, secret: Values, consequence: str) -> None:
+def backup_codes(answer: Values) -> list[str]:
+    """Return the backup codes of an answer, in whatever usual form they come."""
+    for name in ("backup_codes", *answer):
+        value = answer.get(name)
+        # A number says how many there are.
+        if CODE_FIELDS.search(name) and isinstance(value, (str, list, dict)) and value:
+            return texts_of(value)
+    return []
+
+
+def texts_of(value: t.Any) -> list[str]:
+    """Return the codes in a value: a text, one a line, or objects with a code each."""
+    if isinstance(value, str):
+        for separator in ("\n", ",", None):
+            parts = [part.strip() for part in value.split(separator)]
+            if len(parts) > 1:
+                break
+        return [part for part in parts if part]
+    if isinstance(value, dict):
+        codes = [value[name] for name in ("code", "value") if name in value][:1]
+        return texts_of(codes or list(value.values()))
+    if isinstance(value, list):
+        return list(itertools.chain.from_iterable(map(texts_of, value)))
+    return [] if value is None or isinstance(value, bool) else [str(value)]
+
+
+def store(path: str, secret: Values, identity: Values, consequence: str) -> None:
     """Write the secret, its URI and the backup codes as JSON.
 
     :raises NotStored: if they cannot be written, with what that means.
     """
-    try:
-        _secret_file.write(path, json.dumps(secret, indent=2) + "\n")
-    except OSError as error:
-        raise NotStored(
-            f"The MFA secret could not be written to {path} ({error.strerror}), {consequence}."
-        ) from None
+    reason = "another run began to write it"
+    if _secret_file.is_ours(path):
+        text, owner = json.dumps(secret, indent=2) + "\n", {"kind": "mfa", **identity}
+        try:
+            _secret_file.store(path, text, owner, _secret_file.look(path))
+            return
+        except OSError as error:
+            reason = str(error.strerror)
+    raise NotStored(f"The MFA secret could not be written to {path} ({reason}), {consequence}.")
 
 
 def send_with_code(
@@ -358,12 +483,14 @@ def next_code(client: Client, code: CodeAt, used: str) -> bool:
 
 def missed_in_mfa(current: Mfa, plan: Plan, options: Values) -> list[str]:
     """What a plan wanted and the API did not do."""
-    done = (
-        has(current.status, options["method"])
-        if options["state"] == "enabled"
-        else not require_field(current.status, "enabled", "the MFA status")
-    )
-    return [] if done else differences(plan.before, plan.after)
+    now = {"enabled": is_on(current.status), "methods": methods_of(current.status)}
+    if options["state"] == "disabled":
+        done = not now["enabled"]
+    else:
+        # An API may call the method otherwise; if MFA was off before, it is on by this one now.
+        is_new = not plan.before["enabled"]
+        done = now["enabled"] and (is_new or options["method"] in now["methods"])
+    return [] if done else differences(now, plan.after)
 
 
 def show_mfa(current: Mfa, dummy_options: Values) -> Values:

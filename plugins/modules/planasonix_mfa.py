@@ -144,6 +144,7 @@ MODULE = Module(
         "password": {"type": "str", "no_log": True},
         "code": {"type": "str", "no_log": True},
         "secret_file": {"type": "path", "no_log": False},
+        "secret_file_overwrite": {"type": "bool", "default": False, "no_log": False},
     },
     rules={"mutually_exclusive": [("totp_secret", "code")]},
     makes_secret=lambda arguments: arguments.get("state") == "enabled",

@@ -138,7 +138,9 @@ def test_creation_whose_answer_is_lost(api, file, kind, times, with_file):
             id="other-scopes",
         ),
         pytest.param(
-            lambda data: {**data, "name": "x"}, "stores the name of the API key as 'x'; the task asks for 'Deploy'. The new", id="other-name"
+            lambda data: {**data, "name": "x"},
+            "stores the name of the API key as 'x'; the task asks for 'Deploy'. The new",
+            id="other-name",
         ),
         pytest.param(
             lambda data: {**data, "expires_at": None},

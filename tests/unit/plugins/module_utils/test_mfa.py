@@ -74,7 +74,7 @@ def test_secret_file(api, tmp_path):
     assert (kept["secret"], kept["backup_codes"]) == (TOTP_SECRET, BACKUP_CODES)
     assert kept["otpauth_uri"].startswith("otpauth://")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [file.name for file in tmp_path.iterdir()] == ["mfa.json"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["mfa.json", "mfa.json.owner"]
 
 
 def test_the_secret_is_in_the_file_before_the_verification_is_sent(api, tmp_path):
@@ -469,6 +469,7 @@ def test_options_that_cannot_be_used(api, options, complaint):
 
 @pytest.mark.parametrize("field", ["enabled", "methods"])
 def test_a_field_that_the_api_does_not_tell(api, field):
+    api.objects["user/mfa"] = {**ON}
     del api.objects["user/mfa"][field]
     assert f"lacks the field {field!r}" in perform(api, MODULE, state="enabled")["msg"]
     assert api.writes == []
@@ -505,3 +506,114 @@ def test_secret_file_path_is_kept(tmp_path: Path, api):
     path.write_text("old")
     perform(api, MODULE, state="disabled", secret_file=str(path))
     assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("methods", [..., None, []], ids=["absent", "null", "empty"])
+def test_methods_are_not_needed_while_mfa_is_off(api, methods):
+    api.objects["user/mfa"]["methods"] = methods
+    if methods is ...:
+        del api.objects["user/mfa"]["methods"]
+    assert perform_both(api, MODULE, state="enabled")["changed"]
+
+
+@pytest.mark.parametrize("enabled", [True, 1, "true", "True"])
+@pytest.mark.parametrize(
+    "methods",
+    [
+        ["TOTP"],
+        "totp",
+        "sms, totp",
+        [{"type": "totp", "id": 5}],
+        [{"name": "Authenticator app"}],
+        ["otp"],
+    ],
+    ids=str,
+)
+def test_a_status_of_another_shape_is_understood(api, enabled, methods):
+    """Nothing is enrolled again, and a status that changes to it is what was asked for."""
+    status = {"enabled": enabled, "methods": methods}
+    answer = api.answer
+    api.answer = lambda method, path, body: (  # type: ignore[method-assign]
+        (200, status)
+        if path == ["user", "mfa"] and api.objects["user/mfa"]["enabled"]
+        else answer(method, path, body)
+    )
+    first, second = (perform(api, MODULE, state="enabled") for _run in range(2))
+    assert (first.get("failed"), first["changed"]) == (None, True)
+    assert (second.get("failed"), second["changed"]) == (None, False)
+    assert first["mfa"] == status
+
+
+def test_a_method_of_another_name_is_the_one_that_was_enrolled(api):
+    """MFA was off, so whatever it is called, it is on by the only method that was verified."""
+    answer = api.answer
+    api.answer = lambda method, path, body: (  # type: ignore[method-assign]
+        (200, {"enabled": True, "methods": ["software_token"]})
+        if path == ["user", "mfa"] and api.objects["user/mfa"]["enabled"]
+        else answer(method, path, body)
+    )
+    result = perform(api, MODULE, state="enabled")
+    assert (result.get("failed"), result["backup_codes"]) == (None, BACKUP_CODES)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        pytest.param("enabled", "disabled", "no boolean in enabled: 'disabled'", id="text"),
+        pytest.param("enabled", None, "no boolean in enabled: None", id="null"),
+        pytest.param("enabled", 2, "no boolean in enabled: 2", id="number"),
+        pytest.param("enabled", {"totp": True}, "no boolean in enabled", id="object"),
+        pytest.param("methods", [5], "no list of texts in methods", id="numbers"),
+        pytest.param("methods", [{"id": "x"}], "no list of texts in methods", id="objects"),
+        pytest.param("methods", {"totp": True}, "no list of texts in methods", id="map"),
+    ],
+)
+@pytest.mark.parametrize("state", ["enabled", "disabled"])
+def test_a_status_that_says_nothing_is_an_error(api, field, value, words, state):
+    api.objects["user/mfa"] = {**ON, field: value}
+    result = perform(api, MODULE, state=state, password=PASSWORD, totp_secret=TOTP_SECRET)
+    assert result["failed"] and words in result["msg"]
+    assert api.writes == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        pytest.param("backup_codes", [{"code": code, "used": False} for code in BACKUP_CODES]),
+        pytest.param("backup_codes", "\n".join(BACKUP_CODES)),
+        pytest.param("backup_codes", ", ".join(BACKUP_CODES)),
+        pytest.param("backup_codes", " ".join(BACKUP_CODES)),
+        pytest.param("backup_codes", {"codes": BACKUP_CODES}),
+        pytest.param("recovery_codes", BACKUP_CODES),
+        pytest.param("recoveryCodes", BACKUP_CODES),
+        pytest.param("backup_codes_list", BACKUP_CODES),
+    ],
+)
+@pytest.mark.parametrize("with_file", [True, False], ids=["file", "result"])
+def test_backup_codes_in_another_form_are_kept(api, tmp_path, field, value, with_file):
+    api.fail(VERIFY, lambda data: {"enabled": True, "backup_codes_remaining": 2, field: value})
+    path = tmp_path / "mfa.json"
+    options = {"secret_file": str(path)} if with_file else {}
+    result = perform(api, MODULE, state="enabled", **options)
+    assert "warnings" not in result
+    kept = json.loads(path.read_text()) if with_file else result
+    assert kept["backup_codes"] == BACKUP_CODES
+
+
+def test_an_answer_without_codes_is_not_called_lost(api):
+    api.fail(VERIFY, lambda data: {"enabled": True, "backup_codes_remaining": 2})
+    result = perform(api, MODULE, state="enabled")
+    assert result["warnings"] == [
+        "MFA is enabled, but the API's answer has no backup codes: "
+        "make new ones in the product's account settings."
+    ]
+
+
+def test_a_status_that_shows_the_enrollment_late(api):
+    reads = iter([OFF, OFF, OFF, ON])
+    answer = api.answer
+    api.answer = lambda method, path, body: (  # type: ignore[method-assign]
+        (200, next(reads)) if path == ["user", "mfa"] else answer(method, path, body)
+    )
+    result = perform(api, MODULE, state="enabled")
+    assert (result.get("failed"), result["mfa"], posts(api)) == (None, ON, ["enable", "verify"])

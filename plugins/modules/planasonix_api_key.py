@@ -28,16 +28,22 @@ attributes:
 options:
   name:
     description:
-      - Name of the key. If several keys bear it, the newest is meant, and the older ones are listed in RV(superseded).
+      - Name of the key. If several keys have this name, the module uses the newest one that has not
+        expired, and returns the IDs of the others in RV(superseded).
       - With O(key_id) the key must already bear it, since the API cannot rename keys.
       - One of O(name) and O(key_id) is needed.
     type: str
   key_id:
-    description: Id of an existing key.
+    description:
+      - ID of an existing key. With O(state=absent), an ID that no key has changes nothing, and RV(msg)
+        says so.
     type: str
   state:
     description:
       - Whether the key is to exist.
+      - With V(present), a key that has expired is replaced by a new one, as if it were recreated.
+        RV(msg) then says C(expired).
+      - A key that the API still lists, but as revoked, deleted or switched off, counts as absent.
       - V(absent) fails if several keys bear the O(name), and lists their ids.
     type: str
     choices: [present, absent]
@@ -52,6 +58,8 @@ options:
     description:
       - Days until a new key expires. At least 1. It acts at creation only.
       - If left out, a key that replaces another gets the lifetime of the old one, and any other new key does not expire.
+      - If the API gives the key another lifetime, the module deletes the new key again and fails. A
+        difference of less than one day, such as an expiry at the end of the day, is accepted.
     type: int
   on_mismatch:
     description:
@@ -65,7 +73,10 @@ options:
     description: Replace the key once it is older than so many days, by the time at which the API says it was created. At least 1.
     type: int
   renew_before_days:
-    description: Replace the key once it expires within so many days. At least 1.
+    description:
+      - Replace the key once it expires within this number of days. At least 1.
+      - If the API gives the new key no longer lifetime than this, the module deletes the new key
+        again and fails.
     type: int
   rotate:
     description:
@@ -83,10 +94,23 @@ options:
     description:
       - Absolute path of a file, on the host that runs the module, that a new secret is written to. The file holds exactly the secret, has mode V(0600), and
         is written before the task can end. Its folder must exist.
+      - A file that is not empty is only replaced if it contains a secret of this very key. Otherwise
+        the task fails before it makes a key, in check mode as well. See O(secret_file_overwrite).
+      - The module recognizes its file by a small record, with C(.owner) added to the name and mode
+        V(0600). The record contains the name and ID of the key, the API URL, and hashes of the secret
+        and of the O(api_key), but no secret.
+      - The file, the record and the note must be regular files of the user that runs the module.
+        Symbolic links are refused.
       - Before a key is made, a note is written beside it, with C(.pending) added to the name, and removed once the secret is stored and the keys that
         it replaces are revoked. After a run was killed, the next one finds the note and cleans up.
       - A missing file alone is no reason to make a new key.
     type: path
+  secret_file_overwrite:
+    description:
+      - Replace what is in O(secret_file), even if the module did not write it for this key.
+      - The former content is lost.
+    type: bool
+    default: false
   return_secret:
     description:
       - Whether a new secret is returned. The display of the task is then censored, while C(register) keeps it.
@@ -165,7 +189,9 @@ secret:
   type: str
   sample: plnx_live_01jq8fullsecretshownonce
 superseded:
-  description: Ids of older keys of the same name that are still alive.
+  description:
+    - IDs of the other keys of the same name that are listed and not revoked, also of expired ones.
+    - With O(key_id), the IDs of the older ones.
   returned: success and O(state=present)
   type: list
   elements: str

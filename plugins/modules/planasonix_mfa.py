@@ -50,10 +50,21 @@ options:
     description:
       - Absolute path, on the host that runs the module, of a file that gets the secret, its C(otpauth) URI and the backup codes, as a JSON object with the keys
         C(secret), C(otpauth_uri) and C(backup_codes). It is written with mode 0600. They are not returned then.
-      - It is written on enrollment alone, and replaces a file of an earlier one. In check mode it is checked that it could be written. Give each user a file of
-        its own.
+      - It is written on enrollment only. In check mode, the module checks that it could be written.
+        Give each user a file of its own.
+      - A file that is not empty is only replaced if it contains an earlier enrollment with the same
+        O(api_key) and O(api_url). Otherwise the task fails before it starts the enrollment, in check
+        mode as well. See O(secret_file_overwrite).
+      - The module recognizes its file by a small record, with C(.owner) added to the name and mode
+        V(0600). The record contains hashes of the content and of the O(api_key), but no secret.
       - Without it, they are returned. What is displayed and logged of such a result is censored, while C(register) keeps it.
     type: path
+  secret_file_overwrite:
+    description:
+      - Replace what is in O(secret_file), even if the module did not write it for this user.
+      - The former content is lost.
+    type: bool
+    default: false
 requirements:
   - pyotp >= 2.9, but not 2.12.0, which refuses secrets as short as those of the API
 notes:
@@ -125,8 +136,10 @@ otpauth_uri:
   type: str
   sample: otpauth://totp/Planasonix:alex.morgan%40example.com?secret=JBSWY3DPEHPK3PXP&issuer=Planasonix
 backup_codes:
-  description: Codes for use without the authenticator, each once. Empty, with a warning, if the answer that held them was lost.
-  returned: as RV(secret), and if the answer that held them was lost
+  description:
+    - Codes for use without the authenticator, each once.
+    - Empty, with a warning, if the answer with the codes was lost, or contains none.
+  returned: as RV(secret), and if there are none
   type: list
   elements: str
   sample: [1111-2222-33, 4444-5555-66]

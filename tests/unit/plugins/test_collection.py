@@ -220,6 +220,7 @@ def test_updatable_options_have_no_default(name):
         "on_mismatch",
         "rotate",
         "revoke_old",
+        "secret_file_overwrite",
         "gather_subset",
         "on_forbidden",
         "method",
@@ -242,7 +243,14 @@ def test_secrets_are_no_log(name):
     } == {
         option
         for option in spec
-        if option in ("key_id", "secret_file", "return_secret", "update_secrets")
+        if option
+        in (
+            "key_id",
+            "secret_file",
+            "secret_file_overwrite",
+            "return_secret",
+            "update_secrets",
+        )
     }
 
 

@@ -20,8 +20,14 @@ from ansible_collections.planasonix.admin.plugins.module_utils._account import (
     settle_preferences,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import (
+    DAY,
+    is_expired,
+    is_gone,
+    lifetime,
     moment,
     read_key_list,
+    scopes_of,
+    whole_days,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import (
@@ -93,7 +99,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     Resource,
     apply_and_confirm,
     nothing_missed,
-    require_field,
     show_state,
 )
 
@@ -435,12 +440,16 @@ def evaluate_allowlist(control: Control, current: Organization) -> tuple[t.Any, 
 
 
 def evaluate_keys(control: Control, current: Organization) -> tuple[t.Any, list[str]]:
-    """The API keys that offend, by name and id, each with what is wrong with it.
+    """List the API keys that offend, by name and ID, each with what is wrong with it.
+
+    A key that is listed but expired, revoked or switched off does not count.
 
     :raises ApiError: if the answer lacks a time or the scopes that are asked for.
     """
     offenders, texts = [], []
     for key in current.values["api_keys"]:
+        if is_gone(key, current.now) or is_expired(key, current.now):
+            continue
         reasons = offences(key, control.require, current.now)
         if reasons:
             offenders.append({"name": key["name"], "id": key["id"], "reasons": reasons})
@@ -449,41 +458,48 @@ def evaluate_keys(control: Control, current: Organization) -> tuple[t.Any, list[
 
 
 def offences(key: Values, require: Values, now: datetime.datetime) -> list[str]:
-    """What is wrong with one key."""
+    """Return what is wrong with one key.
+
+    :raises ApiError: if the answer lacks a time or the scopes that are asked for.
+    """
     reasons = []
-    day = datetime.timedelta(days=1)
-    created = (
-        moment(key, "created_at")
-        if {"max_age_days", "max_lifetime_days", "unused_days"} & require.keys()
-        else None
-    )
-    expires = (
-        moment(key, "expires_at") if {"must_expire", "max_lifetime_days"} & require.keys() else None
-    )
-    if "max_age_days" in require and (
-        created is None or now - created > require["max_age_days"] * day
-    ):
-        reasons.append(
-            f"is older than {require['max_age_days']} days" if created else "has no known age"
-        )
-    if expires is None and (require.get("must_expire") or "max_lifetime_days" in require):
-        reasons.append("never expires")
-    elif (
-        "max_lifetime_days" in require
-        and expires is not None
-        and (created is None or expires - created > require["max_lifetime_days"] * day)
-    ):
-        reasons.append(f"lives longer than {require['max_lifetime_days']} days")
+    created = None
+    if {"max_age_days", "unused_days"} & require.keys():
+        created = moment(key, "created_at")
+    if "max_age_days" in require:
+        if created is None:
+            reasons.append("has no known age")
+        elif now - created > require["max_age_days"] * DAY:
+            reasons.append(f"is older than {require['max_age_days']} days")
+    if require.get("must_expire") or "max_lifetime_days" in require:
+        if moment(key, "expires_at") is None:
+            reasons.append("never expires")
+        elif "max_lifetime_days" in require and lives_too_long(key, require["max_lifetime_days"]):
+            reasons.append(f"lives longer than {require['max_lifetime_days']} days")
     if "unused_days" in require:
         used = moment(key, "last_used_at") or created
-        if used is None or now - used > require["unused_days"] * day:
+        if used is None or now - used > require["unused_days"] * DAY:
             reasons.append(f"was not used for {require['unused_days']} days")
     if "forbidden_scopes" in require:
-        scopes = require_field(key, "scopes", f"the API key {key['name']!r}")
+        scopes = scopes_of(key)
         forbidden = [scope for scope in require["forbidden_scopes"] if scope in scopes]
         if forbidden:
             reasons.append(f"has {', '.join(forbidden)}")
     return reasons
+
+
+def lives_too_long(key: Values, days: int) -> bool:
+    """Whether a key lives longer than a number of days.
+
+    A part of a day is tolerated: an API may let a key of 90 days expire a moment later than 90
+    days after it was created, or at the end of that day.
+
+    :raises ApiError: if the API does not say so.
+    """
+    if moment(key, "created_at") is None:
+        return True
+    length = lifetime(key)
+    return length is not None and whole_days(length) > days
 
 
 def evaluate_channels(control: Control, current: Organization) -> tuple[t.Any, list[str]]:

@@ -185,6 +185,8 @@ def parse_control(given: Values) -> Control:
             bounds=with_types(resource, parse_require(given["require"], where), where),
         )
     require = conform(given["require"], TABLES[resource], where)
+    if "forbidden_scopes" in require:
+        require["forbidden_scopes"] = clean_scopes(require["forbidden_scopes"], where)
     for name, table in (
         ("entries", ENTRY_FIELDS),
         ("present", CHANNEL_FIELDS if resource == "notification_channels" else RULE_OPTIONS),
@@ -197,6 +199,17 @@ def parse_control(given: Values) -> Control:
     if require.get("purge") and not {"entries", "present"} & require.keys():
         raise InvalidOption(f"{where}: purge needs the list of what may stay.")
     return Control(control_id, resource, told, require=require)
+
+
+def clean_scopes(scopes: list[t.Any], where: str) -> list[str]:
+    """Return scopes trimmed. One that is empty or no text would never match.
+
+    :raises InvalidOption: if there is such a scope.
+    """
+    for scope in scopes:
+        if not isinstance(scope, str):
+            raise InvalidOption(f"{where}: forbidden_scopes takes texts, not {shown(scope)}.")
+    return [clean_text(scope, f"{where}: an element of forbidden_scopes") for scope in scopes]
 
 
 def with_types(resource: str, bounds: Mapping[Path, Bound], where: str) -> dict[Path, Bound]:

@@ -305,9 +305,8 @@ def test_a_new_key_that_is_never_listed_is_an_error_that_keeps_the_secret(api, f
     assert [api.secrets[key["id"]] for key in api.keys] == [secret]
 
 
-@pytest.mark.parametrize("status", ["500 before", "503 before"])
-def test_a_list_that_fails_once_after_a_creation_is_read_again(api, status):
-    api.fail(f"GET {PATH}", status, skip=1)
+def test_a_list_that_fails_once_after_a_creation_is_read_again(api):
+    api.fail(f"GET {PATH}", "503 before", skip=1)
     result = perform(api, MODULE, **TASK)
     assert not result.get("failed"), result["msg"]
     assert result["secret"] == api.secrets["key_1"]

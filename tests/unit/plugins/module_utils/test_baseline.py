@@ -365,6 +365,16 @@ def test_no_controls(api):
         pytest.param(
             control("api_keys", {"max_age_days": "1.5"}), ["max_age_days"], id="keys-fraction"
         ),
+        pytest.param(
+            control("api_keys", {"forbidden_scopes": ["a", ""]}),
+            ["an element of forbidden_scopes is empty"],
+            id="keys-empty-scope",
+        ),
+        pytest.param(
+            control("api_keys", {"forbidden_scopes": [5]}),
+            ["forbidden_scopes takes texts, not 5"],
+            id="keys-number-for-a-scope",
+        ),
     ],
 )
 def test_controls_that_cannot_be_understood(api, given, words):
@@ -449,6 +459,58 @@ def test_what_is_audited_alone(api, resource, require, status):
         ),
         pytest.param({"days_old": 5}, {"max_lifetime_days": 90}, True, id="lives-forever"),
         pytest.param(
+            {"days_old": 5, "days_left": 85.00001},
+            {"max_lifetime_days": 90},
+            False,
+            id="lives-a-moment-longer",
+        ),
+        pytest.param(
+            {"days_old": 5, "days_left": 85.9},
+            {"max_lifetime_days": 90},
+            False,
+            id="lives-to-the-end-of-its-last-day",
+        ),
+        pytest.param(
+            {"expires_at": "0001-01-01T00:00:00Z"}, {"must_expire": True}, True, id="zero-time"
+        ),
+        pytest.param(
+            {"expires_at": "0001-01-01T00:00:00Z"},
+            {"max_lifetime_days": 90},
+            True,
+            id="zero-time-as-a-lifetime",
+        ),
+        pytest.param({"expires_at": ""}, {"must_expire": True}, True, id="empty-time"),
+        pytest.param(
+            {"created_at": 1735689600, "expires_at": 1798761600},
+            {"max_lifetime_days": 90},
+            True,
+            id="epoch",
+        ),
+        pytest.param(
+            {"days_old": 200, "days_left": -5}, {"max_age_days": 90}, False, id="old-and-expired"
+        ),
+        pytest.param(
+            {"days_old": 200, "revoked_at": iso(START)}, {"must_expire": True}, False, id="revoked"
+        ),
+        pytest.param(
+            {"scopes": ["*"], "active": False},
+            {"forbidden_scopes": ["*"]},
+            False,
+            id="switched-off",
+        ),
+        pytest.param(
+            {"scopes": [{"name": "*"}]}, {"forbidden_scopes": ["*"]}, True, id="scope-as-object"
+        ),
+        pytest.param(
+            {"scopes": "a:read *"}, {"forbidden_scopes": ["*"]}, True, id="scopes-as-text"
+        ),
+        pytest.param(
+            {"scopes": "pipelines:*"}, {"forbidden_scopes": ["*"]}, False, id="part-of-a-scope"
+        ),
+        pytest.param(
+            {"scopes": ["admin"]}, {"forbidden_scopes": [" admin "]}, True, id="trimmed-scope"
+        ),
+        pytest.param(
             {"days_old": 60, "last_used_at": iso(START - 31 * 86400)},
             {"unused_days": 30},
             True,
@@ -494,6 +556,7 @@ def test_what_is_audited_alone(api, resource, require, status):
 def test_api_keys_that_offend_are_listed_by_name_and_id(api, key, require, offends):
     blameless = api.add_key("Blameless", 1, days_left=10, last_used_at=iso(START))
     key_id = api.add_key("Suspect", **key)
+    api.keys[-1]["scopes"] = key.get("scopes", ["a:read"])
     result = audit_and_harden(api, control("api_keys", require))
     verdict = by_id(result)["api_keys"]
     assert (verdict["status"], verdict["remediable"]) == ("fail" if offends else "pass", False)
@@ -519,6 +582,9 @@ def test_no_key_offends_where_there_is_none(api):
         pytest.param("expires_at", ..., {"max_lifetime_days": 9}, id="no-lifetime"),
         pytest.param("last_used_at", ..., {"unused_days": 9}, id="no-use"),
         pytest.param("scopes", ..., {"forbidden_scopes": ["x"]}, id="no-scopes"),
+        pytest.param("scopes", [5], {"forbidden_scopes": ["x"]}, id="numbers-for-scopes"),
+        pytest.param("scopes", {"x": 1}, {"forbidden_scopes": ["x"]}, id="map-of-scopes"),
+        pytest.param("expires_at", "soon", {"max_age_days": 90}, id="no-known-expiry"),
     ],
 )
 def test_api_keys_that_lack_a_field_are_an_error_not_a_pass(api, field, value, require):
@@ -531,6 +597,13 @@ def test_api_keys_that_lack_a_field_are_an_error_not_a_pass(api, field, value, r
         audit_and_harden(api, control("api_keys", require), control("mfa", {"enabled": False}))
     )["api_keys"]
     assert verdict["status"] == "error" and field in verdict["detail"]
+
+
+def test_times_that_give_no_lifetime_are_an_error(api):
+    later = {"created_at": iso(START + 9 * 86400), "expires_at": iso(START + 5 * 86400)}
+    api.add_key("Deploy", **later)
+    verdict = by_id(audit(api, control("api_keys", {"max_lifetime_days": 90})))["api_keys"]
+    assert verdict["status"] == "error" and "times that give no lifetime" in verdict["detail"]
 
 
 # Remediation.

@@ -126,7 +126,7 @@ def read_keys(client: Client, options: Values) -> Keys:
     """
     keys = read_key_list(client)
     key_id, path = options.get("key_id"), options.get("secret_file")
-    if "made" not in options and find_key(keys, key_id):
+    if key_id is not None and "applied" not in options and find_key(keys, key_id):
         confirm_key(client, key_id)
     return Keys(
         keys,
@@ -591,7 +591,7 @@ def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> App
     :raises PlanasonixError: if it fails; what is nowhere else by then is left in ``client.unsaved``.
     """
     path = options.get("secret_file")
-    found: Values = {}
+    found: Values = {"applied": True}
     made: Values | None = None
     if path:
         claim_file(path, plan, current)
@@ -603,10 +603,10 @@ def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> App
             note_post(path, plan, current)
         if call.path == KEYS_PATH:
             made = create(client, call, current, plan, options)
-            found = {"key_id": made["id"], "made": True}
+            found["key_id"] = made["id"]
         else:
             made = regenerate(client, call, current, plan, path)
-            found = {"stale_prefix": stale_prefix(made, current, call), "made": True}
+            found["stale_prefix"] = stale_prefix(made, current, call)
             if made.get("id") not in (None, ""):
                 found["key_id"] = made["id"]
         if options.get("return_secret", path is None):
@@ -732,22 +732,28 @@ def with_listed_fields(client: Client, made: Values) -> Values:
 
 def delete_again(client: Client, key_id: t.Any) -> bool:
     """Delete a key that was just made; returns whether it is gone, which another run may have seen to."""
-    action = "delete the new API key again"
     try:
-        client.send("DELETE", key_path(key_id), action=action)
-        return True
-    except ApiError as error:
-        if error.status != 404:
-            return False
-    try:
-        # The API may not know it yet.
-        for _look in looks(client):
-            if find_key(read_key_list(client), key_id) is not None:
-                client.send("DELETE", key_path(key_id), action=action)
-                return True
+        delete_made(client, key_id, "delete the new API key again")
     except ApiError:
         return False
     return True
+
+
+def delete_made(client: Client, key_id: t.Any, action: str) -> None:
+    """Delete a key that was just made, so that the API may not know it everywhere yet.
+
+    :raises ApiError: if the API refuses.
+    """
+    try:
+        client.send("DELETE", key_path(key_id), action=action)
+        return
+    except ApiError as error:
+        if error.status != 404:
+            raise
+    for _look in looks(client):
+        if find_key(read_key_list(client), key_id) is not None:
+            client.send("DELETE", key_path(key_id), action=action)
+            return
 
 
 def note_revocations(path: str, plan: Plan, call: Call, current: Keys, new_id: t.Any) -> None:
@@ -866,7 +872,7 @@ class Strays:
                     break
             for key_id in found:
                 action = f"delete the API key {key_id}, whose secret was lost"
-                self.client.send("DELETE", key_path(key_id), action=action)
+                delete_made(self.client, key_id, action)
                 self.known.add(str(key_id))
                 self.lost = max(0, self.lost - 1)
         except ApiError as error:

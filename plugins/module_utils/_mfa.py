@@ -190,7 +190,7 @@ def plan_mfa(current: Mfa, options: Values) -> Plan:
     :raises InvalidOption: if MFA is on and what is needed to disable it is not given.
     :raises RefusedPlan: if the secret could not be stored.
     """
-    before = {"enabled": is_on(current.status), "methods": methods_of(current.status)}
+    before: Values = {"enabled": is_on(current.status), "methods": methods_of(current.status)}
     method = options["method"]
     after = (
         {"enabled": True, "methods": sorted({*before["methods"], method})}
@@ -483,7 +483,7 @@ def next_code(client: Client, code: CodeAt, used: str) -> bool:
 
 def missed_in_mfa(current: Mfa, plan: Plan, options: Values) -> list[str]:
     """What a plan wanted and the API did not do."""
-    now = {"enabled": is_on(current.status), "methods": methods_of(current.status)}
+    now: Values = {"enabled": is_on(current.status), "methods": methods_of(current.status)}
     if options["state"] == "disabled":
         done = not now["enabled"]
     else:

@@ -255,7 +255,9 @@ def test_an_expired_key_can_be_revoked(api):
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.5, 4])
-@pytest.mark.parametrize("operation", ["create", "recreate", "regenerate", "absent"])
+@pytest.mark.parametrize(
+    "operation", ["create", "recreate", "regenerate", "absent", "absent by id"]
+)
 @pytest.mark.parametrize("with_file", [False, True], ids=["returned", "in-a-file"])
 def test_a_list_that_shows_writes_late(api, file, seconds, operation, with_file):
     options = {"secret_file": str(file)} if with_file else {}
@@ -267,10 +269,11 @@ def test_a_list_that_shows_writes_late(api, file, seconds, operation, with_file)
         "recreate": OLD,
         "regenerate": {"name": "Deploy", "rotate": True},
         "absent": {"name": "Deploy", "state": "absent"},
+        "absent by id": {"key_id": "key_1", "state": "absent"},
     }[operation]
     result = perform_both(api, MODULE, **task, **options)
     assert len(api.writes) == (2 if operation == "recreate" else 1)
-    if operation != "absent":
+    if not operation.startswith("absent"):
         secret = file.read_text() if with_file else result["secret"]
         assert [api.secrets[key["id"]] for key in api.keys] == [secret]
 

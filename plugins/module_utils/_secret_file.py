@@ -195,7 +195,7 @@ def store(path: str, text: str, owner: Values, found: Found) -> None:
     :raises OSError: if it cannot be written; what was there before is untouched.
     """
     # The record covers the old content, too: the run may be killed between the two writes.
-    hashes = sorted({digest_of(text.encode()), found.digest} - {None}, key=str)
+    hashes = list(dict.fromkeys(filter(None, (digest_of(text.encode()), found.digest))))
     write(owner_path(path), json.dumps({**owner, "sha256": hashes}, sort_keys=True) + "\n")
     try:
         write(path, text)

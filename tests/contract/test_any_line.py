@@ -9,6 +9,7 @@ Whatever line it is, no secret is lost, no key is left that nobody knows of, and
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -25,19 +26,10 @@ from simulator.identities import identity
 from simulator.process import Simulator
 
 WRITING = (
-    *(
-        "apply_key",
-        "create",
-        "create_without_doubles",
-        "delete_stray",
-        "delete_again",
-        "regenerate",
-        "note",
-        "note_revocations",
-        "withdraw_note",
-        "store",
-    ),
-    *("write", "write_note", "remove_note", "remove_drafts", "discard", "is_ours"),
+    *("apply_key", "claim_file", "note_post", "create", "create_without_doubles"),
+    *("delete", "delete_again", "delete_made", "regenerate", "note_revocations", "withdraw_note"),
+    *("store", "restore_record", "claim", "write", "write_new", "make_draft", "write_note"),
+    *("remove_note", "discard"),
 )
 """The functions that make a key and store its secret. Between two lines of others nothing happens that lasts."""
 OLD = {
@@ -57,6 +49,15 @@ NOBODY = 65534
 ORGANIZATIONS = 200
 SAMPLE = 120
 """Lines of a task at which an exception is raised, evenly over all of them."""
+
+
+def old_secret(number: int) -> str:
+    """The secret of the key that an organization has."""
+    return f"{OLD['secret']}_{number}"
+
+
+def hash_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,15 @@ class Place:
             path.name: (path.stat().st_mode, path.read_text())
             for path in sorted(self.folder.iterdir())
         }
-        text = json.dumps([found, files]).replace(f"{OLD['secret']}_{self.number}", "old secret")
+        text = json.dumps([found, files])
+        for secret in (old_secret(self.number), identity(self.number).admin_key):
+            text = text.replace(secret, "old secret").replace(hash_of(secret), "old hash")
+            text = text.replace(hash_of(secret)[:16], "short hash")
         for number, key in enumerate(keys):
             text = text.replace(key["secret"], f"new secret {number}")
+            text = text.replace(hash_of(key["secret"]), f"new hash {number}")
             text = text if key["id"] == OLD["id"] else text.replace(key["id"], f"new key {number}")
-        return re.sub(r"\b[0-9a-f]{32}\b", "a run", text)
+        return re.sub(r"\b[0-9a-f]{32}\b", "a run", re.sub(r"\b[0-9a-f]{64}\b", "a hash", text))
 
     def arguments(self, **options: Any) -> dict[str, Any]:
         return {
@@ -128,10 +133,19 @@ def prepare(simulator: Simulator, number: int, operation: str, folder: Path) -> 
     folder.mkdir()
     place = Place(simulator, number, folder)
     if operation != "create":
-        old = {**OLD, "secret": f"{OLD['secret']}_{number}"}
+        old = {**OLD, "secret": old_secret(number)}
         simulator.set_state(place.slug, api_keys=[*simulator.state(place.slug)["api_keys"], old])
         place.file.write_text(old["secret"])
-        place.file.chmod(0o600)
+        record = {
+            "kind": "api_key",
+            "api_url": simulator.url,
+            "api_key": hash_of(identity(number).admin_key)[:16],
+            "sha256": [hash_of(old["secret"])],
+            **{name: OLD[name] for name in ("id", "name", "created_at")},
+        }
+        place.file.with_name("key.owner").write_text(json.dumps(record))
+        for path in folder.iterdir():
+            path.chmod(0o600)
     if os.geteuid() == 0:
         for path in (folder, *folder.iterdir()):
             os.chown(path, NOBODY, NOBODY)
@@ -160,7 +174,9 @@ def test_no_key_is_lost_at_any_line(
     crowd.reset()
     options = OPERATIONS[operation]
     first = prepare(crowd, 1, operation, folder / "first")
-    (clean,) = run_modules([Job("api_key", first.arguments(**options), watched=WRITING)])
+    (clean,) = run_modules(
+        [Job("api_key", first.arguments(**options), begin=become_nobody, watched=WRITING)]
+    )
     assert clean.result and clean.result["changed"] and clean.lines > 30, clean
     places = [
         prepare(crowd, line + 1, operation, folder / f"line{line}")
@@ -191,7 +207,7 @@ def test_no_key_is_lost_at_any_line(
         again.setdefault(place.left(), (line, place))
     assert len(again) > 1
     ends = run_modules(
-        Job("api_key", place.arguments(**{**options, "rotate": False}))
+        Job("api_key", place.arguments(**{**options, "rotate": False}), begin=become_nobody)
         for _line, place in again.values()
     )
     for (line, place), end in zip(again.values(), ends, strict=True):
@@ -202,9 +218,9 @@ def test_no_key_is_lost_at_any_line(
         ):
             problems.append(f"line {line}, run again: {end}, {place.keys()}")
         # What is left of a note that was never finished holds no secret, and goes with the next one that is written.
-        if [path.name for path in place.folder.iterdir() if ".pending-" not in path.name] != [
-            "key"
-        ] or place.file.stat().st_mode & 0o777 != 0o600:
+        names = sorted(path.name for path in place.folder.iterdir())
+        names = [name for name in names if ".pending-" not in name]
+        if names != ["key", "key.owner"] or place.file.stat().st_mode & 0o777 != 0o600:
             problems.append(f"line {line}, run again: there are {list(place.folder.iterdir())}")
     assert not problems, "\n".join(problems)
 
@@ -236,16 +252,18 @@ def left_by(place: Place, end: Ended, spoil: str) -> Iterator[str]:
     known = {
         place.file.read_text() if place.file.exists() else None,
         end.result.get("secret"),
-        f"{OLD['secret']}_{place.number}",
+        old_secret(place.number),
     }
     if set(keys.values()) - known:
         yield f"nobody knows the secret of one of {keys}: {message}"
     if not end.result.get("failed") and list(keys.values()) != [place.file.read_text()]:
         yield f"it succeeds with {keys}"
+    finished = ("key", "key.owner", "key.pending")
+    # An unfinished note holds no secret.
     drafts = [
         path.name
         for path in place.folder.iterdir()
-        if path.name not in ("key", "key.pending") and path.stat().st_size
+        if path.name not in finished and ".pending-" not in path.name and path.stat().st_size
     ]
     if drafts:
         yield f"it leaves {drafts}"

@@ -317,9 +317,9 @@ def outcome_of(cell: Cell, goal: Any) -> str:
 def is_settled(cell: Cell, goal: Any) -> bool:
     """Whether a cell succeeded and left all as a run without a fault does."""
     assert cell.result is not None
-    files = [path.name for path in cell.folder.iterdir()]
+    files = sorted(path.name for path in cell.folder.iterdir())
     return outcome_of(cell, goal) == DONE and files == (
-        ["secret"] if "secret_file" in cell.case.arguments else []
+        ["secret", "secret.owner"] if "secret_file" in cell.case.arguments else []
     )
 
 
@@ -360,7 +360,11 @@ def problems_of(cell: Cell, outcome: str, state: dict[str, Any]) -> list[str]:
         ]
         if not result["failed"] and file.exists() and made != [file.read_text()]:
             found.append("the file does not hold the secret of the one key")
-    strays = {path.name for path in cell.folder.iterdir()} - {"secret", "secret.pending"}
+    strays = {path.name for path in cell.folder.iterdir()} - {
+        "secret",
+        "secret.owner",
+        "secret.pending",
+    }
     if strays:
         found.append(f"it leaves {strays}")
     text = json.dumps(
@@ -480,9 +484,11 @@ def test_fault_matrix(servers: Servers, way: str, tmp_path: Path) -> None:
                 for key in state["api_keys"]
                 if key["name"] == cell.case.arguments["name"]
             ]
-            if secrets != [(cell.folder / "secret").read_text()] or [
-                path.name for path in cell.folder.iterdir()
-            ] != ["secret"]:
+            names = sorted(path.name for path in cell.folder.iterdir())
+            if secrets != [(cell.folder / "secret").read_text()] or names != [
+                "secret",
+                "secret.owner",
+            ]:
                 problems.append(
                     f"{cell.name}, run again: the secret of the one key is not in the file"
                 )

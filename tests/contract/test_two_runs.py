@@ -156,7 +156,7 @@ def test_keys_are_known_or_told_with_their_ids(
     assert sorted([third["api_key"]["id"], *third["superseded"]]) == sorted(keys)
     if files == "one file":
         assert (tmp_path / "key").read_text() == keys[third["api_key"]["id"]]
-        assert [path.name for path in tmp_path.iterdir()] == ["key"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["key", "key.owner"]
 
 
 def test_two_new_secrets_of_one_key_do_not_mix(plain_simulator: Simulator, tmp_path: Path) -> None:
@@ -174,4 +174,4 @@ def test_two_new_secrets_of_one_key_do_not_mix(plain_simulator: Simulator, tmp_p
         key["secret"] for key in plain_simulator.state()["api_keys"] if key["name"] == "Deployment"
     )
     assert file.read_text() == secret
-    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["key", "key.owner"]

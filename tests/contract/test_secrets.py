@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import sys
 from pathlib import Path
 from typing import Any
 
 from ansible_runs import Ansible
+from fleet import Fleet, recap
 from simulator.process import Simulator
 
 KEY = {"name": "Deployment", "scopes": ["pipelines:read"]}
@@ -71,6 +73,54 @@ def test_secret_file(
     assert sorted(
         path.name for path in tmp_path.iterdir() if path.name.startswith((".planasonix", "key"))
     ) == ["key", "key.owner"]
+
+
+def test_one_file_for_several_organizations(
+    plain_simulator: Simulator, way: str, tmp_path: Path
+) -> None:
+    """All at once, one after the other, and again: one organization gets the file and a key."""
+    files = {name: tmp_path / f"{name}.key" for name in ("forked", "serial")}
+    plays = [
+        {
+            "hosts": "all",
+            "connection": "local",
+            "gather_facts": False,
+            "serial": 1 if name == "serial" else 0,
+            "environment": {"PLANASONIX_CONTRACT": way},
+            "module_defaults": {
+                "group/planasonix.admin.planasonix": {
+                    "api_url": plain_simulator.url,
+                    "api_key": "{{ planasonix_api_key }}",
+                }
+            },
+            "tasks": [
+                {
+                    "planasonix.admin.planasonix_api_key": {
+                        "name": name,
+                        "scopes": ["a:read"],
+                        "secret_file": str(file),
+                    },
+                    "ignore_errors": True,
+                }
+            ],
+        }
+        for name, file in files.items()
+    ]
+    (tmp_path / "plays.json").write_text(json.dumps(plays), encoding="utf-8")
+    fleet = Fleet(plain_simulator, tmp_path)
+    for run in ("first", "second"):
+        counts = recap(fleet.run(str(tmp_path / "plays.json"))).values()
+        changed, ignored = (sum(count[name] for count in counts) for name in ("changed", "ignored"))
+        assert (changed, ignored) == (2 if run == "first" else 0, 4)
+        for name, file in files.items():
+            secrets = [
+                key["secret"]
+                for slug in plain_simulator.slugs
+                for key in plain_simulator.state(slug)["api_keys"]
+                if key["name"] == name
+            ]
+            assert secrets == [file.read_text(encoding="utf-8")]
+            assert not file.with_name(f"{file.name}.pending").exists()
 
 
 def test_secret_is_not_displayed_by_other_connections(

@@ -19,16 +19,6 @@ from dataclasses import dataclass, replace
 from ansible_collections.planasonix.admin.plugins.module_utils._account import (
     settle_preferences,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import (
-    DAY,
-    is_expired,
-    is_gone,
-    lifetime,
-    moment,
-    read_key_list,
-    scopes_of,
-    whole_days,
-)
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import (
     STATUSES,
@@ -64,6 +54,16 @@ from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist imp
     on_off,
     plan_entries,
     read_allowlist,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
+    DAY,
+    is_expired,
+    is_gone,
+    lifetime,
+    moment,
+    read_key_list,
+    scopes_of,
+    whole_days,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     CHANNEL,

@@ -14,11 +14,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.planasonix.admin.plugins.module_utils._account import PREFERENCES, PROFILE
-from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import KEYS_PATH
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import NAMES, read_value
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import read_allowlist
+from ansible_collections.planasonix.admin.plugins.module_utils._keys import KEYS_PATH
 from ansible_collections.planasonix.admin.plugins.module_utils._mfa import read_mfa
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     CHANNELS_PATH,

@@ -11,12 +11,12 @@ import datetime
 import pytest
 from unit.plugins.fake_api import KEY, FakeApi, perform, perform_both
 
-from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import (
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
+from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     moment,
     namesakes,
     own_keys,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_api_key import MODULE
 
 PATH = "/api/user/api-keys"

@@ -16,11 +16,11 @@ import pytest
 from unit.plugins.fake_api import KEY, START, FakeApi, Killed, perform, perform_both
 from unit.plugins.secret_files import keep_key, note_of, write_note
 
-from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import (
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
+from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     scopes_of,
     whole_days,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_api_key import MODULE
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_info import MODULE as INFO
 
@@ -532,6 +532,8 @@ def test_an_odd_time_of_another_key_is_no_obstacle(api):
         ([{"id": 7, "name": "a"}], ["a"]),
         ("a b", ["a", "b"]),
         ("a,b", ["a", "b"]),
+        (" a, b ", ["a", "b"]),
+        ("", []),
         ("a", ["a"]),
         ([], []),
     ],

@@ -18,7 +18,6 @@ import requests
 import urllib3
 from unit.plugins.scripted_server import Answer, ScriptedServer, closed_port
 
-from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import key_path
 from ansible_collections.planasonix.admin.plugins.module_utils._client import (
     Client,
     Connection,
@@ -30,6 +29,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     NoConnection,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import entry_path
+from ansible_collections.planasonix.admin.plugins.module_utils._keys import key_path
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import channel_path
 
 KEY = "plnx_live_key"

@@ -1,0 +1,221 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""API keys as the API lists them: their ids, names, scopes and times, and which are in force.
+
+Endpoints: ``GET /api/user/api-keys`` and ``GET /api/user/api-keys/{id}``.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+import typing as t
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    ApiError,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Values,
+    without,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    in_force,
+    is_never,
+    parse_time,
+    require_field,
+    same_id,
+)
+
+KEYS_PATH = "/api/user/api-keys"
+LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
+SHORTEST_PREFIX = 12
+"""Characters that a listed prefix must have at least to tell which key a secret belongs to."""
+DAY = datetime.timedelta(days=1)
+SCOPE_NAMES = ("name", "scope", "id")
+"""Fields that may contain the text of a scope that the API lists as an object."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What is known of the keys.
+
+    :param keys: As listed.
+    :param own_ids: Ids of the keys that may be the one that the task itself uses.
+    :param now: When the list was read.
+    :param file: What is at ``secret_file``, and next to it.
+    :param identity: What tells the organization of the task from others.
+    """
+
+    keys: tuple[Values, ...]
+    own_ids: frozenset[str]
+    now: datetime.datetime
+    file: _secret_file.Found = field(default_factory=_secret_file.Found)
+    identity: Values = field(default_factory=dict)
+
+
+def read_key_list(client: Client) -> tuple[Values, ...]:
+    """Read the keys, each with an id and a name, which may be null."""
+    keys = client.get_list(KEYS_PATH, "read the API keys")
+    for key in keys:
+        require_field(key, "id", "an API key")
+        require_field(key, "name", "an API key")
+        if "scopes" in key:
+            key["scopes"] = key["scopes"] or []
+    return tuple(keys)
+
+
+def confirm_key(client: Client, key_id: str) -> None:
+    """Read one key, which is listed. An API key that may not do so is no obstacle.
+
+    :raises ApiError: if it cannot be read for another reason.
+    """
+    try:
+        client.get(key_path(key_id), f"read the API key {key_id}")
+    except ApiError as error:
+        if error.status != 403:
+            raise
+
+
+def find_key(keys: Iterable[Values], key_id: t.Any) -> Values | None:
+    """Return the key of an id, or ``None``."""
+    if key_id is None:
+        return None
+    return next((key for key in keys if same_id(key["id"], key_id)), None)
+
+
+def ids_of(keys: Iterable[Values]) -> set[str]:
+    """Return the ids of keys, as they are spelled."""
+    return {str(key["id"]) for key in keys}
+
+
+def spelled(name: t.Any) -> str | None:
+    """Return a name as options have it: trimmed, and with composed characters (NFC)."""
+    return unicodedata.normalize("NFC", name.strip()) if isinstance(name, str) else None
+
+
+def has_name(key: Values, name: str | None) -> bool:
+    """Whether a key has a name. A key whose name is null has none."""
+    return name is not None and spelled(key["name"]) == spelled(name)
+
+
+def scopes_of(key: Values) -> list[str]:
+    """Return the scopes of a key as texts.
+
+    Objects with one text under ``name``, ``scope`` or ``id`` are understood, and so is one text
+    with blanks or commas between the scopes.
+
+    :raises ApiError: if they have another shape, so that no one can compare them.
+    """
+    subject = f"the API key {key['name']!r}"
+    value = require_field(key, "scopes", subject)
+    if isinstance(value, str):
+        return re.findall(r"[^\s,]+", value)
+    scopes = []
+    for item in value if isinstance(value, list) else [value]:
+        names = [item]
+        if isinstance(item, dict):
+            names = [item[name] for name in SCOPE_NAMES if name in item][:1]
+        if not names or not isinstance(names[0], str) or not names[0]:
+            raise ApiError(
+                f"The API's answer for {subject} has no list of texts in scopes, so they cannot "
+                "be compared; check api_url and the API's version."
+            )
+        scopes += names
+    return scopes
+
+
+def is_expired(key: Values, now: datetime.datetime) -> bool:
+    """Whether a key is past its ``expires_at``, or listed as expired."""
+    states = {str(key[name]).lower() for name in ("state", "status") if name in key}
+    if "expired" in states or key.get("expired") is True:
+        return True
+    expires = moment(key, "expires_at") if "expires_at" in key else None
+    return expires is not None and expires <= now
+
+
+def is_gone(key: Values, now: datetime.datetime) -> bool:
+    """Whether a key is listed although it was revoked, deleted or switched off."""
+    rest = without(key, "expires_at", "expired")
+    states = [name for name in ("state", "status") if str(rest.get(name)).lower() == "expired"]
+    return not in_force(without(rest, *states), now)
+
+
+def own_keys(keys: Sequence[Values], secret: str) -> frozenset[str]:
+    """Ids of the keys that a secret may belong to: those that alone bear a long prefix of it. A prefix that several keys bear tells nothing."""
+    prefixes = [str(key.get("prefix") or "") for key in keys]
+    return frozenset(
+        str(key["id"])
+        for key, prefix in zip(keys, prefixes, strict=True)
+        if len(prefix) >= SHORTEST_PREFIX
+        and secret.startswith(prefix)
+        and prefixes.count(prefix) == 1
+    )
+
+
+def key_path(key_id: t.Any) -> str:
+    """The path of one key."""
+    return f"{KEYS_PATH}/{quote(str(key_id), safe='')}"
+
+
+def moment(key: Values, name: str) -> datetime.datetime | None:
+    """Return a time of a key, in UTC; ``None`` if it means "never".
+
+    :raises ApiError: if the field is missing or is no time.
+    """
+    value = require_field(key, name, f"the API key {key['name']!r}")
+    if is_never(value):
+        return None
+    time = parse_time(value)
+    if time is None:
+        raise ApiError(
+            f"The API's answer for the API key {key['name']!r} has no known time in {name}: {value!r}."
+        )
+    return time
+
+
+def lifetime(key: Values) -> datetime.timedelta | None:
+    """Return how long a key lives, from its creation on; ``None`` if it does not expire.
+
+    :raises ApiError: if the API does not say so, or what it says makes no sense.
+    """
+    expires = moment(key, "expires_at")
+    if expires is None:
+        return None
+    created = moment(key, "created_at")
+    if created is None or created >= expires:
+        raise ApiError(
+            f"The API's answer for the API key {key['name']!r} has times that give no lifetime: "
+            f"created_at is {key['created_at']!r}, expires_at is {key['expires_at']!r}."
+        )
+    return expires - created
+
+
+def whole_days(length: datetime.timedelta) -> int:
+    """Return the number of days that were asked for, from the lifetime of a key.
+
+    Rounded down, since an API that lets keys expire at the end of a day would else give each
+    successor one day more. A minute is tolerated, for the time between two clocks.
+    """
+    return math.floor((length + datetime.timedelta(minutes=1)) / DAY)
+
+
+def namesakes(keys: Sequence[Values], name: str | None) -> list[Values]:
+    """The keys of one name, the newest first."""
+    found = [key for key in keys if has_name(key, name)]
+    if len(found) < 2:
+        return found  # nothing to compare, so a missing time is no error
+    created = [moment(key, "created_at") or LONG_AGO for key in found]
+    if created[0] <= created[-1]:
+        found.reverse()  # listed oldest first, so of two keys of one second the later in the list is the newer
+    return sorted(found, key=lambda key: moment(key, "created_at") or LONG_AGO, reverse=True)

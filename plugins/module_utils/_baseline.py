@@ -19,6 +19,13 @@ from dataclasses import dataclass, replace
 from ansible_collections.planasonix.admin.plugins.module_utils._account import (
     settle_preferences,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._channels import (
+    CHANNEL,
+    Channels,
+    check_secrets_given,
+    label_of,
+    same_type,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import (
     STATUSES,
@@ -66,11 +73,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     whole_days,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
-    CHANNEL,
     CHANNELS_PATH,
-    RULE,
-    Channels,
-    Rules,
+    has_name,
+    name_of,
     read_channel_list,
     read_rules,
 )
@@ -89,7 +94,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._requirements imp
     Control,
     check_baseline,
     in_force,
-    is_placeholder,
     merge_allowlist,
     merge_objects,
     parse_controls,
@@ -100,6 +104,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     apply_and_confirm,
     nothing_missed,
     show_state,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._rules import (
+    RULE,
+    ChannelIsGone,
+    Rules,
 )
 
 
@@ -299,7 +308,7 @@ def with_pending_channels(current: Organization) -> Organization:
     }
     pending = [
         {"id": pending_id(name), "name": name}
-        for name in sorted(names - {channel["name"] for channel in listed})
+        for name in sorted(names - {name_of(channel) for channel in listed})
     ]
     return replace(current, values={**current.values, "channels_of_rules": [*listed, *pending]})
 
@@ -503,23 +512,40 @@ def lives_too_long(key: Values, days: int) -> bool:
 
 
 def evaluate_channels(control: Control, current: Organization) -> tuple[t.Any, list[str]]:
-    """The channels that are not as required, and those that may not be there."""
+    """Return the channels that are required or not allowed, and what is wrong.
+
+    A channel without a name is left alone: no control can allow it.
+    """
     channels = current.values["notification_channels"]
-    names = [item["name"] for item in control.require.get("present", [])]
+    items = control.require.get("present", [])
+    names = [item["name"] for item in items]
     texts = []
-    for item in control.require.get("present", []):
-        texts += object_texts(CHANNEL, channels_state(current), channel_options(item, channels))
+    for item in items:
+        options = {"state": "present", **item}
+        texts += object_texts(CHANNEL, channels_state(current), options)
     extra = (
-        [channel["name"] for channel in channels if channel["name"] not in names]
+        [name_of(channel) for channel in unlisted(channels, names)]
         if control.require.get("purge")
         else []
     )
     texts += [f"notification channel {name!r} is not allowed" for name in extra]
-    shown_channels = [
-        {name: channel[name] for name in ("type", "name", "enabled") if name in channel}
-        for channel in channels
+    return shown_objects(channels, [*names, *extra], ("type", "name", "enabled")), texts
+
+
+def unlisted(channels: Iterable[Values], names: Sequence[str]) -> list[Values]:
+    """Return the channels that have a name which is not among those that may stay."""
+    return [channel for channel in channels if name_of(channel) not in (None, *names)]
+
+
+def shown_objects(
+    items: Iterable[Values], names: Sequence[str | None], fields: Sequence[str]
+) -> list[Values]:
+    """Return some fields of the channels or rules with these names."""
+    return [
+        {name: item[name] for name in fields if name in item}
+        for item in items
+        if name_of(item) in names and name_of(item) is not None
     ]
-    return [channel for channel in shown_channels if channel["name"] in (*names, *extra)], texts
 
 
 def evaluate_rules(control: Control, current: Organization) -> tuple[t.Any, list[str]]:
@@ -527,16 +553,10 @@ def evaluate_rules(control: Control, current: Organization) -> tuple[t.Any, list
     state = Rules(
         tuple(current.values["notification_rules"]), tuple(current.values["channels_of_rules"])
     )
-    names = [item["name"] for item in control.require["present"]]
-    texts = [
-        text for item in control.require["present"] for text in object_texts(RULE, state, item)
-    ]
-    fields = ("name", "event", "enabled")
-    return [
-        {name: rule[name] for name in fields if name in rule}
-        for rule in state.rules
-        if rule.get("name") in names
-    ], texts
+    items = control.require["present"]
+    texts = [text for item in items for text in object_texts(RULE, state, item)]
+    names = [item["name"] for item in items]
+    return shown_objects(state.rules, names, ("name", "event", "enabled")), texts
 
 
 def object_texts(resource: Resource, state: t.Any, options: Values) -> list[str]:
@@ -568,25 +588,16 @@ def channels_state(current: Organization) -> Channels:
 
 
 def channel_options(item: Values, channels: Iterable[Values]) -> Values:
-    """The options of one channel's resource. A placeholder stands for the secret that the channel has.
+    """Return the options of one channel's resource.
 
-    :raises InvalidOption: if there is no such channel, and so no such secret.
+    :raises InvalidOption: if the channel is to be made and a placeholder stands for its secret.
+        That fails the whole task, since nothing that the organization has can be meant.
     """
-    options = {"state": "present", **item}
-    placeholders = sorted(
-        key for key, value in item.get("secret_config", {}).items() if is_placeholder(value)
-    )
-    if placeholders:
-        found = next((channel for channel in channels if channel["name"] == item["name"]), None)
-        if found is None or (
-            item.get("replace") and found.get("type") != item.get("type", found.get("type"))
-        ):
-            raise InvalidOption(
-                f"The notification channel {item['name']!r} is to be made, and {', '.join(placeholders)} in its secret_config "
-                "is a placeholder: put the real value in its place."
-            )
-        options["secret_config"] = without(item["secret_config"], *placeholders)
-    return options
+    found = next((channel for channel in channels if has_name(channel, item["name"])), None)
+    replaces = item.get("replace") and not same_type((found or {}).get("type"), item.get("type"))
+    if found is None or replaces:
+        check_secrets_given(f"notification channel {item['name']!r}", item)
+    return {"state": "present", **item}
 
 
 def plan_object(
@@ -774,7 +785,7 @@ def plan_notifications(
             call.path == CHANNELS_PATH for call in plan.calls
         ):  # made, or made again
             channels = [
-                *(channel for channel in channels if channel["name"] != name),
+                *(channel for channel in channels if not has_name(channel, name)),
                 {"id": pending_id(name), **plan.outcome},
             ]
     for name, (item, ids) in merge_objects(of["notification_rules"]).items():
@@ -788,25 +799,23 @@ def plan_notifications(
             verdicts,
         )
         if plan is not None:
-            old: Values = next((rule for rule in rules if rule["name"] == name), {})
-            rules = [*(rule for rule in rules if rule["name"] != name), {**old, **plan.outcome}]
+            old: Values = next((rule for rule in rules if has_name(rule, name)), {})
+            others = (rule for rule in rules if not has_name(rule, name))
+            rules = [*others, {**old, **plan.outcome}]
     for control in of["notification_channels"]:
+        if not control.require.get("purge"):
+            continue
         names = [item["name"] for item in control.require.get("present", [])]
-        for channel in (
-            current.values["notification_channels"] if control.require.get("purge") else ()
-        ):
-            if channel["name"] not in names:
-                options = {"state": "absent", "channel_id": channel["id"]}
-                place = ("notification_channels", channel["name"])
-                try_step(
-                    steps,
-                    CHANNEL,
-                    Channels(tuple(channels), tuple(rules)),
-                    options,
-                    (control.id,),
-                    place,
-                    verdicts,
-                )
+        for channel in unlisted(current.values["notification_channels"], names):
+            try_step(
+                steps,
+                CHANNEL,
+                Channels(tuple(channels), tuple(rules)),
+                {"state": "absent", "channel_id": channel["id"]},
+                (control.id,),
+                ("notification_channels", label_of(channel)),
+                verdicts,
+            )
     return steps
 
 
@@ -867,7 +876,11 @@ def apply_baseline(
     }
     try:
         while left:
-            perform(client, left[0])
+            try:
+                perform(client, left[0])
+            except ChannelIsGone as error:
+                blocked |= note_refusal(left.pop(0), error, assessment.verdicts)
+                continue
             done = left.pop(0)
             for control_id in done.controls:
                 verdict = assessment.verdicts[control_id]
@@ -892,6 +905,21 @@ def apply_baseline(
         error.details = {**without(assessment.result(), "msg"), **error.details}
         raise
     return Applied(assessment.result())
+
+
+def note_refusal(
+    step: Step, error: PlanasonixError, verdicts: Mapping[str, Verdict]
+) -> frozenset[str]:
+    """Note that the API refused one rule for its own sake, so that others can follow.
+
+    :returns: The ids of its controls.
+    """
+    for control_id in step.controls:
+        verdict = verdicts[control_id]
+        if verdict.status == "fail":
+            verdict.remediable = False
+            verdict.detail += f"; not mended: {error.message}"
+    return frozenset(step.controls)
 
 
 def perform(client: Client, step: Step) -> None:

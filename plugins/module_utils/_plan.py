@@ -52,6 +52,7 @@ class Plan:
     :param outcome: The object that the module returns, as it will be, without what only the server can assign.
     :param message: One line for people.
     :param extras: Other keys of the result that do not depend on the server's answers.
+    :param basis: What the plan was made from, for the read-back. It is not part of the result.
     """
 
     before: Values
@@ -60,6 +61,7 @@ class Plan:
     outcome: Values = field(default_factory=dict)
     message: str = "no change"
     extras: Values = field(default_factory=dict)
+    basis: t.Any = None
 
     @property
     def changed(self) -> bool:

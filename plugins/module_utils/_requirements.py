@@ -21,6 +21,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._account import (
     PROFILE,
     PROFILE_FIELDS,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._channels import CHANNEL_OPTIONS
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import (
     SEVERITIES,
     Bound,
@@ -37,15 +38,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import wanted_entries
+from ansible_collections.planasonix.admin.plugins.module_utils._masks import is_placeholder
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import (
     canonical,
     find_open,
     parse_network,
     uncovered,
-)
-from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
-    CHANNEL_OPTIONS,
-    RULE_OPTIONS,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._organization import (
     LOG_RETENTION,
@@ -64,8 +62,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
+    clean_options,
     clean_text,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._rules import RULE_OPTIONS
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
 
 WRITABLE: dict[str, tuple[Resource, Mapping[str, Mapping[str, t.Any]] | None]] = {
@@ -103,9 +103,6 @@ TABLES: dict[str, dict[str, dict[str, t.Any]]] = {
 """What controls of lists may require; controls of all other resources require values of fields."""
 
 ENTRY_FIELDS: FieldTable = {"cidr": {"type": "str", "required": True}, "label": {"type": "str"}}
-PLACEHOLDER = "PLACEHOLDER:"
-"""With this begins what stands for a secret that an export could not read."""
-
 CENSORED = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 
 
@@ -192,7 +189,8 @@ def parse_control(given: Values) -> Control:
         ("present", CHANNEL_FIELDS if resource == "notification_channels" else RULE_OPTIONS),
     ):
         if name in require:
-            require[name] = [conform(item, table, f"{where}: {name}") for item in require[name]]
+            place = f"{where}: {name}"
+            require[name] = [clean_item(item, table, place) for item in require[name]]
     wanted_entries(require)
     for cidr in require.get("forbid", []):
         parse_network(str(cidr), f"{where}: forbid")
@@ -210,6 +208,18 @@ def clean_scopes(scopes: list[t.Any], where: str) -> list[str]:
         if not isinstance(scope, str):
             raise InvalidOption(f"{where}: forbidden_scopes takes texts, not {shown(scope)}.")
     return [clean_text(scope, f"{where}: an element of forbidden_scopes") for scope in scopes]
+
+
+def clean_item(item: t.Any, table: Mapping[str, Mapping[str, t.Any]], where: str) -> Values:
+    """Return an entry, channel or rule that a control requires, with its types and trimmed.
+
+    :raises InvalidOption: if it cannot be understood, or a name in it is empty.
+    """
+    values = conform(item, table, where)
+    try:
+        return clean_options(values)
+    except InvalidOption as error:
+        raise InvalidOption(f"{where}: {error.message}") from None
 
 
 def with_types(resource: str, bounds: Mapping[Path, Bound], where: str) -> dict[Path, Bound]:
@@ -282,15 +292,6 @@ def secrets_of(arguments: t.Any) -> set[str]:
         with contextlib.suppress(ValueError):
             return secrets_of(json.loads(arguments))
     return set()
-
-
-def is_placeholder(value: t.Any) -> bool:
-    """Whether it stands for a secret that an export could not read, or a part of it does."""
-    if isinstance(value, Mapping):
-        return any(map(is_placeholder, value.values()))
-    if isinstance(value, (list, tuple)):
-        return any(map(is_placeholder, value))
-    return isinstance(value, str) and value.startswith(PLACEHOLDER)
 
 
 def in_force(

@@ -97,8 +97,10 @@ def create_once(
     attempt = 0
     while True:
         attempt += 1
+        answered = False
         try:
             created = send(client, call)
+            answered = True
             if not isinstance(created, dict) or "id" not in created:
                 if not needs_id:
                     return {}
@@ -119,7 +121,7 @@ def create_once(
             return created
         except AnswerLost:
             # Waits before it looks, since the API may still be busy with the request.
-            again = client.pause(attempt)
+            again = client.pause(attempt) and not answered
             for _look in looks(client):
                 found = find()
                 if found:

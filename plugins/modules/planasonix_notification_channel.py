@@ -143,7 +143,7 @@ delivery:
   sample: {"delivery_id": "ndl_01jq8test", "status": "queued"}
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
+from ansible_collections.planasonix.admin.plugins.module_utils._channels import (
     CHANNEL,
     CHANNEL_OPTIONS,
 )

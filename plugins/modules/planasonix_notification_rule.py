@@ -102,7 +102,7 @@ rule:
     enabled: false
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
+from ansible_collections.planasonix.admin.plugins.module_utils._rules import (
     RULE,
     RULE_OPTIONS,
 )

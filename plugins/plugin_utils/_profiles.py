@@ -12,11 +12,21 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from ansible_collections.planasonix.admin.plugins.module_utils._channels import type_key
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
-from ansible_collections.planasonix.admin.plugins.module_utils._notifications import is_masked
+from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
+    hidden_paths,
+    placeholders,
+    visible,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
+    as_mapping,
+    name_of,
+    read_flag,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
-from ansible_collections.planasonix.admin.plugins.module_utils._requirements import PLACEHOLDER
+from ansible_collections.planasonix.admin.plugins.module_utils._rules import filters_of
 
 
 def tailored(
@@ -135,35 +145,59 @@ def exported_allowlist(allowlist: Values) -> Values:
     return {"enabled": allowlist["enabled"], "entries": entries, "purge": True}
 
 
+NEEDED_SECRETS = {
+    "msteams": "webhook_url",
+    "pagerduty": "routing_key",
+    "teams": "webhook_url",
+    "webhook": "url",
+}
+"""Types of channels that deliver nothing without a secret, each with its key."""
+
+
 def exported_channel(channel: Values) -> Values:
-    """One channel, with a placeholder for each value that the API hides."""
-    config = channel.get("config") or {}
-    hidden = sorted(key for key, value in config.items() if is_masked(value))
+    """Return one channel, with a placeholder for each value that is or may be a secret."""
+    config = as_mapping(channel.get("config")) or {}
+    hidden = hidden_paths(config)
+    needed = NEEDED_SECRETS.get(type_key(channel.get("type")))
+    if not hidden and needed:
+        hidden = [(needed,)]
     result: Values = {
-        name: channel[name] for name in ("name", "type", "enabled") if name in channel
+        name: channel[name] for name in ("name", "type") if channel.get(name) is not None
     }
-    result["config"] = {key: value for key, value in config.items() if key not in hidden}
+    result |= exported_flag(channel)
+    result["config"] = visible(config)
     if hidden:
-        result["secret_config"] = {key: f"{PLACEHOLDER}{channel['name']}.{key}" for key in hidden}
+        result["secret_config"] = placeholders(str(name_of(channel)), hidden)
     return result
 
 
+def exported_flag(item: Values) -> Values:
+    """Return ``enabled`` of a channel or rule as a boolean; nothing if the API does not say."""
+    if item.get("enabled") is None:
+        return {}
+    return {"enabled": read_flag(item, "enabled", f"object {name_of(item)!r}")}
+
+
 def exported_rule(rule: Values) -> Values:
-    """One rule, with the names of its channels."""
-    return {
-        name: rule[name]
-        for name in ("name", "event", "channels", "filters", "enabled")
-        if name in rule
+    """Return one rule, with the names of its channels."""
+    result = {
+        name: rule[name] for name in ("name", "event", "channels") if rule.get(name) is not None
     }
+    return {**result, "filters": filters_of(rule), **exported_flag(rule)}
+
+
+def named(items: Iterable[Values]) -> list[Values]:
+    """Return the channels or rules that a control can name: some APIs list one without a name."""
+    return [item for item in items if name_of(item) is not None]
 
 
 EXPORTED: dict[str, t.Callable[[t.Any], Values]] = {
     **dict.fromkeys(("settings", "session_timeout", "log_retention"), exported_object),
     "ip_whitelist": exported_allowlist,
     "notification_channels": lambda channels: {
-        "present": [exported_channel(channel) for channel in channels],
+        "present": [exported_channel(channel) for channel in named(channels)],
         "purge": True,
     },
-    "notification_rules": lambda rules: {"present": [exported_rule(rule) for rule in rules]},
+    "notification_rules": lambda rules: {"present": [exported_rule(rule) for rule in named(rules)]},
 }
 """What is exported, each with how its facts become what a control requires."""

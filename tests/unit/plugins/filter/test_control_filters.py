@@ -184,6 +184,11 @@ def test_an_export_makes_another_organization_alike():
     other.objects["session-timeout"]["idle_timeout_minutes"] = 5
     other.add_channel("Old")
     controls = export_controls(facts)
+    channels = next(one for one in controls if one["resource"] == "notification_channels")
+    assert "https" not in str(channels)
+    assert "PLACEHOLDER:Hook.url" in str(channels)
+    assert perform(other, planasonix_baseline.MODULE, controls=controls)["failed"]
+    channels["require"]["present"][1]["secret_config"]["url"] = "https://example.com"
     assert perform(other, planasonix_baseline.MODULE, controls=controls)["summary"]["fail"] == 0
     assert [channel["name"] for channel in other.channels] == ["Mail", "Hook"]
     assert not perform(other, planasonix_baseline.MODULE, controls=controls)["changed"]

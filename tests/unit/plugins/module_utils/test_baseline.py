@@ -799,7 +799,7 @@ REMEDIATIONS = [
     ),
     pytest.param(
         "notification_channels",
-        {"present": [{"name": "Alerts", "config": {"room": "2"}}]},
+        {"present": [{"name": "Alerts", "config": {"room": "2"}, "secret_config": {}}]},
         [{"name": "Alerts", "enabled": True, "config": {"room": "2", "workspace": "acme"}}],
         id="channel-config",
     ),

@@ -398,9 +398,7 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
     config_changes = {
         key: value for key, value in named.items() if differs(key, config.get(key), value)
     }
-    # Null says nothing, and an API that does not take it would refuse the rest.
-    body = {name: found[name] for name in ("name", "enabled") if found.get(name) is not None}
-    body |= changes
+    body = kept_fields(found) | changes
     after = {**found, **changes}
     texts: list[str] = []
     if config_changes or sends_secrets:
@@ -418,6 +416,17 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
     calls += test_calls(path, bool(calls), options, subject)
     message = describe(subject, differences(before, after) + texts)
     return Plan(before, after, calls, outcome, message, basis=found)
+
+
+def kept_fields(channel: Values) -> Values:
+    """Return the body that leaves a channel as it is.
+
+    Null says nothing, and an API that does not take it would refuse the rest.
+    """
+    fields = {"name": channel["name"]} if name_of(channel) is not None else {}
+    if channel.get("enabled") is not None:
+        fields["enabled"] = channel["enabled"]
+    return fields
 
 
 def whole_config(subject: str, found: Values, config: Values, options: Values) -> Values:
@@ -748,8 +757,7 @@ def restoring_body(before: Values, channel: Values, options: Values) -> Values |
     is_empty = not as_mapping(channel.get("config"))
     if not is_empty and (hidden or may_hide_secret(before, old, options)):
         return None
-    fields = {name: channel[name] for name in ("name", "enabled") if channel.get(name) is not None}
-    return {**fields, "config": merged(visible(old), given)}
+    return {**kept_fields(channel), "config": merged(visible(old), given)}
 
 
 def look_for_lost(client: Client, plan: Plan, channel_id: t.Any, options: Values) -> Sequence[Gap]:

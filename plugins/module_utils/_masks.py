@@ -109,8 +109,8 @@ STATE_KEYS = frozenset(
 
 def is_secret_name(name: t.Any) -> bool:
     """Return whether a key with this name may have a secret as its value."""
-    words = words_of(str(name))
-    if not words or words[-1] in PUBLIC_ENDINGS:
+    words = HINT.sub("", "_".join(words_of(str(name)))).split("_")
+    if not words[-1] or words[-1] in PUBLIC_ENDINGS:
         return False
     if any(part in word for part in SECRET_PARTS for word in words):
         return True

@@ -18,9 +18,14 @@ from dataclasses import dataclass, field
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import canonical
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, same, without
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Values,
+    merged,
+    same,
+    without,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._requirements import is_placeholder
-from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import exported_rule
+from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import exported_rule, named
 
 NOT_MENDED = "; not mended: "
 """In the detail of a control, what stands before each reason why the baseline leaves something as it is."""
@@ -54,6 +59,7 @@ def rolled_back(snapshot: t.Any, facts: Values) -> Rollback:
     back = Rollback()
     gone: set[str] = set()
     controls = parse_snapshot(snapshot)
+    facts = with_named(facts)
     check_organization(snapshot.get("organization"), facts.get("organization"))
     # Channels before the rules that name them, as in a snapshot that nobody edited.
     for control in sorted(
@@ -97,6 +103,12 @@ def rolled_back(snapshot: t.Any, facts: Values) -> Rollback:
         else:
             back.controls.append(control)
     return back
+
+
+def with_named(facts: Values) -> Values:
+    """Return facts without the channels and rules that have no name: no control can mean them."""
+    lists = ("notification_channels", "notification_rules")
+    return {**facts, **{name: named(facts[name]) for name in lists if name in facts}}
 
 
 def check_organization(taken: t.Any, found: t.Any) -> None:
@@ -262,7 +274,7 @@ def channel_back(item: Values, current: Iterable[Values], back: Rollback) -> Val
     kind = found[0].get("type")
     if item.get("type", kind) == kind or len(found) > 1:
         back.secrets += [f"{name}.{key}" for key in sorted(item.get("secret_config", {}))]
-        held = {**item.get("config", {}), **item.get("secret_config", {})}
+        held = merged(item.get("config", {}), item.get("secret_config", {}))
         paths = added(held, found[0].get("config")) if "config" in item else []
         back.notes += [
             f"Notification channel {name!r}: {path} of its config is not in the snapshot and stays."

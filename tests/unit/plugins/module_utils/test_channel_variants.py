@@ -1,0 +1,576 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Notification channels on APIs that hide, normalize, delay, mark or lose what they are given."""
+
+from __future__ import annotations
+
+import copy
+import json
+import typing as t
+import unicodedata
+
+import pytest
+from unit.plugins.fake_api import FakeApi, Values, error, perform, perform_both
+
+from ansible_collections.planasonix.admin.plugins.modules.planasonix_notification_channel import (
+    MODULE,
+)
+
+POST = "POST /api/notifications/channels"
+PUT = "PUT /api/notifications/channels/nch_1"
+TEST = "POST /api/notifications/channels/nch_1/test"
+SECRET = "https://hooks.example.com/T1/5ecret"
+LEFT_OUT = object()
+
+
+class VariantApi(FakeApi):
+    """An API that shows and stores channels in its own way.
+
+    :ivar show: Makes of a stored channel what the list shows; ``None`` leaves it out.
+    :ivar store: Makes of a body what is stored.
+    :ivar lag: For how many reads of the list a write does not show.
+    :ivar replaces: Whether a PUT replaces the config, and loses it if the body has none.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.show: t.Callable[[Values], Values | None] = lambda channel: channel
+        self.store: t.Callable[[Values], Values] = lambda body: body
+        self.lag = 0
+        self.replaces = False
+        self.stale: list[list[Values]] = []
+        self.answers_nothing = False
+
+    def _channel(self, method: str, path: list[str], body: t.Any) -> tuple[int, t.Any]:
+        if method == "GET":
+            channels = self.stale.pop(0) if self.stale else copy.deepcopy(self.channels)
+            return 200, [shown for shown in map(self.show, channels) if shown is not None]
+        before = copy.deepcopy(self.channels)
+        if body:
+            body = self.store(body)
+        if method == "PUT" and self.replaces and "config" not in body:
+            body = {**body, "config": {}}
+        result = super()._channel(method, path, body)
+        if path[-1:] != ["test"]:
+            self.stale = [before] * self.lag
+        return (204, None) if self.answers_nothing and method == "POST" else result
+
+
+def api_with(kind: str = "webhook", name: t.Any = "Alerts", **more: t.Any) -> VariantApi:
+    api = VariantApi()
+    api.add_channel(name, kind, **more)
+    return api
+
+
+def hide(value: t.Any, *keys: str) -> t.Callable[[Values], Values]:
+    """Return what shows keys of the config as another value, or leaves them out."""
+
+    def show(channel: Values) -> Values:
+        config = dict(channel["config"])
+        for key in set(keys) & config.keys():
+            config[key] = value
+            if value is LEFT_OUT:
+                del config[key]
+        return {**channel, "config": config}
+
+    return show
+
+
+# A secret is never overwritten by what the API shows instead of it.
+
+HIDDEN = [
+    "****",
+    "\u2022\u2022\u2022\u2022",
+    "**",
+    "[REDACTED]",
+    "REDACTED",
+    "<hidden>",
+    "hidden",
+    "masked",
+    "xxxxxxxx",
+    "https://\u2026",
+    "https://...",
+    "...",
+    "\u2026cr3t",
+    "cr3t",
+    "sha256:1f2e3d4c",
+    "\u25cf\u25cf\u25cf\u25cf",
+    "\uff0a\uff0a\uff0a\uff0a",
+    {"set": True},
+    True,
+    None,
+    "",
+    LEFT_OUT,
+    SECRET,
+]
+
+
+@pytest.mark.parametrize("shown", HIDDEN, ids=repr)
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("webhook", "url"),
+        ("slack", "webhook_url"),
+        ("teams", "webhook_url"),
+        ("pagerduty", "routing_key"),
+        ("custom", "api_key"),
+        ("custom", "signing_secret"),
+    ],
+)
+@pytest.mark.parametrize("replaces", [True, False], ids=["replaces", "merges"])
+def test_a_secret_is_never_sent_back(kind, key, shown, replaces):
+    api = api_with(kind, config={"method": "POST", key: SECRET})
+    api.show, api.replaces = hide(shown, key), replaces
+    for check_mode in (True, False):
+        result = perform(api, MODULE, check_mode, name="Alerts", config={"method": "PUT"})
+        assert (result["failed"], result["changed"], api.writes) == (True, False, [])
+        assert "secret_config" in result["msg"]
+        assert key in result["msg"] or shown is LEFT_OUT
+        assert "5ecret" not in json.dumps(result)
+    result = perform_both(
+        api, MODULE, name="Alerts", config={"method": "PUT"}, secret_config={key: SECRET}
+    )
+    assert result["changed"] and "5ecret" not in json.dumps(result)
+    assert api.channels[0]["config"] == {"method": "PUT", key: SECRET}
+    again = perform(api, MODULE, name="Alerts", config={"method": "PUT"})
+    assert not again["changed"] and api.writes == [PUT]
+
+
+@pytest.mark.parametrize("shown", [value for value in HIDDEN[:18] if value != "cr3t"], ids=repr)
+def test_what_looks_hidden_is_not_sent_back_under_any_key(shown):
+    api = api_with("email", config={"a": 1, "k": "open"})
+    api.show = hide(shown, "k")
+    result = perform(api, MODULE, name="Alerts", config={"a": 2})
+    assert "give k in secret_config" in result["msg"] and api.writes == []
+    assert perform(api, MODULE, name="Alerts", config={"a": 2, "k": "open"})["changed"]
+    assert api.channels[0]["config"] == {"a": 2, "k": "open"}
+
+
+@pytest.mark.parametrize("kind", ["email", "in_app", "In-App", "sms"])
+def test_a_channel_of_a_type_without_secrets_needs_none(kind):
+    api = api_with(kind, config={"recipients": ["a@example.com"], "severity_filter": []})
+    assert perform_both(api, MODULE, name="Alerts", config={"recipients": ["b@example.com"]})[
+        "changed"
+    ]
+
+
+def test_an_empty_secret_config_says_that_there_is_no_secret():
+    api = api_with("slack", config={"workspace": "acme", "channel": "C1"})
+    task: dict = {"name": "Alerts", "config": {"channel": "C2"}}
+    refused = perform(api, MODULE, **task)
+    assert "set secret_config: {} if there is none" in refused["msg"] and api.writes == []
+    assert perform_both(api, MODULE, **task, secret_config={})["changed"]
+    assert api.channels[0]["config"] == {"workspace": "acme", "channel": "C2"}
+
+
+def test_secrets_in_mappings_and_lists():
+    config = {
+        "method": "POST",
+        "headers": {"Authorization": "Bearer 5ecret", "Accept": "text/plain"},
+        "pairs": [{"name": "X-Api-Key", "value": "5ecret"}],
+    }
+    api = api_with(config=config)
+    refused = perform(api, MODULE, name="Alerts", config={"method": "PUT"})
+    assert "give headers.Authorization, pairs in secret_config" in refused["msg"]
+    result = perform_both(
+        api,
+        MODULE,
+        name="Alerts",
+        config={"method": "PUT"},
+        secret_config={"headers": {"Authorization": "Bearer 5ecret"}, "pairs": config["pairs"]},
+    )
+    assert api.channels[0]["config"] == {**config, "method": "PUT"}
+    assert result["channel"]["config"] == {"method": "PUT", "headers": {"Accept": "text/plain"}}
+
+
+@pytest.mark.parametrize("options", [{}, {"enabled": False}, {"test": "always"}])
+def test_a_secret_that_the_api_shows_is_not_in_the_result(options):
+    api = api_with(config={"method": "POST", "url": SECRET})
+    result = perform_both(api, MODULE, name="Alerts", **options)
+    assert "5ecret" not in json.dumps(result)
+    assert result["channel"]["config"] == {"method": "POST"}
+
+
+def test_the_diff_of_a_secret_in_config_names_its_key_alone():
+    api = api_with(config={"url": SECRET})
+    result = perform_both(api, MODULE, name="Alerts", config={"url": SECRET + "/new"})
+    assert result["msg"] == "notification channel 'Alerts': config.url changed"
+    assert "5ecret" not in json.dumps(result)
+
+
+@pytest.mark.parametrize("secret", ["", "  ", {"a": ""}])
+def test_an_empty_secret_is_an_unset_variable(secret):
+    result = perform(api_with(), MODULE, name="Alerts", secret_config={"url": secret})
+    assert "is empty; is the variable that it comes from set?" in result["msg"]
+
+
+def test_a_placeholder_keeps_the_secret_and_creates_nothing():
+    api = api_with(config={"method": "POST", "url": SECRET})
+    api.show = hide("****", "url")
+    secrets = {"url": "PLACEHOLDER:Alerts.url"}
+    assert not perform_both(api, MODULE, name="Alerts", secret_config=secrets)["changed"]
+    for more in ({"config": {"method": "PUT"}}, {"update_secrets": "always"}):
+        refused = perform(api, MODULE, name="Alerts", secret_config=secrets, **more)
+        assert "give url in secret_config" in refused["msg"]
+    for check_mode in (True, False):
+        refused = perform(
+            api, MODULE, check_mode, name="New", type="webhook", secret_config=secrets
+        )
+        assert "is to be made, and url in its secret_config is a placeholder" in refused["msg"]
+    assert perform(api, MODULE, name="Alerts", secret_config=secrets, enabled=False)["changed"]
+    assert api.channels[0]["config"]["url"] == SECRET
+
+
+# A PUT without config that loses it.
+
+
+def test_a_config_that_an_update_lost_is_restored_and_reported():
+    api = api_with("slack", config={"workspace": "acme", "channel": "C1"})
+    api.replaces = True
+    result = perform(api, MODULE, name="Alerts", enabled=False)
+    assert (result["failed"], result["changed"], api.writes) == (True, True, [PUT, PUT])
+    assert result["msg"] == (
+        "The update of the notification channel 'Alerts' also changed config.workspace, "
+        "config.channel. Restored: config.workspace, config.channel."
+    )
+    assert api.channels[0]["config"] == {"workspace": "acme", "channel": "C1"}
+    assert not perform(api, MODULE, name="Alerts", enabled=False)["changed"]
+
+
+def test_a_secret_that_an_update_lost_is_asked_for():
+    api = api_with(config={"method": "POST", "url": SECRET})
+    api.replaces, api.show = True, hide("****", "url")
+    result = perform(api, MODULE, name="Alerts", enabled=False)
+    assert (
+        "Restored: config.method. Not restored: config.url; give this in config and"
+        in (result["msg"])
+    )
+    assert result["lost_config"] == {"method": "POST"}
+    assert "5ecret" not in json.dumps(result)
+    task: dict = {"name": "Alerts", "config": {"method": "POST"}, "secret_config": {"url": SECRET}}
+    assert not perform(api, MODULE, **task)["changed"]
+    assert perform(api, MODULE, **task, update_secrets="always")["changed"]
+    assert api.channels[0]["config"] == {"method": "POST", "url": SECRET}
+
+
+def test_a_lost_config_is_restored_with_the_secret_that_the_task_gives():
+    api = api_with(config={"method": "POST", "url": SECRET})
+    api.replaces, api.show = True, hide(LEFT_OUT, "url")
+    result = perform(api, MODULE, name="Alerts", enabled=False, secret_config={"url": SECRET})
+    assert result["failed"] and "Restored: config.method." in result["msg"]
+    assert api.channels[0]["config"] == {"method": "POST", "url": SECRET}
+
+
+def test_nothing_is_restored_over_a_secret_that_is_still_there():
+    """The API changes another key at each PUT, and keeps a secret that it does not show."""
+    api = api_with(config={"method": "POST", "url": SECRET})
+    api.show = hide("****", "url")
+    api.observe = lambda: api.channels[0]["config"].update(method="GET")
+    result = perform(api, MODULE, name="Alerts", enabled=False)
+    assert "also changed config.method. Not restored: config.method" in result["msg"]
+    assert api.channels[0]["config"]["url"] == SECRET and api.writes == [PUT]
+
+
+def test_a_type_that_an_update_changed():
+    api = api_with("slack")
+    api.observe = lambda: api.channels[0].update(type="email")
+    assert "also changed type" in perform(api, MODULE, name="Alerts", enabled=False)["msg"]
+
+
+# Names.
+
+
+@pytest.mark.parametrize(
+    ("name", "stores"),
+    [
+        pytest.param("On-Call", str.lower, id="lower-case"),
+        pytest.param("R&D", lambda name: name.replace("&", "&amp;"), id="escaped"),
+        pytest.param("a  b", lambda name: " ".join(name.split()), id="inner-spaces"),
+        pytest.param("\ufb01re", lambda name: unicodedata.normalize("NFKC", name), id="nfkc"),
+    ],
+)
+@pytest.mark.parametrize("answers_nothing", [False, True])
+def test_a_name_that_the_api_changes_makes_no_channel(name, stores, answers_nothing):
+    api = VariantApi()
+    api.answers_nothing = answers_nothing
+    api.store = lambda body: {**body, "name": stores(body["name"])}
+    for _run in range(2):
+        result = perform(api, MODULE, name=name, type="email", test="on_change")
+        assert result["failed"] and api.channels == []
+        assert result["msg"] == (
+            f"The API stores the name of a new notification channel as {stores(name)!r}, not "
+            f"{name!r}. The channel was deleted again. Write {stores(name)!r} in the task."
+        )
+    assert not [write for write in api.writes if write.endswith("/test")]
+
+
+@pytest.mark.parametrize(
+    ("name", "listed"),
+    [
+        pytest.param(" On-call ", "On-call", id="trimmed-in-the-task"),
+        pytest.param("On-call", " On-call ", id="spaces-in-the-api"),
+        pytest.param("Cafe\u0301", "Caf\u00e9", id="nfd-in-the-task"),
+        pytest.param("Caf\u00e9", "Cafe\u0301", id="nfd-in-the-api"),
+        pytest.param("43", 43, id="number"),
+    ],
+)
+def test_names_compare_trimmed_and_composed(name, listed):
+    api = api_with("email", name=listed)
+    assert not perform_both(api, MODULE, name=name, type="email")["changed"]
+    assert perform_both(api, MODULE, name=name, enabled=False)["changed"]
+    assert api.bodies == [{"name": listed, "enabled": False}]
+
+
+def test_a_created_name_is_sent_trimmed_and_composed():
+    api = VariantApi()
+    assert perform_both(api, MODULE, name=" Cafe\u0301 ", type="email")["changed"]
+    assert not perform(api, MODULE, name=" Cafe\u0301 ", type="email")["changed"]
+    assert [channel["name"] for channel in api.channels] == ["Caf\u00e9"]
+
+
+def test_a_replaced_channel_that_is_named_otherwise_stays():
+    api = api_with("slack")
+    api.store = lambda body: {**body, "name": body["name"].lower()}
+    result = perform(api, MODULE, name="Alerts", type="email", replace=True)
+    assert "The old channel was deleted, and the new one stays." in result["msg"]
+    assert [channel["name"] for channel in api.channels] == ["alerts"]
+
+
+@pytest.mark.parametrize("nameless", [{"name": None}, {"name": ""}, {"name": []}, {}])
+def test_a_channel_without_a_name_is_nobody_s(nameless):
+    api = api_with("email")
+    api.channels.append(
+        {"id": "sys_1", "type": "in_app", "enabled": True, "config": {}, **nameless}
+    )
+    assert perform_both(api, MODULE, name="Alerts", enabled=False)["changed"]
+    assert perform(api, MODULE, name="New", type="email")["changed"]
+    if "name" in nameless:  # the answer of the simulated PUT has it
+        assert perform(api, MODULE, channel_id="sys_1", enabled=False)["changed"]
+        assert api.bodies[-1] == {"enabled": False}
+
+
+@pytest.mark.parametrize("option", ["name", "channel_id", "type"])
+def test_an_empty_identifier_is_an_unset_variable(option):
+    api = api_with("email")
+    result = perform(api, MODULE, **{"name": "Alerts", option: " "})
+    assert f"{option} is empty; is the variable that it comes from set?" in result["msg"]
+
+
+# Ids.
+
+
+def test_integer_ids():
+    api = VariantApi()
+    api.channels = [
+        {"id": number, "type": "email", "name": name, "enabled": True, "config": {}}
+        for number, name in ((46, "Alerts"), (47, "Other"))
+    ]
+    answer = api.answer
+    api.answer = (
+        lambda method, path, body: answer(  # type: ignore[method-assign]
+            method, [*path[:2], *(int(part) for part in path[2:])], body
+        )
+    )
+    assert perform_both(api, MODULE, channel_id="46", enabled=False)["changed"]
+    api.log.clear()
+    assert perform_both(api, MODULE, channel_id="46", name="New")["changed"]
+    assert "already the name of 47" in perform(api, MODULE, channel_id="46", name="Other")["msg"]
+    api.log.clear()
+    assert perform_both(api, MODULE, channel_id="46", state="absent")["changed"]
+    assert [channel["id"] for channel in api.channels] == [47]
+
+
+def test_absent_by_an_id_that_is_not_listed_says_so():
+    api = api_with("email")
+    result = perform_both(api, MODULE, channel_id="nch_9", state="absent")
+    assert not result["changed"]
+    assert result["msg"] == "no change: no notification channel has the id 'nch_9'"
+
+
+def test_a_rule_that_names_channels_by_objects_or_numbers_keeps_its_channel():
+    for ids in ([{"id": "nch_1", "name": "Alerts"}], ["nch_1"]):
+        api = api_with("email")
+        api.add_rule("Failures", ids)
+        assert "'Failures' use it" in perform(api, MODULE, name="Alerts", state="absent")["msg"]
+        api.rules[0]["enabled"] = "false"
+        assert perform(api, MODULE, name="Alerts", state="absent")["changed"]
+    api = api_with("email")
+    api.add_rule("Failures")
+    api.rules[0]["channel_ids"] = "nch_1"
+    result = perform(api, MODULE, name="Alerts", state="absent")
+    assert "'Failures' has no list of ids in channel_ids" in result["msg"] and api.writes == []
+
+
+# Late, marked and empty answers.
+
+
+@pytest.mark.parametrize("lag", [1, 2, 4])
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param({"name": "New", "type": "email", "test": "on_change"}, id="create"),
+        pytest.param({"name": "New", "type": "email", "enabled": False}, id="create-disabled"),
+        pytest.param({"name": "Alerts", "enabled": False}, id="update"),
+        pytest.param({"name": "Alerts", "state": "absent"}, id="delete"),
+        pytest.param({"name": "Alerts", "type": "email", "replace": True}, id="replace"),
+    ],
+)
+@pytest.mark.parametrize("answers_nothing", [False, True])
+def test_a_list_that_lags_is_read_again(lag, task, answers_nothing):
+    api = api_with("slack")
+    api.lag, api.answers_nothing = lag, answers_nothing
+    result = perform(api, MODULE, **task)
+    assert (result.get("failed"), result["changed"]) == (None, True), result["msg"]
+    assert api.writes.count(POST) == ("type" in task)
+    assert sum(api.pauses) < 8
+    assert not perform(api, MODULE, **task)["changed"]
+
+
+def test_a_creation_that_is_answered_and_never_shows_is_not_sent_again():
+    api = api_with("slack")
+    api.lag, api.answers_nothing = 99, True
+    assert perform(api, MODULE, name="New", type="email")["failed"]
+    assert api.writes == [POST]
+
+
+@pytest.mark.parametrize(
+    "mark", [{"deleted_at": "2025-01-01T00:00:00Z"}, {"state": "deleted"}, {"status": "removed"}]
+)
+def test_a_channel_that_is_marked_as_deleted_does_not_count(mark):
+    api = api_with("slack", **mark)
+    assert not perform(api, MODULE, name="Alerts", state="absent")["changed"]
+    assert perform_both(api, MODULE, name="Alerts", type="email")["changed"]
+
+    def mark_deleted(method: str, path: list[str], body: t.Any) -> tuple[int, t.Any]:
+        if method != "DELETE":
+            return answer(method, path, body)
+        next(one for one in api.channels if one["id"] == path[2]).update(mark)
+        return 204, None
+
+    answer, api.answer = api.answer, mark_deleted  # type: ignore[method-assign]
+    assert perform(api, MODULE, name="Alerts", type="slack", replace=True)["changed"]
+    assert perform(api, MODULE, name="Alerts", state="absent")["changed"]
+    assert not perform(api, MODULE, name="Alerts", state="absent")["changed"]
+
+
+# Spellings of values.
+
+
+@pytest.mark.parametrize(
+    ("stored", "desired"),
+    [
+        pytest.param({"to": ["A@Example.com"]}, {"to": ["a@example.com"]}, id="email-case"),
+        pytest.param({"to": ["b@x.y", "a@x.y"]}, {"to": ["a@x.y", "b@x.y"]}, id="order"),
+        pytest.param({"port": "443"}, {"port": 443}, id="number-as-text"),
+        pytest.param({"port": 443.0}, {"port": 443}, id="whole-float"),
+        pytest.param({"on": "true"}, {"on": True}, id="boolean-as-text"),
+        pytest.param({"a": [{"x": 2}, {"x": 1}]}, {"a": [{"x": 1}, {"x": 2}]}, id="objects"),
+        pytest.param('{"a": 1}', {"a": 1}, id="config-as-text"),
+        pytest.param({"a": " b "}, {"a": "b"}, id="spaces"),
+    ],
+)
+def test_spellings_that_mean_the_same(stored, desired):
+    api = api_with("email", config=stored)
+    assert not perform_both(api, MODULE, name="Alerts", config=desired)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "desired"),
+    [
+        ({"a": "0123"}, {"a": 123}),
+        ({"a": 1}, {"a": True}),
+        ({"a": "1"}, {"a": True}),
+        ({"a": [{"x": 1}, {"x": 1}]}, {"a": [{"x": 1}, {"x": 2}]}),
+        ({"a": "A"}, {"a": "a"}),
+    ],
+)
+def test_spellings_that_do_not(stored, desired):
+    api = api_with("email", config=stored)
+    assert perform(api, MODULE, name="Alerts", config=desired)["changed"]
+
+
+@pytest.mark.parametrize("enabled", ["true", 1, "1", "True"])
+def test_spellings_of_enabled(enabled):
+    api = api_with("email", enabled=enabled)
+    assert not perform_both(api, MODULE, name="Alerts", enabled=True)["changed"]
+    assert perform_both(api, MODULE, name="Alerts", enabled=False)["changed"]
+
+
+def test_a_type_in_another_case_is_not_replaced():
+    api = api_with("In_App")
+    assert not perform_both(api, MODULE, name="Alerts", type="in-app", replace=True)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "task", "message"),
+    [
+        ("enabled", "on demand", {"enabled": True}, 'has enabled: "on demand"'),
+        ("config", ["a"], {"config": {"a": 1}}, "has a config that is no mapping"),
+        ("config", "text", {"config": {"a": 1}}, "has a config that is no mapping"),
+    ],
+)
+def test_a_field_of_another_shape_is_named(field, value, task, message):
+    api = api_with("email", **{field: value})
+    result = perform(api, MODULE, name="Alerts", **task)
+    assert message in result["msg"] and api.writes == []
+    assert not perform(api, MODULE, name="Alerts")["changed"]
+
+
+def test_a_config_that_is_text_is_not_sent_back():
+    api = api_with("email", config='{"a": 1, "b": 2}')
+    result = perform(api, MODULE, name="Alerts", config={"a": 2})
+    assert "give b in secret_config" in result["msg"] and api.writes == []
+
+
+def test_null_is_not_echoed():
+    api = api_with("email", enabled=None)
+    assert perform(api, MODULE, channel_id="nch_1", name="New")["changed"]
+    assert api.bodies == [{"name": "New"}]
+
+
+def test_a_value_that_the_api_stores_otherwise_is_told_with_both():
+    api = VariantApi()
+    api.store = lambda body: {
+        **body,
+        "config": {**body["config"], "method": body["config"]["method"].upper(), "retries": 3},
+    }
+    task: dict = {"name": "Hook", "type": "email", "test": "on_change"}
+    result = perform(api, MODULE, **task, config={"method": "post"})
+    assert result["msg"] == (
+        'The API stores config.method as "POST", and the task asks for "post". Write in the task '
+        "what the API stores, or the task changes it in each run."
+    )
+    assert not perform(api, MODULE, **task, config={"method": "POST"})["changed"]
+    assert api.writes == [POST]
+
+
+def test_a_test_is_sent_once_and_after_the_write_shows():
+    api = api_with("email")
+    api.lag = 3
+    result = perform(api, MODULE, name="Alerts", enabled=False, test="on_change")
+    assert result["delivery"]["status"] == "queued"
+    calls = [method for method, path, _body in api.log]
+    assert calls == ["GET", "PUT", "GET", "GET", "GET", "GET", "POST"]
+
+
+def test_a_test_is_not_sent_where_the_write_does_not_show():
+    api = api_with("email").fail("PUT */channels/*", "200 before")
+    result = perform(api, MODULE, name="Alerts", enabled=False, test="always")
+    assert "shows no effect (enabled true -> false)" in result["msg"]
+    assert TEST not in api.writes
+
+
+def test_a_refused_restoration_says_what_is_lost():
+    api = api_with("slack", config={"workspace": "acme"})
+    api.replaces = True
+    answer = api.answer
+    api.answer = lambda method, path, body: (  # type: ignore[method-assign]
+        error(422, "no_config")
+        if method == "PUT" and "config" in body
+        else answer(method, path, body)
+    )
+    result = perform(api, MODULE, name="Alerts", enabled=False)
+    assert "also changed config.workspace. Could not restore the config" in result["msg"]
+    assert (result["lost_config"], result["changed"]) == ({"workspace": "acme"}, True)

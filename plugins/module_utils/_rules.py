@@ -178,8 +178,6 @@ def plan_rule(current: Rules, options: Values) -> Plan:
     found = find_rule(current.rules, options["name"])
     subject = f"notification rule {options['name']!r}"
     desired: Values = {name: options[name] for name in ("event", "enabled") if name in options}
-    if "filters" in options:
-        desired["filters"] = without_empty(options["filters"])
     if "channels" in options:
         kept = read_kept_ids(found, subject) if found else []
         desired["channel_ids"] = channel_ids_of(current.channels, options["channels"], kept)
@@ -190,12 +188,15 @@ def plan_rule(current: Rules, options: Values) -> Plan:
                 f"The {subject} does not exist; {' and '.join(missing)} "
                 f"{'is' if len(missing) == 1 else 'are'} needed to create it."
             )
-        body = {"name": options["name"], "filters": {}, "enabled": True, **desired}
+        filters = without_null(options.get("filters", {}))
+        body = {"name": options["name"], "filters": filters, "enabled": True, **desired}
         return rule_plan(current, {}, body, body, f"{subject}: created")
     before = managed_rule(found, current.channels)
     changes = {
         name: value for name, value in desired.items() if is_changed(found, name, value, subject)
     }
+    if "filters" in options and filters_change(filters_of(found), options["filters"]):
+        changes["filters"] = without_null(options["filters"])
     if not changes:
         message = "no change"
         extra = uncompared_filters(found, options)
@@ -227,10 +228,6 @@ def kept_body(rule: Values, channels: Iterable[Values], subject: str) -> Values:
 
 def is_changed(rule: Values, name: str, desired: t.Any, subject: str) -> bool:
     """Return whether a field of a rule is not as desired."""
-    if name == "filters":
-        return bool(filter_gaps({}, filters_of(rule), desired)) or bool(
-            obsolete_filters(filters_of(rule), desired)
-        )
     if name == "channel_ids":
         return not same_ids(read_kept_ids(rule, subject), desired)
     if name == "enabled":
@@ -238,12 +235,17 @@ def is_changed(rule: Values, name: str, desired: t.Any, subject: str) -> bool:
     return not is_alike(require_field(rule, name, subject), desired)
 
 
+def filters_change(filters: Values, desired: Mapping[str, t.Any]) -> bool:
+    """Return whether the filters of a rule are not as a task gives them."""
+    return bool(filter_gaps({}, filters, desired) or obsolete_filters(filters, desired))
+
+
 def same_ids(ids: Iterable[t.Any], others: Iterable[t.Any]) -> bool:
     """Return whether two lists have the same ids, in any order and spelling."""
     return set(map(str, ids)) == set(map(str, others))
 
 
-def without_empty(filters: Mapping[str, t.Any]) -> Values:
+def without_null(filters: Mapping[str, t.Any]) -> Values:
     """Return filters without what is null, which takes a filter away."""
     return {name: value for name, value in filters.items() if value is not None}
 
@@ -403,7 +405,7 @@ def rule_gaps(rule: Values, plan: Plan, options: Values) -> list[Gap]:
             old, new = before.get(name, MISSING), rule.get(name, MISSING)
             gaps.append(Gap(name, old, new, body[name]))
     old_filters, now = filters_of(before), filters_of(rule)
-    gaps += filter_gaps(old_filters, now, body["filters"])
+    gaps += filter_gaps(old_filters, now, options.get("filters", body["filters"]))
     for name in obsolete_filters(old_filters, body["filters"]):
         if is_alike(now.get(name, MISSING), old_filters[name]):
             gaps.append(Gap(f"filters.{name}", old_filters[name], now[name], MISSING))
@@ -501,12 +503,12 @@ def restore_rules(client: Client, plan: Plan, lost: list[Values], current: Rules
     for rule in lost:
         if name_of(rule) is None:
             continue
-        expected = [*without_name(rules, name_of(rule)), rule]
+        others = without_name(rules, name_of(rule))
         try:
-            rules = post_again(client, rule, current.channels, expected)
+            rules = post_again(client, rule, current.channels, [*others, rule])
         except ApiError:
-            rules = read_rules(client)
-        if not all(is_listed(rules, other) for other in expected):
+            rules = read_again(client, rules)
+        if not all(is_listed(rules, other) for other in others):
             break
     left = [rule for rule in lost if not is_listed(rules, rule)]
     label = f"the notification rule {written['name']!r}"
@@ -543,6 +545,14 @@ def post_again(
         if all(is_listed(rules, other) for other in expected):
             break
     return rules
+
+
+def read_again(client: Client, rules: Sequence[Values]) -> Sequence[Values]:
+    """Return the rules as they are listed now; if that fails, as they were."""
+    try:
+        return read_rules(client)
+    except ApiError:
+        return rules
 
 
 def without_name(rules: Iterable[Values], name: str | None) -> list[Values]:

@@ -874,12 +874,14 @@ def apply_baseline(
         for control in assessment.controls
         if not assessment.verdicts[control.id].remediable
     }
+    is_refused = False
     try:
         while left:
             try:
-                perform(client, left[0])
-            except ChannelIsGone as error:
+                perform(client, left[0], replan=is_refused)
+            except (ChannelIsGone, RefusedPlan) as error:  # nothing was written
                 blocked |= note_refusal(left.pop(0), error, assessment.verdicts)
+                is_refused = True
                 continue
             done = left.pop(0)
             for control_id in done.controls:
@@ -922,16 +924,19 @@ def note_refusal(
     return frozenset(step.controls)
 
 
-def perform(client: Client, step: Step) -> None:
+def perform(client: Client, step: Step, replan: bool = False) -> None:
     """Send one step, and read back what came of it.
 
+    A rule is planned again, since channels that were made before it have ids by now.
+
+    :param replan: Whether channels are planned again as well: a step before was refused, so a rule
+        may still use a channel that is to be deleted.
     :raises PlanasonixError: if the API refuses it, or it has no effect.
     """
     state, plan = step.state, step.plan
-    if step.resource is RULE:
-        # Channels that were made before it have ids by now.
-        state = RULE.read(client, step.options)
-        plan = RULE.plan(state, step.options)
+    if step.resource is RULE or (replan and step.resource is CHANNEL):
+        state = step.resource.read(client, step.options)
+        plan = step.resource.plan(state, step.options)
         if not plan.changed:
             return  # somebody else made it so
     apply_and_confirm(client, step.resource, plan, state, step.options)

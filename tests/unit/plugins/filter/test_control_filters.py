@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import typing as t
 
@@ -192,6 +193,59 @@ def test_an_export_makes_another_organization_alike():
     assert perform(other, planasonix_baseline.MODULE, controls=controls)["summary"]["fail"] == 0
     assert [channel["name"] for channel in other.channels] == ["Mail", "Hook"]
     assert not perform(other, planasonix_baseline.MODULE, controls=controls)["changed"]
+
+
+HOOK = {
+    "method": "POST",
+    "url": "https://hooks.example.com/5ecret",
+    "headers": {"Authorization": "Bearer 5ecret", "Accept": "text/plain"},
+    "target": "[REDACTED]",
+}
+
+
+def test_an_export_has_no_secret_and_no_mask():
+    api = FakeApi().add_singletons()
+    api.add_channel("Hook", "webhook", config=HOOK)
+    api.add_channel("Pager", "pagerduty", config={"severity": "high"})
+    api.add_channel("Chat", "slack", config={"workspace": "acme", "channel": "C1"})
+    api.add_channel("Text", "email", config=json.dumps({"recipients": ["a@example.com"]}))
+    facts = perform(api, planasonix_info.MODULE, gather_subset=SUBSETS)["planasonix"]
+    controls = export_controls(facts)
+    (channels,) = (one for one in controls if one["resource"] == "notification_channels")
+    items = {item["name"]: item for item in channels["require"]["present"]}
+    assert "5ecret" not in str(controls) and "REDACTED" not in str(controls)
+    assert items["Hook"]["config"] == {"method": "POST", "headers": {"Accept": "text/plain"}}
+    assert items["Hook"]["secret_config"] == {
+        "url": "PLACEHOLDER:Hook.url",
+        "headers": {"Authorization": "PLACEHOLDER:Hook.headers.Authorization"},
+        "target": "PLACEHOLDER:Hook.target",
+    }
+    assert items["Pager"]["secret_config"] == {"routing_key": "PLACEHOLDER:Pager.routing_key"}
+    assert "secret_config" not in items["Chat"]
+    assert items["Text"]["config"] == {"recipients": ["a@example.com"]}
+    assert not perform(api, planasonix_baseline.MODULE, controls=controls)["changed"]
+    api.channels.pop(0)
+    for check_mode in (True, False):
+        result = perform(api, planasonix_baseline.MODULE, check_mode, controls=controls)
+        assert "url in its secret_config is a placeholder" in result["msg"]
+    assert api.writes == []
+
+
+def test_an_export_leaves_out_what_has_no_name():
+    api = organization()
+    api.channels.append({"id": "sys_1", "type": "in_app", "name": None, "enabled": True})
+    api.rules.append({**api.rules[0], "id": "sys_2", "name": None})
+    api.rules[0] |= {"enabled": "true", "filters": None}
+    facts = perform(api, planasonix_info.MODULE, gather_subset=SUBSETS)["planasonix"]
+    assert facts["notification_channels"][-1] == api.channels[-1]
+    assert facts["notification_rules"][-1]["id"] == "sys_2"
+    controls = export_controls(facts)
+    rules = next(one for one in controls if one["resource"] == "notification_rules")
+    assert [
+        (rule["name"], rule["enabled"], rule["filters"]) for rule in rules["require"]["present"]
+    ] == [("Failures", True, {})]
+    result = perform(api, planasonix_baseline.MODULE, controls=controls)
+    assert (result.get("failed"), result["changed"], api.writes) == (None, False, [])
 
 
 def test_what_could_not_be_read_is_left_out():

@@ -117,6 +117,46 @@ def test_nothing_to_put_back(organization):
     assert (organization.api.writes, organization.snapshot) == ([], before)
 
 
+def test_channels_and_rules_without_a_name_are_left_alone(organization):
+    api = organization.api
+    api.channels.append({"id": "sys_1", "type": "in_app", "enabled": True, "config": {}})
+    api.rules.append({**api.rules[0], "id": "sys_2", "name": None})
+    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    organization.take()
+    organization.rule("Both")["enabled"] = False
+    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert (len(api.channels), len(api.rules)) == (3, 3)
+
+
+def test_a_secret_inside_a_mapping_stays_and_is_named(organization):
+    headers = {"Authorization": "Bearer 5ecret", "Accept": "text/plain"}
+    organization.channel("Hook")["config"] = {"url": "****", "headers": headers}
+    organization.take()
+    assert "5ecret" not in str(organization.snapshot)
+    report = organization.roll_back()
+    assert report["left"] == [] and len(report["notes"]) == 1
+    assert "Hook.headers, Hook.url" in report["notes"][0]
+
+
+def test_a_newer_rule_whose_channel_is_gone_does_not_stop_the_rest(organization):
+    api = organization.api
+    api.add_rule("Later", ["nch_gone"])
+    organization.rule("Both")["enabled"] = False
+    answer = api.answer
+    api.answer = lambda method, path, body: (
+        (422, {"error": {"code": "unknown_channel", "message": "no such channel"}})
+        if method == "POST" and "nch_gone" in (body or {}).get("channel_ids", [])
+        else answer(method, path, body)
+    )
+    facts = organization.facts()
+    controls = rollback_controls(organization.snapshot, facts)
+    result = perform(api, planasonix_baseline.MODULE, controls=controls)
+    assert "failed" not in result, result["msg"]
+    (left,) = rollback_report(organization.snapshot, facts, result, False)["left"]
+    assert "names nch_gone, a channel that no longer exists" in left
+    assert organization.rule("Both")["enabled"] is True
+
+
 def test_all_that_a_snapshot_is_about(organization):
     api, before = organization.api, organization.facts()
     api.settings["require_sso"] = True

@@ -2354,6 +2354,80 @@ def test_a_rule_that_cannot_be_made_does_not_hold_up_the_other_one():
     assert "Nobody" in by_id(result)["STUCK"]["detail"]
 
 
+LEFT_OUT = object()
+UNNAMED = {"id": "sys_1", "type": "in_app", "enabled": True, "config": {}}
+
+
+@pytest.mark.parametrize("name", [None, "", LEFT_OUT], ids=["null", "empty", "left-out"])
+def test_a_channel_or_rule_without_a_name_is_left_alone(name):
+    api = drifted()
+    extra = {} if name is LEFT_OUT else {"name": name}
+    api.channels.append({**UNNAMED, **extra})
+    api.add_rule("Unnamed")
+    api.rules[-1].pop("name")
+    api.rules[-1] |= extra
+    controls = [
+        control("notification_channels", {"present": [{"name": "Alerts"}], "purge": True}, "C"),
+        control("notification_rules", {"present": [{"name": "Failures", "enabled": False}]}, "R"),
+    ]
+    result = audit_and_harden(api, *controls)
+    assert statuses(result) == {"C": "fixed", "R": "fixed"}
+    assert [channel["id"] for channel in api.channels] == ["nch_3", "sys_1"]
+    assert set(statuses(settled(api, *controls)).values()) == {"pass"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "item", "complaint"),
+    [
+        ("notification_channels", {"name": " ", "type": "email"}, "name is empty"),
+        ("notification_channels", {"name": "New", "type": " "}, "type is empty"),
+        ("notification_rules", {"name": "New", "event": " ", "channels": []}, "event is empty"),
+        ("notification_rules", {"name": "N", "event": "e", "channels": [""]}, "channels: an elem"),
+    ],
+)
+def test_an_empty_text_in_an_item_is_an_unset_variable(resource, item, complaint):
+    result = harden(drifted(), control(resource, {"present": [item]}, "X"))
+    assert result["failed"] and complaint in result["msg"]
+    assert "'X': present" in result["msg"] and "is the variable" in result["msg"]
+
+
+def test_names_in_items_are_trimmed_and_composed():
+    api = drifted()
+    api.add_channel("Caf\u00e9", "email")
+    channel = {"name": " Cafe\u0301 ", "enabled": False}
+    rule = {"name": "Failures ", "channels": ["Cafe\u0301", " Alerts"]}
+    controls = [
+        control("notification_channels", {"present": [channel]}, "C"),
+        control("notification_rules", {"present": [rule]}, "R"),
+    ]
+    audit_and_harden(api, *controls)
+    assert (len(api.channels), len(api.rules)) == (3, 1)
+    assert set(statuses(settled(api, *controls)).values()) == {"pass"}
+
+
+def test_a_soft_deleted_channel_is_not_purged_and_not_named_by_rules():
+    api = drifted()
+    api.channels[1]["deleted_at"] = "2025-01-01T00:00:00Z"
+    require = {"present": [{"name": "Alerts"}], "purge": True}
+    result = audit_and_harden(api, control("notification_channels", require, "C"))
+    assert statuses(result) == {"C": "pass"}
+    rule = {"name": "Failures", "channels": ["Spare"]}
+    result = audit_and_harden(api, control("notification_rules", {"present": [rule]}, "R"))
+    assert statuses(result) == {"R": "fail"}
+
+
+def test_channel_ids_that_cannot_be_read_are_an_error_of_their_control():
+    api = drifted()
+    api.rules[0]["channel_ids"] = "nch_3"
+    result = audit_and_harden(
+        api,
+        control("notification_rules", {"present": [{"name": "Failures", "enabled": False}]}, "R"),
+        control("log_retention", {"run_logs_days": {"at_least": 90}}, "FIX"),
+    )
+    assert statuses(result)["FIX"] == "fixed" and statuses(result)["R"] in ("fail", "error")
+    assert "channel_ids" in by_id(result)["R"]["detail"]
+
+
 # Secrets.
 
 PLACEHOLDER = "PLACEHOLDER:Hook.url"

@@ -498,3 +498,27 @@ def test_a_rule_whose_channel_is_gone_is_refused_alone():
     assert "nch_9, a channel that no longer exists: give channels" in found["Gone"]["detail"]
     assert (found["Gone"]["remediable"], result["compliant"]) == (False, False)
     assert "names nch_9" in perform(api, MODULE, name="Gone", enabled=False)["msg"]
+
+
+def test_a_channel_that_a_refused_rule_still_uses_is_not_deleted():
+    api = VariantApi()
+    api.add_channel("Spare", "email", id="nch_spare")
+    api.add_rule("Gone", ["nch_9", "nch_spare"])
+    refusing_unknown(api)
+    controls = [
+        {
+            "id": "C",
+            "resource": "notification_channels",
+            "require": {"present": [{"name": "Mail"}], "purge": True},
+        },
+        {
+            "id": "R",
+            "resource": "notification_rules",
+            "require": {"present": [{"name": "Gone", "enabled": False}]},
+        },
+    ]
+    result = perform(api, planasonix_baseline.MODULE, controls=controls)
+    assert not result.get("failed"), result["msg"]
+    assert [control["status"] for control in result["controls"]] == ["fail", "fail"]
+    assert [channel["name"] for channel in api.channels] == ["Mail", "Spare"]
+    assert "'Gone' use it" in result["controls"][0]["detail"]

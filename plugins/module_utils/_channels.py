@@ -349,7 +349,8 @@ def plan_creation(
         raise InvalidOption(f"The {subject} has no name; name is needed to create it again.")
     check_secrets_given(subject, options)
     config = options.get("config", {})
-    shown = {name: options[name] for name in ("type", "name", "enabled") if name in options}
+    fields = ("type", "name", "enabled")
+    shown: Values = {name: options[name] for name in fields if name in options}
     shown["config"] = visible(config)
     body = {
         "type": options["type"],
@@ -598,15 +599,17 @@ def field_gaps(channel: Values, plan: Plan, options: Values) -> list[Gap]:
     before: Values = plan.basis or {}
     gaps = []
     for name in ("name", "type", "enabled"):
-        desired = plan.after.get(name)
+        desired, now = plan.after.get(name), channel.get(name, MISSING)
         if desired is None or (name == "type" and plan.basis and name not in options):
             continue
-        now = channel.get(name, MISSING)
-        if name == "enabled":
-            now, desired = (
-                read_flag(values, name, subject) for values in (channel, {name: desired})
-            )
-        if not (same_type(now, desired) if name == "type" else is_alike(now, desired)):
+        if name == "type":
+            is_met = same_type(now, desired)
+        elif name == "enabled":
+            now, desired = (read_flag(one, name, subject) for one in (channel, plan.after))
+            is_met = now == desired
+        else:
+            is_met = is_alike(now, desired)
+        if not is_met:
             gaps.append(Gap(name, before.get(name, MISSING), now, desired))
     if options.get("config"):
         old = as_mapping(before.get("config")) or {}

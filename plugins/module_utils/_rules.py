@@ -231,7 +231,7 @@ def is_changed(rule: Values, name: str, desired: t.Any, subject: str) -> bool:
     if name == "channel_ids":
         return not same_ids(read_kept_ids(rule, subject), desired)
     if name == "enabled":
-        return read_flag(rule, name, subject) != desired
+        return read_flag(rule, name, subject) is not read_flag({name: desired}, name, subject)
     return not is_alike(require_field(rule, name, subject), desired)
 
 

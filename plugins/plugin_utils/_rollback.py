@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._masks import is_placeholder
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import canonical
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
@@ -24,7 +25,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     same,
     without,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._requirements import is_placeholder
 from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import exported_rule, named
 
 NOT_MENDED = "; not mended: "

@@ -370,9 +370,13 @@ def test_channel_ids_of_another_shape_are_named(ids):
     assert not perform(api, MODULE, name="R")["changed"]
 
 
-def test_enabled_in_another_spelling():
+@pytest.mark.parametrize("enabled", ["true", 1, "1"])
+def test_enabled_in_another_spelling(enabled):
     api = VariantApi()
-    api.add_rule("R", enabled="true")
+    api.add_rule("R", enabled=enabled)
+    assert perform(api, MODULE, name="R", event="other")["changed"]
+    assert api.bodies[0]["enabled"] == enabled
+    api.log.clear()
     assert not perform_both(api, MODULE, name="R", enabled=True)["changed"]
     assert perform_both(api, MODULE, name="R", enabled=False)["changed"]
 

@@ -30,9 +30,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     KeyPath,
+    has_mask,
     has_path,
     hidden_paths,
-    is_mask_word,
     is_masked,
     is_secret_name,
     is_unknown,
@@ -128,8 +128,7 @@ def check_channel(options: Values) -> None:
             f"{list_paths(list(set(doubled)))}: give each key in config or in secret_config, not "
             "in both."
         )
-    masked = [value for value in config.values() if is_masked(value) and not is_mask_word(value)]
-    if masked or is_masked(secrets):
+    if has_mask(config) or is_masked(secrets):
         raise InvalidOption(
             "config and secret_config must not hold masked values (such as *** or [REDACTED]): "
             "give the real value, or leave the key out."
@@ -192,17 +191,22 @@ def find_channel(channels: t.Iterable[Values], options: Values) -> Values | None
             f"No notification channel has the id {channel_id!r}; leave channel_id out to create "
             "one, or correct it."
         )
-    others = [
-        str(channel["id"])
-        for channel in channels
-        if channel is not found[0] and has_name(channel, name)
-    ]
+    others = [str(channel["id"]) for channel in namesakes(channels, found[0], options)]
     if others:
         raise InvalidOption(
             f"The notification channel {channel_id} cannot be renamed: {name!r} is already the "
             f"name of {', '.join(others)}."
         )
     return found[0]
+
+
+def namesakes(channels: Iterable[Values], found: Values, options: Values) -> list[Values]:
+    """Return the other channels that have the name that a task gives to one."""
+    return [
+        channel
+        for channel in channels
+        if channel is not found and has_name(channel, options.get("name"))
+    ]
 
 
 def same_type(kind: t.Any, wanted: str | None) -> bool:
@@ -577,7 +581,7 @@ def send_test(client: Client, plan: Plan, options: Values) -> Values:
 
 def missed_in_channels(current: Channels, plan: Plan, options: Values) -> list[str]:
     """Return what the API does not show of a plan. Secrets cannot be read back."""
-    deleted = {call.path for call in plan.calls if call.method == "DELETE"}
+    deleted = deleted_paths(plan)
     texts = [
         f"{label_of(channel)!r} ({channel['id']}) is still listed"
         for channel in current.channels
@@ -589,8 +593,18 @@ def missed_in_channels(current: Channels, plan: Plan, options: Values) -> list[s
     if len(found) != 1:
         label = options.get("name") or options.get("channel_id")
         return [*texts, f"{label!r} is listed {len(found)} times"]
+    texts += [
+        f"{name_of(channel)!r} is also the name of {channel['id']}"
+        for channel in namesakes(current.channels, found[0], options)
+        if channel_path(channel["id"]) not in deleted
+    ]
     gaps = [*field_gaps(found[0], plan, options), *lost_fields(found[0], plan, options)]
     return texts + [str(gap) for gap in gaps]
+
+
+def deleted_paths(plan: Plan) -> set[str]:
+    """Return the paths of the channels that a plan deletes."""
+    return {call.path for call in plan.calls if call.method == "DELETE"}
 
 
 def field_gaps(channel: Values, plan: Plan, options: Values) -> list[Gap]:
@@ -688,6 +702,17 @@ def explain_channel(client: Client, plan: Plan, current: t.Any, options: Values)
     creation = next((call for call in plan.calls if call.path == CHANNELS_PATH), None)
     if creation is not None and not has_name(found[0], creation.body["name"]):
         undo_creation(client, plan, found[0], creation.body["name"])
+    doubles = [
+        channel
+        for channel in namesakes(current.channels, found[0], options)
+        if channel_path(channel["id"]) not in deleted_paths(plan)
+    ]
+    if creation is not None and doubles:
+        ids = ", ".join(str(channel["id"]) for channel in (*doubles, *found))
+        raise NotApplied(
+            f"Several notification channels are named {options['name']!r}: {ids}, since another "
+            "run created one at the same time. Delete all but one by channel_id."
+        )
     lost = lost_fields(found[0], plan, options)
     if lost:
         restore_channel(client, plan, found[0], lost, options)
@@ -776,8 +801,8 @@ def look_for_lost(client: Client, plan: Plan, channel_id: t.Any, options: Values
 
 def show_channel(current: Channels, options: Values) -> Values:
     """Return the channel as it now is."""
-    found = find_channel(current.channels, options)
-    return {} if found is None else shown_channel(found, options)
+    found = matching(current.channels, options)
+    return shown_channel(found[0], options) if found else {}
 
 
 CHANNEL = Resource(

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import typing as t
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 KeyPath = tuple[str, ...]
 """Where a value is in a config: the keys of the mappings around it, and its own."""
@@ -79,7 +79,7 @@ MASKS = (
 )
 MASK = re.compile("|".join(MASKS))
 """What an API shows in place of a secret, in text that is normalized to NFKC."""
-MASK_WORD = re.compile(r"\s*hidden\s*", re.IGNORECASE)
+MASK_WORD = re.compile("^hidden$", re.IGNORECASE)
 """A mask under some keys, and an ordinary value under others, such as ``visibility``."""
 
 STATE_KEYS = frozenset(
@@ -129,15 +129,20 @@ def words_of(name: str) -> list[str]:
 
 def is_masked(value: t.Any) -> bool:
     """Return whether a value, or a part of it, looks hidden by the API, whatever its key."""
+    return has_mask(value, (MASK, MASK_WORD))
+
+
+def has_mask(value: t.Any, masks: Sequence[re.Pattern[str]] = (MASK,)) -> bool:
+    """Return whether a value, or a part of it, has a mask, and is no ordinary word."""
     if isinstance(value, Mapping):
         described = bool(value) and STATE_KEYS.issuperset(map(str, value))
-        return described or any(map(is_masked, value.values()))
+        return described or any(has_mask(item, masks) for item in value.values())
     if isinstance(value, (list, tuple)):
-        return any(map(is_masked, value))
+        return any(has_mask(item, masks) for item in value)
     if not isinstance(value, str):
         return False
     text = unicodedata.normalize("NFKC", value).strip()
-    return MASK.search(text) is not None or MASK_WORD.fullmatch(text) is not None
+    return any(mask.search(text) for mask in masks)
 
 
 def is_unknown(name: t.Any, value: t.Any) -> bool:
@@ -147,16 +152,11 @@ def is_unknown(name: t.Any, value: t.Any) -> bool:
     a boolean, the last characters, a hash.
     """
     if not is_secret_name(name):
-        return is_masked(value) and not is_mask_word(value)
+        return has_mask(value)
     if not isinstance(value, str):
         return not value or isinstance(value, (bool, int, float)) or is_masked(value)
     is_hash = re.fullmatch(r"[0-9a-fA-F]{32,}", value) is not None
     return len(value) < 8 or is_hash or is_masked(value)
-
-
-def is_mask_word(value: t.Any) -> bool:
-    """Return whether a value is a word that may as well be an ordinary value."""
-    return isinstance(value, str) and MASK_WORD.fullmatch(value) is not None
 
 
 def is_placeholder(value: t.Any) -> bool:

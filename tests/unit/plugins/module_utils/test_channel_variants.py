@@ -358,6 +358,27 @@ def test_an_empty_identifier_is_an_unset_variable(option):
     assert f"{option} is empty; is the variable that it comes from set?" in result["msg"]
 
 
+def test_another_run_that_creates_the_same_channel_is_told():
+    api = VariantApi()
+    api.observe = lambda: api.add_channel("New", "email") if len(api.channels) == 1 else None
+    result = perform(api, MODULE, name="New", type="email")
+    assert "Several notification channels are named 'New': nch_2, nch_1" in result["msg"]
+    assert len(api.channels) == 2
+
+
+def test_the_word_hidden_may_be_an_ordinary_value():
+    api = api_with("email", config={"visibility": "hidden", "deep": {"x": "hidden"}})
+    task: dict = {"name": "Alerts", "config": {"visibility": "open", "deep": {"x": "hidden"}}}
+    assert perform_both(api, MODULE, **task)["changed"]
+    task["config"]["visibility"] = "hidden"
+    assert perform_both_after(api, **task)["changed"]
+
+
+def perform_both_after(api: FakeApi, **task: t.Any) -> Values:
+    api.log.clear()
+    return perform_both(api, MODULE, **task)
+
+
 # Ids.
 
 

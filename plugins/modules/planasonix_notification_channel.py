@@ -12,7 +12,8 @@ version_added: 1.0.0
 description:
   - Creates, updates, renames, replaces, tests and deletes one notification channel.
   - An option that is left out is left alone.
-  - After a change the channel is read back, and the task fails if the API did not apply a field.
+  - After a change the module reads the channel back. The task fails if the API did not apply a
+    field, or changed one that the task does not name.
 author:
   - Planasonix collection contributors (@planasonix)
 extends_documentation_fragment:
@@ -26,12 +27,18 @@ attributes:
 options:
   name:
     description:
-      - Name of the channel. If several channels bear it, the task fails with their ids. Address one by O(channel_id).
+      - Name of the channel. If several channels have it, the task fails with their ids. Address one
+        by O(channel_id).
       - With O(channel_id) the channel is renamed to it.
+      - Outer spaces are removed, and characters are composed (Unicode NFC), here and in what the
+        API lists. If the API stores the name of a new channel otherwise, for example in lower case,
+        the module deletes the channel again and the task fails.
       - One of O(name) and O(channel_id) is needed.
     type: str
   channel_id:
-    description: Id of an existing channel.
+    description:
+      - Id of an existing channel. C(43) and C("43") are the same id.
+      - With O(state=absent) and an id that no channel has, nothing changes, and RV(msg) says so.
     type: str
   state:
     description:
@@ -42,21 +49,35 @@ options:
     default: present
   type:
     description:
-      - Type of the channel, such as V(email), V(slack), V(pagerduty) or V(webhook). Needed to create it.
-      - The API cannot change the type of a channel. If it differs, the task fails unless O(replace=true).
+      - Type of the channel, such as V(email), V(slack), V(pagerduty) or V(webhook), in any case.
+        Needed to create it.
+      - The API cannot change the type of a channel. If it differs, the task fails unless
+        O(replace=true).
     type: str
   config:
     description:
       - What the type needs, such as C(recipients) of an email channel.
-      - It is merged key by key, at every level. A key that is not named keeps its value, so V({}) changes nothing.
-      - A value that the API hides behind asterisks or bullets is not compared.
+      - It is merged key by key, at every level. A key that is not named keeps its value, so V({})
+        changes nothing.
+      - Lists compare in any order, e-mail addresses in any case, and a number equals the text that
+        spells it.
+      - A value that the API hides is not compared, such as V(****), V([REDACTED]) or
+        V(https://...), and so is a secret that its answer leaves out.
     type: dict
   secret_config:
     description:
-      - The parts of the configuration that the API does not show again, such as a token or a webhook's URL. They are sent along with O(config).
-      - Only secrets belong here. Ansible censors each of these values wherever it occurs in the result.
-      - An update of O(config) sends the configuration whole. If it would have to send a value that the API hides, the task fails and names the keys to give
-        here.
+      - The secrets of the configuration, such as a token or a webhook's URL. They are sent along
+        with O(config), and are neither compared nor shown.
+      - Only secrets belong here. Ansible censors each of these values wherever it occurs in the
+        result.
+      - An update of O(config) sends the configuration whole. The module never sends a secret that
+        it read. If the channel has a key whose value the API hides, or that is named like a secret
+        (C(url), C(webhook_url), C(token), C(password), C(routing_key), C(api_key) and the like),
+        the task fails before it writes, and names the keys to give here.
+      - A channel of a type other than V(email), V(in_app) and V(sms) may have a secret that the API
+        leaves out of its answer. An update of its O(config) needs this option. V({}) says that the
+        channel has no secret; it changes nothing else.
+      - A V(PLACEHOLDER:) of an export keeps the secret that the channel has. It cannot create one.
     type: dict
   update_secrets:
     description:
@@ -71,13 +92,15 @@ options:
     type: bool
   replace:
     description:
-      - Whether a channel of another type is deleted and created again with O(config) and O(secret_config).
+      - Whether a channel of another type is deleted and created again with O(config) and
+        O(secret_config).
       - It fails while an enabled rule uses the channel, and names the rules.
     type: bool
     default: false
   test:
     description:
       - When to send a test notification. It is never a change, and not sent in check mode.
+      - It is sent once, after the change of the channel shows.
     type: str
     choices: [never, on_change, always]
     default: never
@@ -109,6 +132,14 @@ EXAMPLES = r"""
     secret_config:
       url: "{{ incident_webhook_url }}"
 
+- name: Send alerts to another room of a Slack channel that has no secret
+  planasonix.admin.planasonix_notification_channel:
+    api_key: "{{ planasonix_api_key }}"
+    name: "#data-alerts"
+    config:
+      channel: C07654321
+    secret_config: {}
+
 - name: Silence a channel
   planasonix.admin.planasonix_notification_channel:
     api_key: "{{ planasonix_api_key }}"
@@ -131,11 +162,19 @@ diff:
     after: {"type": "webhook", "name": "Incident webhook", "enabled": false, "config": {"method": "POST"}}
 channel:
   description:
-    - The channel as it now is, without the keys of O(secret_config). Empty once it is deleted.
-    - In check mode a channel that would be created has no C(id), and has C(enabled) only if O(enabled) is given. One that would be replaced has no C(id).
+    - The channel as it now is, without the keys of O(secret_config), without keys that are named
+      like a secret, and without values that the API hides. Empty once it is deleted.
+    - In check mode a channel that would be created has no C(id), and has C(enabled) only if
+      O(enabled) is given. One that would be replaced has no C(id).
   returned: success
   type: dict
   sample: {"id": "nch_01jq802", "type": "webhook", "name": "Incident webhook", "enabled": false, "config": {"method": "POST"}}
+lost_config:
+  description:
+    - What the configuration held before an update that lost some of it, without its secrets.
+  returned: when the API lost a part of the configuration, and the module could not restore it
+  type: dict
+  sample: {"method": "POST"}
 delivery:
   description: The test notification, as the API queued it.
   returned: when a test notification was sent

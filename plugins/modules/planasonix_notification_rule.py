@@ -10,10 +10,16 @@ module: planasonix_notification_rule
 short_description: Manage a notification rule of a Planasonix organization
 version_added: 1.0.0
 description:
-  - Creates a notification rule, or changes the one of that name. The API replaces a rule whole, so the module sends it merged, and what is not named keeps its
-    value. The API may give it another id then.
-  - The API cannot delete a rule. To retire one, set O(enabled=false). Only the product's UI can remove it.
-  - After a change the rule is read back, and the task fails if the API did not apply a field, or left the old rule beside the new one.
+  - Creates a notification rule, or changes the one of that name. The API replaces a rule whole, so
+    the module sends it merged, and what is not named keeps its value. The API may give it another
+    id then.
+  - The API cannot delete a rule. To retire one, set O(enabled=false). Only the product's UI can
+    remove it.
+  - After a change the module reads all rules back. The task fails if the API did not apply a field,
+    or left the old rule in place.
+  - The module also compares the other rules. If the API removed or changed one, the module restores
+    it, and the task fails. If the API replaces all rules at each write, the task fails, and
+    RV(lost_rules) contains the rules that are gone.
 author:
   - Planasonix collection contributors (@planasonix)
 extends_documentation_fragment:
@@ -21,7 +27,11 @@ extends_documentation_fragment:
   - planasonix.admin.connection
 options:
   name:
-    description: Name of the rule. If several rules bear it, the task fails with their ids, since only the product's UI can remove one.
+    description:
+      - Name of the rule. If several rules have it, the task fails with their ids, since only the
+        product's UI can remove one.
+      - Outer spaces are removed, and characters are composed (Unicode NFC), here and in what the
+        API lists.
     type: str
     required: true
   event:
@@ -29,12 +39,20 @@ options:
     type: str
   channels:
     description:
-      - Names or ids of the notification channels that it sends to, in any order. Needed to create it.
-      - A channel that does not exist is an error, in check mode, too. Manage channels with M(planasonix.admin.planasonix_notification_channel) before rules.
+      - Names or ids of the notification channels that it sends to, in any order. Needed to create
+        it.
+      - A channel that does not exist is an error, in check mode, too. Manage channels with
+        M(planasonix.admin.planasonix_notification_channel) before rules.
     type: list
     elements: str
   filters:
-    description: Which of these events count, such as C(pipeline_ids) or a C(threshold). They are replaced whole, so V({}) takes all filters away.
+    description:
+      - Which of these events count, such as C(pipeline_ids) or a C(threshold).
+      - They are replaced whole. V({}) takes all filters away, and so does V(null) a single one.
+      - An empty filter (null, an empty text or list) is the same as no filter.
+      - A number, boolean or text of an undocumented filter that the task does not name is left
+        alone, and RV(msg) says so, since it may be a default that the API adds to each rule. To
+        remove it, name it with V(null).
     type: dict
   enabled:
     description: Whether the rule is in force. A new rule is, unless this says otherwise.
@@ -74,6 +92,20 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+lost_rules:
+  description:
+    - The rules that the API removed or changed when it wrote this one, as they were before, and
+      that the module could not restore.
+  returned: when the API replaced other rules
+  type: list
+  elements: dict
+  sample:
+    - id: nrl_01jq801
+      name: Pipeline failure to Slack
+      event: pipeline.run.failed
+      channel_ids: [nch_01jq801]
+      filters: {}
+      enabled: true
 msg:
   description: What changed, on one line.
   returned: always
@@ -88,7 +120,8 @@ diff:
     after: {"name": "Failures", "event": "pipeline.run.failed", "channels": ["On-call"], "filters": {}, "enabled": false}
 rule:
   description:
-    - The rule as it now is, with C(channels), the names of its channels, beside C(channel_ids). The id of a channel that is gone stands for itself.
+    - The rule as it now is, with C(channels), the names of its channels, beside C(channel_ids). The
+      id of a channel that is gone stands for itself.
     - In check mode a rule that would be made or replaced has no C(id).
   returned: success
   type: dict

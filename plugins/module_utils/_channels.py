@@ -448,12 +448,10 @@ def whole_config(subject: str, found: Values, config: Values, options: Values) -
         lacking += [(key,) for key in config if key not in given]
     if lacking:
         keys = list_paths(list(set(lacking)))
-        shown = [path for path in lacking if is_shown(config, path)]
-        why = f"{keys} is or may be secret" if shown else f"the API hides {keys}"
-        raise RefusedPlan(
-            f"The {subject} cannot be updated: its config is sent whole, and {why}; give {keys} in "
-            "secret_config."
-        )
+        why = f"The {subject} cannot be updated: its config is sent whole, and the API hides {keys}"
+        if any(is_shown(config, path) for path in lacking):
+            why = f"The {subject} cannot be updated: its config is sent whole, and {keys} is secret"
+        raise RefusedPlan(f"{why}; give {keys} in secret_config.")
     if may_hide_secret(found, config, options):
         raise RefusedPlan(
             f"The {subject} cannot be updated: its config is sent whole, and a channel of type "

@@ -78,6 +78,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
     name_of,
     read_channel_list,
     read_rules,
+    require_names,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._organization import SETTINGS_FIELDS
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
@@ -517,6 +518,7 @@ def evaluate_channels(control: Control, current: Organization) -> tuple[t.Any, l
     A channel without a name is left alone: no control can allow it.
     """
     channels = current.values["notification_channels"]
+    require_names(channels, "notification channel")
     items = control.require.get("present", [])
     names = [item["name"] for item in items]
     texts = []

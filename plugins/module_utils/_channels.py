@@ -56,6 +56,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
     read_channel_list,
     read_flag,
     read_rules,
+    require_names,
     resembles,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
@@ -175,8 +176,10 @@ def find_channel(channels: t.Iterable[Values], options: Values) -> Values | None
         the id although one is to be present.
     """
     name, channel_id = options.get("name"), options.get("channel_id")
+    channels = tuple(channels)
     found = matching(channels, options)
     if channel_id is None:
+        require_names(channels, "notification channel")
         if len(found) > 1:
             ids = ", ".join(str(channel["id"]) for channel in found)
             raise InvalidOption(

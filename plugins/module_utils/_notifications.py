@@ -66,6 +66,15 @@ def channel_path(channel_id: t.Any) -> str:
 # Names.
 
 
+def require_names(items: Sequence[Values], kind: str) -> None:
+    """Refuse a list in which nothing has the field ``name``: then nothing could be found by name.
+
+    :raises ApiError: if that is so. Single objects without a name are those of the product itself.
+    """
+    if items and not any("name" in item for item in items):
+        require_field(items[0], "name", f"a {kind}")
+
+
 def name_of(item: Values) -> str | None:
     """Return the name of a channel or rule as tasks write it: trimmed, with composed characters.
 

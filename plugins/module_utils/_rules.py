@@ -36,6 +36,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
     read_channel_list,
     read_flag,
     read_rules,
+    require_names,
     resembles,
     with_channel_names,
 )
@@ -99,6 +100,8 @@ def find_rule(rules: Iterable[Values], name: str) -> Values | None:
 
     :raises InvalidOption: if several have it.
     """
+    rules = tuple(rules)
+    require_names(rules, "notification rule")
     found = [rule for rule in rules if has_name(rule, name)]
     if len(found) > 1:
         ids = ", ".join(str(rule["id"]) for rule in found)

@@ -139,6 +139,13 @@ def test_a_nameless_rule_is_left_alone_and_missed():
     assert [rule["name"] for rule in result["lost_rules"]] == [None]
 
 
+def test_rules_of_which_none_has_the_field_name_are_an_error():
+    api = three_rules()
+    for rule in api.rules:
+        del rule["name"]
+    assert "lacks the field 'name'" in perform(api, MODULE, **NEW)["msg"] and api.writes == []
+
+
 def test_a_rule_that_cannot_be_restored_does_not_keep_the_next_from_it():
     api = three_rules()
     api.harm = lambda others: api.rules.__delitem__(slice(0, 2)) if len(api.writes) == 1 else None

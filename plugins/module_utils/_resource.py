@@ -119,7 +119,7 @@ def create_once(
                             action=f"undo a double of: {call.action}",
                         )
             return created
-        except AnswerLost:
+        except AnswerLost as error:
             # Waits before it looks, since the API may still be busy with the request.
             again = client.pause(attempt) and not answered
             for _look in looks(client):
@@ -127,6 +127,8 @@ def create_once(
                 if found:
                     client.wrote = True
                     return found[0]
+            if answered:
+                error.message += " It is not listed either; run again if it does not appear."
             if not again:
                 raise
 

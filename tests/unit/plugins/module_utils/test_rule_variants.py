@@ -279,6 +279,24 @@ def test_filters_that_the_api_adds_or_leaves_out(show, filters):
     assert [body["filters"].get("threshold") for body in api.bodies[-1:]] == [None]
 
 
+@pytest.mark.parametrize("show", SHOWN)
+def test_a_control_about_a_rule_is_fixed_once(show):
+    api = VariantApi()
+    api.show = show
+    controls = [
+        {
+            "id": name,
+            "resource": "notification_rules",
+            "require": {"present": [{**NEW, "name": name, "enabled": True}]},
+        }
+        for name in ("First", "Second")
+    ]
+    first = perform(api, planasonix_baseline.MODULE, controls=controls)
+    assert first["summary"]["fixed"] == 2, first["msg"]
+    second = perform(api, planasonix_baseline.MODULE, controls=controls)
+    assert (second["changed"], second["summary"]["pass"]) == (False, 2)
+
+
 def perform_both_again(api: FakeApi, task: Values) -> Values:
     """Run a task in both ways, with what was logged before forgotten once it is compared."""
     writes, api.log = api.log, []

@@ -34,6 +34,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     has_path,
     hidden_paths,
     is_masked,
+    is_placeholder,
     is_secret_name,
     is_unknown,
     leaf_paths,
@@ -133,6 +134,11 @@ def check_channel(options: Values) -> None:
         raise InvalidOption(
             "config and secret_config must not hold masked values (such as *** or [REDACTED]): "
             "give the real value, or leave the key out."
+        )
+    if is_placeholder(config):
+        raise InvalidOption(
+            "config holds a PLACEHOLDER: of an export; put it in secret_config, or the real value in "
+            "its place."
         )
     empty = [path for path in leaf_paths(secrets) if is_blank(secrets, path)]
     if empty:
@@ -408,22 +414,26 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
     }
     body = kept_fields(found) | changes
     after = {**found, **changes}
-    texts: list[str] = []
     if config_changes or sends_secrets:
         body["config"] = whole_config(subject, found, config, options)
     if config_changes:
         after["config"] = merged(config, config_changes)
-        texts += [f"config.{key} changed" for key in config_changes if is_secret_name(key)]
-    texts += ["secrets sent again"] if sends_secrets else []
     outcome = shown_channel(after, options)
     before, after = managed(found, options), managed(after, options)
+    texts = differences(before, after)
+    texts += [f"config.{key} changed" for key in config_changes if is_untold(key, before, after)]
+    texts += ["secrets sent again"] if sends_secrets else []
     calls: tuple[Call, ...] = ()
     path = channel_path(found["id"])
     if changes or config_changes or sends_secrets:
         calls = (Call("PUT", path, body, f"update the {subject}"),)
     calls += test_calls(path, bool(calls), options, subject)
-    message = describe(subject, differences(before, after) + texts)
-    return Plan(before, after, calls, outcome, message, basis=found)
+    return Plan(before, after, calls, outcome, describe(subject, texts), basis=found)
+
+
+def is_untold(key: str, before: Values, after: Values) -> bool:
+    """Return whether a change in the config is one of secrets, which no diff shows."""
+    return before.get("config", {}).get(key) == after.get("config", {}).get(key)
 
 
 def kept_fields(channel: Values) -> Values:

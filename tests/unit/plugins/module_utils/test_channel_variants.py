@@ -200,6 +200,20 @@ def test_the_diff_of_a_secret_in_config_names_its_key_alone():
     assert "5ecret" not in json.dumps(result)
 
 
+def test_the_diff_of_a_secret_deep_in_config_names_its_key_alone():
+    api = api_with(config={"headers": {"Authorization": "Bearer old 5ecret"}})
+    task: dict = {"name": "Alerts", "config": {"headers": {"Authorization": "Bearer new 5ecret"}}}
+    result = perform_both(api, MODULE, **task)
+    assert result["msg"] == "notification channel 'Alerts': config.headers changed"
+    assert "5ecret" not in json.dumps(result)
+    assert not perform(api, MODULE, **task)["changed"]
+
+
+def test_a_placeholder_in_config_is_refused():
+    result = perform(api_with(), MODULE, name="Alerts", config={"url": "PLACEHOLDER:Alerts.url"})
+    assert "put it in secret_config" in result["msg"]
+
+
 @pytest.mark.parametrize("secret", ["", "  ", {"a": ""}])
 def test_an_empty_secret_is_an_unset_variable(secret):
     result = perform(api_with(), MODULE, name="Alerts", secret_config={"url": secret})

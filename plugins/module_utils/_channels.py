@@ -433,7 +433,7 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
 
 def is_untold(key: str, before: Values, after: Values) -> bool:
     """Return whether a change in the config is one of secrets, which no diff shows."""
-    return before.get("config", {}).get(key) == after.get("config", {}).get(key)
+    return bool(before.get("config", {}).get(key) == after.get("config", {}).get(key))
 
 
 def kept_fields(channel: Values) -> Values:

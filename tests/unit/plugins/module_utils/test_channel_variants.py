@@ -43,7 +43,7 @@ class VariantApi(FakeApi):
         self.stale: list[list[Values]] = []
         self.answers_nothing = False
 
-    def _channel(self, method: str, path: list[str], body: t.Any) -> tuple[int, t.Any]:
+    def _channel(self, method: str, path: list[t.Any], body: t.Any) -> tuple[int, t.Any]:
         if method == "GET":
             channels = self.stale.pop(0) if self.stale else copy.deepcopy(self.channels)
             return 200, [shown for shown in map(self.show, channels) if shown is not None]
@@ -374,7 +374,12 @@ def test_an_empty_identifier_is_an_unset_variable(option):
 
 def test_another_run_that_creates_the_same_channel_is_told():
     api = VariantApi()
-    api.observe = lambda: api.add_channel("New", "email") if len(api.channels) == 1 else None
+
+    def create_another() -> None:
+        if len(api.channels) == 1:
+            api.add_channel("New", "email")
+
+    api.observe = create_another
     result = perform(api, MODULE, name="New", type="email")
     assert "Several notification channels are named 'New': nch_2, nch_1" in result["msg"]
     assert len(api.channels) == 2
@@ -396,18 +401,19 @@ def perform_both_after(api: FakeApi, **task: t.Any) -> Values:
 # Ids.
 
 
+class NumberedApi(VariantApi):
+    """An API whose ids of channels are numbers."""
+
+    def _channel(self, method: str, path: list[t.Any], body: t.Any) -> tuple[int, t.Any]:
+        return super()._channel(method, list(map(int, path)), body)
+
+
 def test_integer_ids():
-    api = VariantApi()
+    api = NumberedApi()
     api.channels = [
         {"id": number, "type": "email", "name": name, "enabled": True, "config": {}}
         for number, name in ((46, "Alerts"), (47, "Other"))
     ]
-    answer = api.answer
-    api.answer = (
-        lambda method, path, body: answer(  # type: ignore[method-assign]
-            method, [*path[:2], *(int(part) for part in path[2:])], body
-        )
-    )
     assert perform_both(api, MODULE, channel_id="46", enabled=False)["changed"]
     api.log.clear()
     assert perform_both(api, MODULE, channel_id="46", name="New")["changed"]

@@ -122,10 +122,12 @@ def test_rules_that_a_write_harmed_once_are_restored(task, harm):
 
 def test_rules_that_only_got_other_ids_or_times_are_not_lost():
     api = three_rules()
-    api.harm = lambda others: [
-        rule.update(id=f"{rule['id']}x", last_triggered_at="2026-01-01T00:00:00Z")
-        for rule in others
-    ]
+
+    def harm(others: list[Values]) -> None:
+        for rule in others:
+            rule.update(id=f"{rule['id']}x", last_triggered_at="2026-01-01T00:00:00Z")
+
+    api.harm = harm
     assert perform(api, MODULE, **NEW)["changed"]
 
 
@@ -134,7 +136,7 @@ def test_a_nameless_rule_is_left_alone_and_missed():
     api.rules[0]["name"] = None
     assert perform_both(api, MODULE, name="B", enabled=False)["changed"]
     assert perform(api, MODULE, name="B")["msg"] == "no change"
-    api.harm = lambda others: [api.rules.remove(one) for one in others if one["name"] is None]
+    api.harm = lambda others: api.rules.remove(next(one for one in others if one["name"] is None))
     result = perform(api, MODULE, **NEW)
     assert [rule["name"] for rule in result["lost_rules"]] == [None]
 

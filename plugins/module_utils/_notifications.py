@@ -131,14 +131,16 @@ def id_of(item: t.Any) -> t.Any:
 
 
 def with_channel_names(rule: Values, channels: Iterable[Values]) -> Values:
-    """Return a rule with ``channels``, the names of its channels.
+    """Return a rule with ``channels``, the names of its channels, if they can be read.
 
     The id of a channel that is gone or has no name stands for itself, and so does what is no id.
     """
-    names = {str(channel["id"]): name_of(channel) for channel in channels}
     ids = rule.get("channel_ids")
+    if ids is not None and not isinstance(ids, list):
+        return rule
+    names = {str(channel["id"]): name_of(channel) for channel in channels}
     shown = []
-    for item in ids if isinstance(ids, list) else []:
+    for item in ids or []:
         channel_id = id_of(item)
         shown.append(names.get(str(channel_id)) or (item if channel_id is None else channel_id))
     return {**rule, "channels": shown}

@@ -9,11 +9,15 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ansible_collections.planasonix.admin.plugins.module_utils._channels import type_key
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    ApiError,
+    InvalidOption,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     hidden_paths,
@@ -173,17 +177,22 @@ def exported_channel(channel: Values) -> Values:
 
 def exported_flag(item: Values) -> Values:
     """Return ``enabled`` of a channel or rule as a boolean; nothing if the API does not say."""
-    if item.get("enabled") is None:
+    try:
+        flag = read_flag(item, "enabled", f"object {name_of(item)!r}")
+    except ApiError:
         return {}
-    return {"enabled": read_flag(item, "enabled", f"object {name_of(item)!r}")}
+    return {} if flag is None else {"enabled": flag}
 
 
 def exported_rule(rule: Values) -> Values:
-    """Return one rule, with the names of its channels."""
-    result = {
-        name: rule[name] for name in ("name", "event", "channels") if rule.get(name) is not None
-    }
-    return {**result, "filters": filters_of(rule), **exported_flag(rule)}
+    """Return one rule, with the names of its channels, as far as it can be read."""
+    result = {name: rule[name] for name in ("name", "event") if rule.get(name) is not None}
+    channels = rule.get("channels") if "channel_ids" in rule else None
+    if channels is not None and all(isinstance(item, (str, int)) for item in channels):
+        result["channels"] = channels
+    with contextlib.suppress(ApiError):
+        result["filters"] = filters_of(rule)
+    return {**result, **exported_flag(rule)}
 
 
 def named(items: Iterable[Values]) -> list[Values]:

@@ -392,13 +392,13 @@ class FakeApi(requests.adapters.BaseAdapter):
                         channel.update(body)
                         return 200, {
                             "id": channel_id,
-                            "name": channel["name"],
-                            "enabled": channel["enabled"],
+                            "name": channel.get("name"),
+                            "enabled": channel.get("enabled"),
                         }
         return error(404, "not_found")
 
     def _rule(self, body: Values) -> tuple[int, t.Any]:
-        old = next((rule for rule in self.rules if rule["name"] == body["name"]), None)
+        old = next((rule for rule in self.rules if rule.get("name") == body.get("name")), None)
         rule = {"id": self._id("nrl"), **body}
         if old is not None and self.rule_replacement != "leave_old":
             self.rules.remove(old)

@@ -248,6 +248,21 @@ def test_an_export_leaves_out_what_has_no_name():
     assert (result.get("failed"), result["changed"], api.writes) == (None, False, [])
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("channel_ids", "nch_1"), ("channel_ids", [[]]), ("filters", "text"), ("enabled", "perhaps")],
+)
+def test_an_export_leaves_out_what_it_cannot_read(field, value):
+    api = organization()
+    api.rules[0][field] = value
+    facts = perform(api, planasonix_info.MODULE, gather_subset=SUBSETS)["planasonix"]
+    (rules,) = (one for one in export_controls(facts) if one["resource"] == "notification_rules")
+    (rule,) = rules["require"]["present"]
+    assert rule.keys() == {"name", "event", "channels", "filters", "enabled"} - {
+        "channels" if field == "channel_ids" else field
+    }
+
+
 def test_what_could_not_be_read_is_left_out():
     api = organization().fail("GET /api/notifications/rules", "403 before", times=9)
     found = perform(api, planasonix_info.MODULE, on_forbidden="skip")

@@ -27,6 +27,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._texts import vis
 
 MAXIMUM_DEPTH = 100
 """The most objects and lists inside each other; Ansible itself fails at some hundreds."""
+MAXIMUM_CONTAINERS = 2_000_000
+"""The most objects and lists in one answer; empty ones take 20 times the memory of their text."""
 EARLIEST_TIME = 1_000_000_000
 """Where an API gives a time or a number of seconds, a number from here on is a Unix time."""
 EARLIEST_MILLISECONDS = EARLIEST_TIME * 100
@@ -81,13 +83,17 @@ class Reason:
 def parse_json(content: bytes) -> t.Any:
     """Parse JSON that everything after it can work with.
 
-    :raises ValueError: if it is no JSON, has no finite numbers, or is nested too deeply.
+    :raises ValueError: if it is no JSON, has numbers that are not finite, too many objects, or
+        too many inside each other.
     """
+    containers = content.count(b"{") + content.count(b"[")
+    if containers > MAXIMUM_CONTAINERS:
+        raise ValueError("too many objects")
     try:
         value = json.loads(content, parse_constant=_refuse, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if content.count(b"{") + content.count(b"[") > MAXIMUM_DEPTH:
+    if containers > MAXIMUM_DEPTH:
         _check_depth(value)
     return value
 
@@ -159,10 +165,14 @@ def _message(source: Mapping[str, t.Any]) -> t.Any:
 
 def html_page(content_type: str, text: str) -> str | None:
     """Describe an HTML page; ``None`` if the text is none."""
-    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    if not title and "html" not in content_type.lower():
+    # Two searches, as one pattern for both tags would take for ever on many of the first.
+    begin = re.search("<title[^<>]*>", text, re.IGNORECASE)
+    end = re.compile("</title", re.IGNORECASE).search(text, begin.end()) if begin else None
+    named = ""
+    if begin and end:
+        named = f" titled {html.unescape(text[begin.end() : end.start()]).strip()!r}"
+    if not named and "html" not in content_type.lower():
         return None
-    named = f" titled {html.unescape(title[1]).strip()!r}" if title else ""
     return f"an HTML page{named}, so a proxy or another server answered"
 
 

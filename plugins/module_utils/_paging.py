@@ -251,7 +251,7 @@ def _is_in_next(field: Field) -> bool:
 
 def _next_links(headers: Mapping[str, str]) -> Iterator[str]:
     """Yield the targets of a ``Link`` header that lead to the next page."""
-    for link, parameters in re.findall(r"<([^>]*)>([^<]*)", headers.get("Link", "")):
+    for link, parameters in re.findall(r"<([^<>]*)>([^<]*)", headers.get("Link", "")):
         relation = re.search(r"""\brel\s*=\s*["']?([^"';,]*)""", parameters, re.IGNORECASE)
         if relation and "next" in relation[1].lower().split():
             yield link

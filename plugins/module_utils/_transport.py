@@ -65,15 +65,19 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The content as text: UTF-8, unless the header names another character set."""
+        """The beginning of the content as text, for messages.
+
+        It is UTF-8, unless the header names another character set.
+        """
         kind = self.headers.get("Content-Type", "")
         charset = requests.utils.get_encoding_from_headers({"content-type": kind})
         if "charset" not in kind.lower() or not charset:
             charset = "utf-8"
+        start = self.content[:MAXIMUM_ERROR_SIZE]
         try:
-            return self.content.decode(charset, "replace")
-        except LookupError:
-            return self.content.decode("utf-8", "replace")
+            return start.decode(charset, "replace")
+        except (LookupError, ValueError):
+            return start.decode("utf-8", "replace")
 
 
 @contextlib.contextmanager

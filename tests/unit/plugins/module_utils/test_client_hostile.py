@@ -195,6 +195,35 @@ def test_of_an_error_the_beginning_is_enough():
     assert caught.value.status == 403
 
 
+def test_patterns_meet_texts_that_were_made_for_them():
+    """Each of these took minutes where a pattern goes back to where it began."""
+    page = {"Content-Type": "text/html"}
+    script = [
+        Answer(200, "<title>" * 1_000_000, page),
+        Answer(403, "<title" * 1_000_000, page),
+        Answer(403, b"9a" * 100_000, {"Content-Type": "text/plain; charset=punycode"}),
+        Answer(200, [], {"Link": "<" * 60_000}),
+        Answer(429, "", {"Retry-After": "1" * 60_000}),
+    ]
+    start = time.monotonic()
+    with ScriptedServer(*script) as server, connect(server.url, retries=0) as client:
+        for _number in range(3):
+            with pytest.raises(ApiError):
+                call(client, "GET")
+        assert client.get_list("/api/things", "read the things") == []
+        with pytest.raises(ApiError, match="answered 429"):
+            call(client, "GET")
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize("charset", ["base64", "idna", "nonsense", "\x07", "utf-16"])
+def test_a_charset_that_is_none(charset):
+    answer = Answer(403, b"No", {"Content-Type": f"text/plain; charset={charset}"})
+    with ScriptedServer(answer) as server, connect(server.url) as client:
+        with pytest.raises(ApiError, match="answered 403"):
+            call(client, "GET")
+
+
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "compress"])
 def test_an_encoding_that_was_not_asked_for(encoding):
     headers = {"Content-Encoding": encoding}
@@ -231,6 +260,7 @@ def nested(depth: int) -> str:
         pytest.param("-Infinity", id="infinity"),
         pytest.param("1e999", id="infinite-float"),
         pytest.param("9" * 5000, id="integer-of-5000-digits"),
+        pytest.param(f"[{'[],' * 2_000_000}[]]", id="objects-without-number"),
     ],
 )
 def test_json_that_nothing_else_could_work_with(text):
@@ -341,6 +371,6 @@ def test_the_session_follows_no_redirect_itself():
     with ScriptedServer(Answer(302, "", {"Location": "/moved"})) as server:
         with _transport.Session() as session:
             response = session.get(server.url, allow_redirects=False, stream=True, timeout=5)
-            assert response._content is False and response.status_code == 302
+            assert not response._content_consumed and response.status_code == 302
             response.close()
         assert requests.get(server.url, timeout=5).ok

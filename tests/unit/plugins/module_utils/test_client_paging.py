@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists in pages: each usual form is read to its end, and no part of a list passes for the whole."""
+"""Lists in pages: each usual form is read to its end, and no part passes for the whole list."""
 
 from __future__ import annotations
 

@@ -62,7 +62,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
-    clean_options,
     clean_text,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._rules import RULE_OPTIONS
@@ -182,15 +181,14 @@ def parse_control(given: Values) -> Control:
             bounds=with_types(resource, parse_require(given["require"], where), where),
         )
     require = conform(given["require"], TABLES[resource], where)
-    if "forbidden_scopes" in require:
-        require["forbidden_scopes"] = clean_scopes(require["forbidden_scopes"], where)
+    check_scopes(require.get("forbidden_scopes", []), where)
     for name, table in (
         ("entries", ENTRY_FIELDS),
         ("present", CHANNEL_FIELDS if resource == "notification_channels" else RULE_OPTIONS),
     ):
         if name in require:
             place = f"{where}: {name}"
-            require[name] = [clean_item(item, table, place) for item in require[name]]
+            require[name] = [conform(item, table, place) for item in require[name]]
     wanted_entries(require)
     for cidr in require.get("forbid", []):
         parse_network(str(cidr), f"{where}: forbid")
@@ -199,27 +197,14 @@ def parse_control(given: Values) -> Control:
     return Control(control_id, resource, told, require=require)
 
 
-def clean_scopes(scopes: list[t.Any], where: str) -> list[str]:
-    """Return scopes trimmed. One that is empty or no text would never match.
+def check_scopes(scopes: list[t.Any], where: str) -> None:
+    """Refuse a scope that is no text: it would never match.
 
     :raises InvalidOption: if there is such a scope.
     """
     for scope in scopes:
         if not isinstance(scope, str):
             raise InvalidOption(f"{where}: forbidden_scopes takes texts, not {shown(scope)}.")
-    return [clean_text(scope, f"{where}: an element of forbidden_scopes") for scope in scopes]
-
-
-def clean_item(item: t.Any, table: Mapping[str, Mapping[str, t.Any]], where: str) -> Values:
-    """Return an entry, channel or rule that a control requires, with its types and trimmed.
-
-    :raises InvalidOption: if it cannot be understood, or a name in it is empty.
-    """
-    values = conform(item, table, where)
-    try:
-        return clean_options(values)
-    except InvalidOption as error:
-        raise InvalidOption(f"{where}: {error.message}") from None
 
 
 def with_types(resource: str, bounds: Mapping[Path, Bound], where: str) -> dict[Path, Bound]:

@@ -367,7 +367,7 @@ def test_no_controls(api):
         ),
         pytest.param(
             control("api_keys", {"forbidden_scopes": ["a", ""]}),
-            ["an element of forbidden_scopes is empty"],
+            ["forbidden_scopes: an element is empty"],
             id="keys-empty-scope",
         ),
         pytest.param(

@@ -282,10 +282,14 @@ def test_json_within_bounds():
     assert parse_json(b"[1.5, 1e3, 12345678901234567890123]") == [1.5, 1e3, 12345678901234567890123]
 
 
-def test_strange_texts_are_kept_as_they_are():
+def test_strange_texts_are_kept_and_half_characters_are_sent_as_they_came():
     body = b'{"data": {"lone": "\\ud83d", "escape": "\\u001b[31m", "zero": "\\u0000"}}'
     with ScriptedServer(Answer(200, body)) as server, connect(server.url) as client:
-        assert call(client, "GET") == {"lone": "\ud83d", "escape": "\x1b[31m", "zero": "\x00"}
+        found = call(client, "GET")
+        assert found == {"lone": "\\ud83d", "escape": "\x1b[31m", "zero": "\x00"}
+        client.send("PUT", "/api/things", found, action="update the things")
+    sent = json.loads(server.requests[-1].body)
+    assert sent == {"lone": "\ud83d", "escape": "\x1b[31m", "zero": "\x00"}
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from .errors import ApiError, error_response
 from .faults import Fault, HeldAnswer, close_connection
 from .simulation import LogRow, Simulation
 from .state import ApiKey, OrganizationState
+from .variants.layer import play
 
 CONTROL = "/_simulator/"
 DOCS = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
@@ -255,7 +256,11 @@ class Gate:
                 status = message["status"]
             await send(message)
 
-        await self.app(scope, receive, noting)
+        variants = [] if ignore_write else self.simulation.find_variants(state.organization.slug)
+        if variants:
+            await play(variants, self.app, self.simulation, state, body, scope, receive, noting)
+        else:
+            await self.app(scope, receive, noting)
         counts = self.simulation.operations.get(
             (scope["method"], getattr(scope.get("route"), "path", ""))
         )

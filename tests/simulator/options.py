@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from .variants import REGISTRY
+
+
+def _known(name: str) -> str:
+    if name not in REGISTRY:
+        raise ValueError(f"there is no variant {name!r}")
+    return name
+
+
+VariantName = Annotated[str, AfterValidator(_known)]
 
 
 class Options(BaseModel):
@@ -30,3 +41,4 @@ class Options(BaseModel):
     shared_key_prefix: bool = False
     client_addresses: dict[str, str] = {}
     allowlist_exempt: list[str] = []
+    variants: dict[str, list[VariantName]] = {}

@@ -28,10 +28,15 @@ except ImportError:
 
 
 def pass_transport(app: ASGIApp, transport: Any) -> ASGIApp:
-    """Return the application with the connection's transport in each scope, so that a fault can close the connection."""
+    """Return the application with the connection's transport and counters in each scope.
+
+    With the transport, a fault can close the connection.
+    """
+    connection: dict[str, int] = {}
 
     async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
         scope["transport"] = transport
+        scope["connection"] = connection
         await app(scope, receive, send)
 
     return with_transport

@@ -23,6 +23,7 @@ from .faults import Faults
 from .identities import KEY_PREFIX, identity
 from .options import Options
 from .state import ApiKey, OrganizationState, fresh_state
+from .variants.exchange import Memory, Variant, choose
 
 LOG_LENGTH = 20_000
 _ALPHABET = string.ascii_lowercase + string.digits
@@ -91,6 +92,7 @@ class Simulation:
         self.log: deque[LogRow] = deque(maxlen=LOG_LENGTH)
         self.violations: list[LogRow] = []
         self.rate_windows: dict[str, RateWindow] = {}
+        self._memories: dict[str, Memory] = {}
         self.clock = Clock()
         self.organizations: dict[str, OrganizationState] = {}
         for number in range(1, (organizations or self.start_organizations) + 1):
@@ -129,6 +131,15 @@ class Simulation:
             if name in (slug, state.organization.id):
                 return state
         raise ApiError(404, "not_found", f"There is no organization {name}")
+
+    def find_variants(self, slug: str) -> list[Variant]:
+        """Return the variants of an organization, in the order in which they apply."""
+        chosen = self.options.variants
+        return choose([*chosen.get("*", ()), *chosen.get(slug, ())])
+
+    def variant_memory(self, slug: str) -> Memory:
+        """Return what variants remember of an organization."""
+        return self._memories.setdefault(slug, Memory())
 
     def count_against_limit(self, key_id: str) -> dict[str, str]:
         """Count a request of a key and return its X-RateLimit headers. ApiError 429, with Retry-After, over the limit."""

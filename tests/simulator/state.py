@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict
 from .clock import Clock, iso
 from .identities import PASSWORD, Identity
 
+SECRET_WORDS = ("key", "token", "secret", "password", "url")
+"""What the name of a secret in a channel's config contains."""
+
 FEATURES = ["lineage", "git_integration", "pipeline_agents", "sso"]
 
 

@@ -27,10 +27,14 @@ Item = TypeVar("Item", bound=HasId)
 
 @dataclass(frozen=True)
 class Call:
-    """A request that passed the gate: the simulation, and the state of the organization that its key belongs to."""
+    """A request that passed the gate: the simulation, and the state of its key's organization.
+
+    :param whole_lists: Lists come whole, whatever the options and the query say.
+    """
 
     simulation: Simulation
     state: OrganizationState
+    whole_lists: bool = False
 
 
 async def _current_call(request: Request) -> Call:

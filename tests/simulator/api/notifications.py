@@ -14,11 +14,9 @@ from starlette.responses import JSONResponse, Response
 from ..clock import iso
 from ..errors import ApiError
 from ..schemas import ChannelCreate, ChannelUpdate, RuleCreate
-from ..state import Channel, Delivery, Rule
+from ..state import SECRET_WORDS, Channel, Delivery, Rule
 from .call import Call, CurrentCall, ObjectId, data, find, no_content, refuse_body
 from .paging import listing
-
-SECRET_WORDS = ("key", "token", "secret", "password", "url")
 
 router = APIRouter(tags=["notifications"])
 

@@ -6,34 +6,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from fastapi import Request
 from starlette.responses import JSONResponse
 
+from ..cursors import decode_cursor, encode_cursor
 from ..errors import ApiError
 from .call import Call, data
 
 Item = TypeVar("Item")
-
-
-def _encode(offset: int) -> str:
-    return base64.urlsafe_b64encode(f"offset:{offset}".encode()).decode().rstrip("=")
-
-
-def _decode(cursor: str) -> int:
-    try:
-        kind, dummy, offset = (
-            base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(":")
-        )
-        if kind == "offset" and offset.isdecimal():
-            return int(offset)
-    except (binascii.Error, ValueError):
-        pass
-    raise ApiError(400, "invalid_cursor", f"{cursor!r} is not a cursor of this list")
 
 
 def listing(
@@ -41,16 +24,16 @@ def listing(
 ) -> JSONResponse:
     """Answer a list. With paging on: at most `limit` items from `cursor` on, and `meta` with next_cursor and total."""
     options = call.simulation.options
-    if options.page_size is None:
+    if options.page_size is None or call.whole_lists:
         return data([present(item) for item in items])
     limit_text = request.query_params.get("limit", str(options.page_size))
     if not limit_text.isdecimal() or int(limit_text) < 1:
         raise ApiError(422, "validation_failed", f"limit: {limit_text!r} is not a positive number")
     size = min(int(limit_text), options.page_size)
     cursor = request.query_params.get("cursor")
-    start = _decode(cursor) if cursor else 0
+    start = decode_cursor(cursor) if cursor else 0
     end = start + size
-    next_cursor = _encode(end) if end < len(items) else None
+    next_cursor = encode_cursor(end) if end < len(items) else None
     if options.cursor_repeats and cursor:
         next_cursor = cursor
     return JSONResponse(

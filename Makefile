@@ -18,7 +18,7 @@ demo: ## show the collection at work, against a simulator of the API
 test: ## run everything that must be green before a change lands
 	@$(PYTHON) .ci/test.py
 
-matrix: ## run the same on every supported ansible-core
+matrix: ## run the same on every supported ansible-core, with every variant of the API
 	@$(PYTHON) .ci/test.py --matrix
 
 lint: ## check formatting, code, types and YAML

@@ -324,7 +324,18 @@ def faults(session: nox.Session, core: Core) -> None:
     run_contract(session, core, lambda test: test.name in FAULTS)
 
 
-def run_contract(session: nox.Session, core: Core, wanted: Callable[[Path], bool]) -> None:
+def variants(session: nox.Session, core: Core) -> None:
+    """Run the modules, installed from the tarball, against every legal variant of the API."""
+    every = {"CONTRACT_VARIANTS": "all"}
+    run_contract(session, core, lambda test: test.name == "test_variants.py", every)
+
+
+def run_contract(
+    session: nox.Session,
+    core: Core,
+    wanted: Callable[[Path], bool],
+    environment: dict[str, str] | None = None,
+) -> None:
     """Run some of the contract tests."""
     tests = [str(test) for test in sorted(Path("tests/contract").glob("test_*.py")) if wanted(test)]
     if not tests:
@@ -345,7 +356,7 @@ def run_contract(session: nox.Session, core: Core, wanted: Callable[[Path], bool
         "-p",
         "no:cacheprovider",
         *(session.posargs or tests),
-        env={**install_collection(session), **brief},
+        env={**install_collection(session), **brief, **(environment or {})},
     )
 
 
@@ -370,7 +381,7 @@ def add_session(run: Callable[[nox.Session, Core], None], core: Core) -> None:
 
 
 # Of those that run side by side, the longest begin first.
-for check in (contract, faults, sanity, imports, integration, ansible_units, unit):
+for check in (contract, faults, variants, sanity, imports, integration, ansible_units, unit):
     for supported in reversed(CORES):
         add_session(check, supported)
 

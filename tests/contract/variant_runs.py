@@ -35,12 +35,9 @@ class Beat:
     """One run of a task: its result, its seconds, and the writes that the API answered."""
 
     result: dict[str, Any]
+    failed: bool
     seconds: float
     writes: list[str]
-
-    @property
-    def failed(self) -> bool:
-        return bool(self.result.get("failed"))
 
     @property
     def changed(self) -> bool:
@@ -223,4 +220,6 @@ def add_beats(played: dict[str, Played], file: Path, log: list[dict[str, Any]]) 
             if line["start"] <= request["clock"] <= line["end"]
         ]
         seconds = line["end"] - line["start"]
-        played[line["host"]].beats[name, beat] = Beat(line["result"], seconds, during)
+        played[line["host"]].beats[name, beat] = Beat(
+            line["result"], line["failed"], seconds, during
+        )

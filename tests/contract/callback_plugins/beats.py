@@ -17,7 +17,7 @@ from ansible.plugins.callback import CallbackBase
 class CallbackModule(CallbackBase):
     """Adds one line of JSON for each result to the file that the environment names.
 
-    Its fields: host, task, start and end (monotonic clock of the machine, in seconds), result.
+    Its fields: host, task, start and end (monotonic clock of the machine, in seconds), failed, result.
     """
 
     CALLBACK_VERSION = 2.0
@@ -33,12 +33,12 @@ class CallbackModule(CallbackBase):
         self.starts[host.get_name(), task.get_name()] = time.monotonic()
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
-        self.keep(result)
+        self.keep(result, failed=False)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
-        self.keep(result)
+        self.keep(result, failed=True)
 
-    def keep(self, result: t.Any) -> None:
+    def keep(self, result: t.Any, failed: bool) -> None:
         """Write one line."""
         host, task = result._host.get_name(), result._task.get_name()
         line = {
@@ -46,7 +46,13 @@ class CallbackModule(CallbackBase):
             "task": task,
             "start": self.starts.get((host, task), 0.0),
             "end": time.monotonic(),
+            "failed": failed,
             "result": result._result,
         }
+        try:
+            text = json.dumps(line, default=str)
+        except RecursionError:  # what the API sent was nested too deep
+            short = {name: result._result.get(name) for name in ("msg", "changed", "skipped")}
+            text = json.dumps({**line, "result": short}, default=str)
         with open(os.environ["CONTRACT_BEATS"], "a", encoding="utf-8") as file:
-            file.write(json.dumps(line, default=str) + "\n")
+            file.write(text + "\n")

@@ -248,7 +248,8 @@ def simplify(state: State, before: State) -> State:
     simple: State = {}
     for section, value in copy.deepcopy(state).items():
         if section in NAMED_LISTS:
-            simple[section] = sorted((simplify_object(one, known) for one in value), key=json.dumps)
+            objects = [simplify_object(one, known) for one in value]
+            simple[section] = sorted(objects, key=lambda one: json.dumps(one, sort_keys=True))
         elif section == "ip_whitelist":
             entries = [(entry["cidr"], entry["label"]) for entry in value["entries"]]
             simple[section] = {"enabled": value["enabled"], "entries": sorted(entries)}

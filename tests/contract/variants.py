@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,7 +57,8 @@ def make_rule(name: str, **filters: Any) -> dict[str, Any]:
 
 
 def make_entry(name: str, cidr: str) -> dict[str, Any]:
-    return {"id": f"ipw_{cidr}", "cidr": cidr, "label": name, "created_at": CREATED}
+    entry_id = f"ipw_{cidr.partition('/')[0]}"
+    return {"id": entry_id, "cidr": cidr, "label": name, "created_at": CREATED}
 
 
 def make_key(name: str, *scopes: str) -> dict[str, Any]:
@@ -127,14 +129,14 @@ def set_fields(section: str, **fields: Any) -> Change:
 
 def set_object(section: str, name: str, **fields: Any) -> Change:
     def change(state: State) -> None:
-        find(state, section, name).update(fields)
+        find(state, section, name).update(copy.deepcopy(fields))
 
     return change
 
 
 def append(section: str, **fields: Any) -> Change:
     def change(state: State) -> None:
-        state[section].append(dict(fields))
+        state[section].append(copy.deepcopy(fields))
 
     return change
 
@@ -312,7 +314,10 @@ TASKS = {
     ),
     "entry_label": Task(
         "ip_whitelist",
-        {"entries": [{"cidr": "203.0.113.0/24", "label": "New office"}]},
+        {
+            "entries": [{"cidr": "203.0.113.0/24", "label": "New office"}],
+            "protected_addresses": ["127.0.0.1"],
+        },
         add_entries(("203.0.113.0/24", "New office")),
         (POST_ENTRY, DELETE_ENTRY),
     ),
@@ -549,8 +554,14 @@ SSO_READ: dict[str, tuple[str, ...]] = {"SSO": ("fixed", "error")}
 SCOPES_READ: dict[str, tuple[str, ...]] = {"SCOPES": ("fail", "error")}
 
 
-def lose_config(state: State) -> None:
-    find(state, "channels", "Pager")["config"] = {}
+def lose_secret(state: State) -> None:
+    """Lose what the module cannot restore: it never read the secret."""
+    find(state, "channels", "Pager")["config"] = {"severity": "high"}
+
+
+def renew_rule_ids(state: State) -> None:
+    for name in ("Late", "Weekly"):
+        del find(state, "rules", name)["id"]
 
 
 def add_defaults(state: State) -> None:
@@ -618,8 +629,8 @@ ROWS = [
     Row(
         ("put_loses_config",),
         ("channel_update", "channel_disable"),
-        {"channel_disable": kept("config")},
-        stored=lose_config,
+        {"channel_disable": kept("routing_key")},
+        stored=lose_secret,
     ),
     Row(("put_merges_config",), CHANNEL_TASKS),
     Row(("config_defaults",), CHANNEL_TASKS, stored=add_defaults),
@@ -629,10 +640,10 @@ ROWS = [
         {"rule_create": kept("Weekly")},
         free=("rules",),
     ),
+    Row(("rules_get_new_ids",), RULE_TASKS, stored=renew_rule_ids),
     *(
         Row((name,), RULE_TASKS)
         for name in (
-            "rules_get_new_ids",
             "filters_left_out",
             "filters_with_defaults",
             "filters_with_nulls",

@@ -17,7 +17,7 @@ from ansible_runs import HERE, run_playbook
 from simulator.identities import Identity, identity
 from simulator.process import Simulator
 from simulator.variants.answers import number_of
-from variants import FOLDER, ID, KEYS, START, TASKS, Row, State
+from variants import CREATED, FOLDER, ID, KEYS, START, TASKS, Row, State
 
 BEATS = ("check", "run", "again")
 FORKS = 6
@@ -90,7 +90,7 @@ def make_state(member: Member) -> State:
         "secret": member.identity.admin_key,
         "prefix": member.identity.admin_key_prefix,
         "scopes": ["admin:organization"],
-        "created_at": "2026-01-01T00:00:00Z",
+        "created_at": CREATED,
     }
     features = ["lineage", "git_integration", "sso"]
     start = {**START, "api_keys": [admin, *KEYS], "features": features}

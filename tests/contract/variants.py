@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-CREATED = "2026-01-01T00:00:00Z"
+CREATED = "2025-01-01T00:00:00Z"
 HOOK_SECRET = "https://hooks.example.com/canary-hook"
 PARTNER_SECRET = "https://hooks.example.com/canary-partner"
 ROUTING_KEY = "canary-routing-key"
@@ -320,6 +320,12 @@ TASKS = {
         },
         add_entries(("203.0.113.0/24", "New office")),
         (POST_ENTRY, DELETE_ENTRY),
+    ),
+    "entry_add": Task(
+        "ip_whitelist",
+        {"entries": [{"cidr": "203.0.113.8", "label": "VPN"}]},
+        add_entries(("203.0.113.8/32", "VPN")),
+        (POST_ENTRY,),
     ),
     "entry_blank": Task(
         "ip_whitelist",
@@ -705,9 +711,12 @@ ROWS = [
             "offset",
         )
     ),
-    *(
-        Row((f"never_is_{name}",), (*KEY_TASKS, "baseline"))
-        for name in ("year_1", "empty", "left_out")
+    Row(("never_is_year_1",), (*KEY_TASKS, "baseline")),
+    Row(("never_is_empty",), (*KEY_TASKS, "baseline")),
+    Row(
+        ("never_is_left_out",),
+        (*KEY_TASKS, "baseline"),
+        for_each(("key_keep", "key_recreate"), either("expires_at")),
     ),
     Row(("features_as_objects",), ("baseline",), statuses=SSO_READ),
     Row(("features_as_map",), ("baseline",), statuses=SSO_READ),
@@ -761,7 +770,7 @@ ROWS = [
         {"settings_residency": kept("eu-central-1")},
         stored=store_region,
     ),
-    Row(("key_lifetime_capped",), ("key_create",), {"key_create": undone("expires")}),
+    Row(("key_lifetime_capped",), ("key_create",), {"key_create": undone("30 days")}),
     Row(("expiry_at_end_of_day",), ("key_create", "key_keep")),
     Row(("lag_one_read",), ALL),
     Row(("lag_two_reads",), ALL),
@@ -804,7 +813,7 @@ ROWS = [
     Row(("page_no_mark",), ("entries",), {"entries": refused("entry_count")}),
     Row(
         ("empty_list_is_null",),
-        ("channel_create", "entries"),
+        ("channel_create", "entry_add"),
         state={
             "channels": [],
             "rules": [],

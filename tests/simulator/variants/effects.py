@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
+from ..clock import iso
 from .exchange import (
     ALLOWLIST,
     CHANNELS,
@@ -31,7 +33,7 @@ TOGGLE_LAG = 1.2
 LONG_AGO = "2020-01-01T00:00:00Z"
 
 MARKED = "Retired"
-"""Objects whose name or label begins so are listed, but not in force."""
+"""The oldest object of each name or label that begins so is listed, but not in force."""
 
 
 def replace_flags(exchange: Exchange) -> None:
@@ -200,32 +202,49 @@ for deleted_name, deleted_does, key_mark, channel_mark in (
     )
 
 
-def mark_retired(paths: tuple[str, ...], mark: dict[str, Any]) -> Callable[[Exchange], None]:
-    """Return a hook that marks some objects of lists as not in force."""
+Mark = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def expire(one: dict[str, Any]) -> dict[str, Any]:
+    """Return an expiry on the day after an object was created."""
+    created = datetime.fromisoformat(one["created_at"].replace("Z", "+00:00"))
+    return {"expires_at": iso((created + timedelta(days=1)).timestamp())}
+
+
+def mark_retired(path: str, mark: Mark) -> Callable[[Exchange], None]:
+    """Return a hook that marks some objects of a list as not in force."""
 
     def answer(exchange: Exchange) -> None:
-        if not exchange.reads_list or exchange.path not in paths:
+        if not exchange.reads_list or exchange.path != path:
             return
+        names: set[str] = set()
         for one in exchange.objects():
-            if (one.get("name") or one.get("label") or "").startswith(MARKED):
-                one.update(mark)
+            name = one.get("name") or one.get("label") or ""
+            if name.startswith(MARKED) and name not in names:
+                one.update(mark(one))
+            names.add(name)
 
     return answer
 
 
-for retired_name, retired_does, retired_paths, retired_mark in (
-    ("key_revoked", "keys", (KEYS,), {"state": "revoked", "revoked_at": LONG_AGO}),
-    ("key_expired", "keys", (KEYS,), {"expires_at": LONG_AGO}),
-    ("key_disabled", "keys", (KEYS,), {"status": "disabled"}),
-    ("entry_inactive", "allowlist entries", (ALLOWLIST,), {"active": False}),
-    ("entry_not_enabled", "allowlist entries", (ALLOWLIST,), {"enabled": False}),
-    ("entry_disabled", "allowlist entries", (ALLOWLIST,), {"status": "disabled"}),
-    ("entry_expired", "allowlist entries", (ALLOWLIST,), {"expires_at": LONG_AGO}),
+for retired_name, retired_path, retired_look, retired_mark in (
+    (
+        "key_revoked",
+        KEYS,
+        '`state: "revoked"` and `revoked_at`',
+        lambda one: {"state": "revoked", "revoked_at": one["created_at"]},
+    ),
+    ("key_expired", KEYS, "an `expires_at` in the past", expire),
+    ("key_disabled", KEYS, '`status: "disabled"`', lambda one: {"status": "disabled"}),
+    ("entry_inactive", ALLOWLIST, "`active: false`", lambda one: {"active": False}),
+    ("entry_not_enabled", ALLOWLIST, "`enabled: false`", lambda one: {"enabled": False}),
+    ("entry_disabled", ALLOWLIST, '`status: "disabled"`', lambda one: {"status": "disabled"}),
+    ("entry_expired", ALLOWLIST, "an `expires_at` in the past", expire),
 ):
-    marks = ", ".join(f"`{field}: {value}`" for field, value in retired_mark.items())
+    objects_are = "keys" if retired_path == KEYS else "allowlist entries"
     add(
         "not in force",
         retired_name,
-        f"{retired_does} named `{MARKED}...` are listed with {marks}",
-        answer=mark_retired(retired_paths, retired_mark),
+        f"{objects_are} named `{MARKED}...`, the oldest of each name, have {retired_look}",
+        answer=mark_retired(retired_path, retired_mark),
     )

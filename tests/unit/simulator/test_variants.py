@@ -143,7 +143,6 @@ def written(name: str, status: int, text: str | None) -> list[Row]:
 
 
 NUMBERED_RULE = post(RULES, name="Rule 3", event="e", channel_ids=[number_of("nch_1")])
-EXPIRY = "data.1.expires_at"
 ADMIN_EXPIRY = "data.0.expires_at"
 RETIRED_KEY = [post_key("Retired"), get(KEYS)]
 ENTRY_TIME = "data.0.created_at"
@@ -340,12 +339,12 @@ ROWS = [
     ),
     row("deleted_stay_with_active", "data.0.active", False, ("DELETE", PUT_HOOK), get(CHANNELS)),
     row("key_revoked", "data.1.state", "revoked", *RETIRED_KEY),
-    row("key_expired", EXPIRY, "2020-01-01T00:00:00Z", *RETIRED_KEY),
     row("key_disabled", "data.1.status", "disabled", *RETIRED_KEY),
+    row("key_disabled", "data.2.status", None, post_key("Retired"), *RETIRED_KEY),
     first("entry_inactive", "data.1.active", False),
     first("entry_not_enabled", "data.1.enabled", False),
     first("entry_disabled", "data.1.status", "disabled"),
-    first("entry_expired", "data.1.expires_at", "2020-01-01T00:00:00Z"),
+    first("entry_expired", "data.1.expires_at", "2026-01-02T00:00:00Z"),
     first("entry_expired", "data.0.expires_at", None),
     first("page_documented", "meta", {"next_cursor": CURSOR, "total": 3}),
     first("page_top_cursor", "next_cursor", CURSOR),
@@ -523,6 +522,16 @@ def test_expiry_left_out(simulator: Any, call: Any) -> None:
     assert ["expires_at" in key for key in call.data("GET", KEYS)] == [False, True]
 
 
+def test_key_expired(simulator: Any, call: Any) -> None:
+    simulator.options(variants={"acme-analytics": ["key_expired"]})
+    key = call.data(*post_key("Retired"))
+    listed = call.data("GET", KEYS)[1]
+    moments = [
+        datetime.fromisoformat(one[:-1]) for one in (key["created_at"], listed["expires_at"])
+    ]
+    assert (moments[1] - moments[0]).days == 1
+
+
 @pytest.mark.parametrize(("wish", "days"), [(365, 30), (7, 7)])
 def test_lifetime_capped(simulator: Any, call: Any, wish: int, days: int) -> None:
     simulator.options(variants={"acme-analytics": ["key_lifetime_capped"]})
@@ -574,6 +583,7 @@ def test_each_variant_is_tested() -> None:
         "regenerated_key_gets_new_id",
         "never_is_left_out",
         "key_lifetime_capped",
+        "key_expired",
         "connection_closed_after_answer",
         "mfa_methods_as_objects",
         "mfa_methods_in_capitals",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 CREATED = "2025-01-01T00:00:00Z"
@@ -386,6 +386,9 @@ TASKS = {
         "Deployment", ("pipelines:run", "connections:read"), expires_in_days=90
     ),
     "key_retired": create_key("Retired automation", ("pipelines:read",)),
+    "key_expired": replace(
+        create_key("Retired automation", ("pipelines:read",)), writes=(POST_KEY, DELETE_KEY)
+    ),
     "key_keep": Task(
         "api_key",
         {
@@ -783,8 +786,9 @@ ROWS = [
     ),
     *(
         Row((f"key_{name}",), ("key_retired", "key_keep"), free=("api_keys",))
-        for name in ("revoked", "expired", "disabled")
+        for name in ("revoked", "disabled")
     ),
+    Row(("key_expired",), ("key_expired", "key_keep"), free=("api_keys",)),
     *(
         Row((f"entry_{name}",), ("entry_cover",), {"entry_cover": refused("192.0.2.5")})
         for name in ("inactive", "not_enabled", "disabled", "expired")

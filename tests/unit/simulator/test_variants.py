@@ -435,7 +435,8 @@ for unclear in (408, 520, 521, 522, 523, 524):
 class Seen:
     """What the requests of a row showed."""
 
-    def __init__(self, simulator: Any, call: Any) -> None:
+    def __init__(self, simulator: Any, call: Any, timeout: float) -> None:
+        self.timeout = timeout
         self.simulator = simulator
         self.call = call
         self.answer: requests.Response | None = None
@@ -448,7 +449,7 @@ class Seen:
             return
         path = step[1].replace("{admin}", self.simulator.state()["api_keys"][0]["id"])
         try:
-            self.answer = self.call(step[0], path, *step[2:], timeout=0.5)
+            self.answer = self.call(step[0], path, *step[2:], timeout=self.timeout)
         except requests.ConnectionError as error:
             self.error = type(error).__name__
 
@@ -487,7 +488,7 @@ def look_up(value: Any, at: str) -> Any:
 def test_variant(simulator: Any, call: Any, row: Row) -> None:
     simulator.set_state(**STATE)
     simulator.options(variants={"acme-analytics": [row.variant]})
-    seen = Seen(simulator, call)
+    seen = Seen(simulator, call, 0.5 if row.variant == "byte_a_second" else 10)
     for step in row.steps:
         seen.take(step)
     found = seen.find(row.at)

@@ -663,12 +663,7 @@ ROWS = [
         Row((f"preferences_{name}",), ("preferences",))
         for name in ("nested", "known_only", "hidden", "lag")
     ),
-    Row(
-        ("flags_replaced",),
-        ("settings",),
-        {"settings": kept("git_integration")},
-        free=("settings",),
-    ),
+    Row(("flags_replaced",), ("settings",)),
     Row(("settings_without_residency",), ("settings_zone", "settings_residency")),
     Row(("entry_posted_again_moves",), ("entry_label",)),
     Row(("key_metadata_forbidden",), KEY_TASKS),

@@ -37,6 +37,14 @@ KNOWN_PREFERENCES = (
     "notifications.email_digest",
 )
 ID_FIELDS = ("id", "organization_id", "channel_id", "delivery_id")
+NUMBERS = (
+    "idle_timeout_minutes",
+    "absolute_timeout_minutes",
+    "run_logs_days",
+    "audit_logs_days",
+    "diagnostic_artifacts_days",
+)
+BOOLEANS = ("enabled", "extend_on_activity", "require_sso")
 TIME_FIELDS = (
     "created_at",
     "updated_at",
@@ -92,6 +100,10 @@ def show_numbers(value: Any) -> Any:
     return shown
 
 
+def is_preference(exchange: Exchange) -> bool:
+    return exchange.path.startswith(PREFERENCES)
+
+
 def is_user_data(exchange: Exchange) -> bool:
     """Return whether an answer is a map of the user's own keys."""
     return exchange.path == PREFERENCES
@@ -128,6 +140,30 @@ def booleans_as_numbers(value: Any) -> Any:
 
 def booleans_as_text(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
+
+
+def accept_shown(read: Callable[[Any], Any], *fields: str) -> Callable[[Exchange], None]:
+    """Return a hook that accepts values in the form in which they are shown."""
+
+    def request(exchange: Exchange) -> None:
+        if not isinstance(exchange.body, dict) or is_preference(exchange):
+            return
+        for field in exchange.body.keys() & set(fields):
+            exchange.body[field] = read(exchange.body[field])
+        flags = exchange.body.get("feature_flags")
+        if isinstance(flags, dict) and "enabled" in fields:
+            exchange.body["feature_flags"] = {name: read(flag) for name, flag in flags.items()}
+
+    return request
+
+
+def read_number(value: Any) -> Any:
+    is_text = isinstance(value, str) and value.isdecimal()
+    return int(value) if is_text or isinstance(value, float) else value
+
+
+def read_boolean(value: Any) -> Any:
+    return {"true": True, "false": False, 1: True, 0: False}.get(value, value)
 
 
 def add_fields(fields: dict[str, Any]) -> Callable[[Any], Any]:
@@ -183,24 +219,28 @@ add(
     "types",
     "numbers_as_text",
     'numbers are texts: `"60"`',
+    request=accept_shown(read_number, *NUMBERS),
     answer=change_scalars(numbers_as_text),
 )
 add(
     "types",
     "numbers_as_floats",
     "numbers have a point: `60.0`",
+    request=accept_shown(read_number, *NUMBERS),
     answer=change_scalars(numbers_as_floats),
 )
 add(
     "types",
     "booleans_as_numbers",
     "booleans are 0 and 1",
+    request=accept_shown(read_boolean, *BOOLEANS),
     answer=change_scalars(booleans_as_numbers),
 )
 add(
     "types",
     "booleans_as_text",
     'booleans are texts: `"true"`',
+    request=accept_shown(read_boolean, *BOOLEANS),
     answer=change_scalars(booleans_as_text),
 )
 add(

@@ -204,7 +204,8 @@ def test_state(play: Played) -> None:
     differences = [
         compare(expected, found, play.row.free) for expected in list_expected_states(play)
     ]
-    assert [] in differences, "\n".join(min(differences, key=len))
+    closest: list[str] = min(differences, key=len)
+    assert not closest, "\n" + "\n".join(closest)
 
 
 def list_expected_states(play: Played) -> Iterator[State]:

@@ -446,6 +446,8 @@ TASKS = {
         ("POST /api/user/mfa/enable", "POST /api/user/mfa/verify"),
     ),
     "baseline": Task("baseline", {"controls": CONTROLS}, keep, (POST_SETTINGS, "PUT *")),
+    "baseline_logs": Task("baseline", {"controls": [RETENTION]}, keep, (), changes=False),
+    "baseline_scopes": Task("baseline", {"controls": [SCOPES]}, keep, (), changes=False),
     "baseline_secret": Task("baseline", {"controls": [HOOK]}, keep, (), changes=False),
     "info": Task("info", {"gather_subset": list(FACTS)}, keep, (), changes=False),
 }
@@ -707,16 +709,31 @@ ROWS = [
     Row(("extra_fields",), ("info", *ALL)),
     Row(("extra_nulls",), ("info", *ALL)),
     Row(("null_for_empty",), ("info", *ALL)),
+    *(
+        Row(
+            (f"scopes_as_{name}",),
+            ("key_keep", "key_create", "baseline_scopes"),
+            for_each(("key_keep", "key_create"), either("scopes")),
+            statuses=SCOPES_READ,
+        )
+        for name in ("text", "objects")
+    ),
+    Row(
+        ("config_as_text",),
+        ("baseline_secret", "channel_update", "channel_create"),
+        for_each(("baseline_secret", "channel_update", "channel_create"), either("config")),
+    ),
     Row(("names_null",), (*READ, "rule_create", "baseline")),
     Row(("profile_without_names",), ("profile",)),
     *(
         Row(
             (f"unlimited_is_{name}",),
-            ("session_timeout", "log_retention"),
+            ("session_timeout", "log_retention", "baseline_logs"),
             {
                 "session_timeout": either("absolute_timeout_minutes"),
                 "log_retention": either("audit_logs_days"),
             },
+            statuses={"LOGS": ("fail", "error")},
         )
         for name in ("zero", "minus_one", "null")
     ),
@@ -1007,6 +1024,9 @@ ISSUE: dict[str, tuple[str, ...]] = {
         "numbers_as_floats",
         "booleans_as_numbers",
         "booleans_as_text",
+        "scopes_as_text",
+        "scopes_as_objects",
+        "config_as_text",
         "features_as_objects",
         "features_as_map",
         "features_in_capitals",

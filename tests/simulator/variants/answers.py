@@ -17,6 +17,7 @@ from ..errors import ApiError
 from .effects import MARKED
 from .exchange import (
     ALLOWLIST,
+    CHANNELS,
     FEATURES,
     FREE_FORM,
     KEYS,
@@ -202,6 +203,21 @@ def hide_retired_names(exchange: Exchange) -> None:
                 one[field] = None
 
 
+def change_lists(path: str, field: str, change: Callable[[Any], Any]) -> Callable[[Exchange], None]:
+    """Return a hook that changes a field of each object of a list."""
+
+    def answer(exchange: Exchange) -> None:
+        if exchange.reads_list and exchange.path == path:
+            for one in exchange.objects():
+                one[field] = change(one[field])
+
+    return answer
+
+
+def show_scope_objects(scopes: list[str]) -> list[dict[str, str]]:
+    return [{"name": scope} for scope in scopes]
+
+
 def hide_names(exchange: Exchange) -> None:
     """Show the fields of the profile that have no value as null."""
     if exchange.path == PROFILE and not exchange.writes:
@@ -262,6 +278,24 @@ add(
     "null_for_empty",
     "null stands for empty texts, lists and maps inside objects",
     answer=change_data(null_for_empty),
+)
+add(
+    "types",
+    "scopes_as_text",
+    'the list of keys has scopes as one text: `"a:read b:read"`',
+    answer=change_lists(KEYS, "scopes", " ".join),
+)
+add(
+    "types",
+    "scopes_as_objects",
+    'the list of keys has scopes as `{"name": ...}`',
+    answer=change_lists(KEYS, "scopes", show_scope_objects),
+)
+add(
+    "types",
+    "config_as_text",
+    "the list of channels has the config as a text of JSON",
+    answer=change_lists(CHANNELS, "config", json.dumps),
 )
 add(
     "types",

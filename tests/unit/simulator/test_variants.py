@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,13 +36,14 @@ CREATED = "2026-01-01T00:00:00Z"
 CURSOR = "b2Zmc2V0OjI"
 """The cursor of the third object."""
 
+HOOK_CONFIG = {"url": SECRET, "method": "POST"}
 STATE: dict[str, Any] = {
     "channels": [
         {
             "id": "nch_1",
             "type": "webhook",
             "name": "Hook",
-            "config": {"url": SECRET, "method": "POST"},
+            "config": HOOK_CONFIG,
             "created_at": CREATED,
         }
     ],
@@ -256,6 +258,9 @@ ROWS = [
     row("extra_fields", "data.0.config.tags", None, get(CHANNELS)),
     row("extra_nulls", "text", '"deleted_at": null', get(CHANNELS)),
     row("null_for_empty", "data.1.filters", None, get(RULES)),
+    row("scopes_as_text", "data.1.scopes", "b:x a:x", post_key(), get(KEYS)),
+    row("scopes_as_objects", "data.1.scopes.0", {"name": "b:x"}, post_key(), get(KEYS)),
+    row("config_as_text", "data.0.config", json.dumps(HOOK_CONFIG), get(CHANNELS)),
     row("names_null", "data.1.label", None, FIRST_PAGE),
     row("names_null", "data.0.label", "Office", FIRST_PAGE),
     row("profile_without_names", "text", '"display_name": null', get(PROFILE)),

@@ -1007,17 +1007,17 @@ TIMES = name_kind(
 )
 
 ISSUE: dict[str, tuple[str, ...]] = {
-    "a secret is overwritten by its mask": (*name_kind("mask", MASKS), "put_loses_config"),
-    "a list is silently cut": (
+    "1: a secret is overwritten by its mask": (*name_kind("mask", MASKS), "put_loses_config"),
+    "2: a list is silently cut": (
         *name_kind("page", (*FOLLOWED, *FOLLOWED_OR_REFUSED, *CUT, "no_mark")),
         "names_null",
     ),
-    "a rule deletes all others": ("rules_replaced_as_set",),
-    "a preference is hidden from the list": name_kind(
+    "3: a rule deletes all others": ("rules_replaced_as_set",),
+    "4: a preference is hidden from the list": name_kind(
         "preferences", ("nested", "known_only", "hidden", "lag")
     ),
-    "feature flags are merged or replaced": ("flags_replaced",),
-    "a value has another shape": (
+    "5: feature flags are merged or replaced": ("flags_replaced",),
+    "6: a value has another shape": (
         "channel_ids_as_objects",
         "ids_as_numbers",
         "numbers_as_text",
@@ -1037,7 +1037,7 @@ ISSUE: dict[str, tuple[str, ...]] = {
         *name_kind("unlimited_is", ("zero", "minus_one", "null")),
         *NOT_IN_FORCE,
     ),
-    "eventual consistency": (
+    "7: eventual consistency": (
         "lag_one_read",
         "lag_two_reads",
         "lag_seconds",
@@ -1045,11 +1045,11 @@ ISSUE: dict[str, tuple[str, ...]] = {
         "toggle_later",
         *DELETED,
     ),
-    "a connection that the server closed": (
+    "8: a connection that the server closed": (
         "connection_closed_after_answer",
         "connection_dropped_when_reused",
     ),
-    "values that the server normalizes": (
+    "9: values that the server normalizes": (
         "scopes_sorted",
         "scopes_expanded",
         "recipients_lower",
@@ -1063,9 +1063,9 @@ ISSUE: dict[str, tuple[str, ...]] = {
         "key_lifetime_capped",
         "expiry_at_end_of_day",
     ),
-    "answers to writes": (*WRITE_ANSWERS, "key_without_secret"),
-    "times": TIMES,
-    "null, defaults, names, never": (
+    "10: answers to writes": (*WRITE_ANSWERS, "key_without_secret"),
+    "11: times": TIMES,
+    "12: null, defaults, names, never": (
         "empty_list_is_null",
         "null_for_empty",
         "extra_nulls",
@@ -1080,7 +1080,7 @@ ISSUE: dict[str, tuple[str, ...]] = {
         "never_is_empty",
         "never_is_left_out",
     ),
-    "hostile or broken servers": (
+    "24: hostile or broken servers": (
         "byte_a_second",
         "gzip_bomb",
         "deep_json",
@@ -1094,5 +1094,27 @@ ISSUE: dict[str, tuple[str, ...]] = {
         *(f"first_{status}_before" for status in (408, 520, 521, 522, 523, 524)),
         *(f"first_{status}_after" for status in (408, 520, 521, 522, 523, 524)),
     ),
+    "smaller ones": (
+        "rules_get_new_ids",
+        "put_merges_config",
+        "settings_without_residency",
+        "entry_posted_again_moves",
+        "key_metadata_forbidden",
+        "regenerated_key_gets_new_id",
+        "extra_fields",
+        "filters_sorted",
+        "names_unique",
+        "mfa_methods_left_out",
+        "mfa_methods_as_objects",
+        "mfa_methods_in_capitals",
+        "mfa_codes_renamed",
+        "bare_lists",
+        "bare_objects",
+        "byte_order_mark",
+        "errors_listed",
+        "errors_by_name",
+        "errors_described",
+        "cookies_need_token",
+    ),
 }
-"""Which variants prove each demand on the collection, in the order in which it was asked for."""
+"""Which variants prove each numbered demand of the issue "Met in the field"."""

@@ -104,13 +104,15 @@ def read_keys(client: Client, options: Values) -> Keys:
     Endpoints: ``GET /api/user/api-keys`` and ``GET /api/user/api-keys/{id}``.
     """
     keys = read_key_list(client)
+    now = datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc)
     key_id, path = options.get("key_id"), options.get("secret_file")
-    if key_id is not None and "applied" not in options and find_key(keys, key_id):
-        confirm_key(client, key_id)
+    found = find_key(keys, key_id)
+    if found is not None and not is_gone(found, now) and "applied" not in options:
+        confirm_key(client, str(key_id))
     return Keys(
         keys,
         own_keys(keys, client.connection.key),
-        datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc),
+        now,
         _secret_file.look(path) if path else _secret_file.Found(),
         _secret_file.identity(client),
     )

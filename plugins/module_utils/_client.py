@@ -16,6 +16,7 @@ import re
 import time
 import traceback
 import typing as t
+from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 from ansible_collections.planasonix.admin.plugins.module_utils._answers import (
@@ -125,6 +126,8 @@ class Client:
         self.base = connection.url.rstrip("/")
         self.host = urlsplit(self.base).netloc
         self.session = Session()
+        # A server that sets a cookie could take the task for a browser's session.
+        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         self.session.headers.update(
             {
                 "Accept": "application/json",

@@ -12,12 +12,13 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import re
+import typing as t
 from collections.abc import Sequence
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
-    compare_fields,
+    BOOLEAN,
     find_kind,
     is_unlimited,
     read_value,
@@ -107,7 +108,19 @@ def plan_settings(current: Values, options: Values) -> Plan:
     )
 
 
-equal_settings = compare_fields("settings")
+def equal_settings(name: str, found: t.Any, wanted: t.Any) -> bool:
+    """Compare two values of a setting, or of a flag: ``feature_flags.lineage_v2``.
+
+    An API may show the flag that a task gives as a boolean as a number or a text.
+    """
+    if name == "feature_flags" and isinstance(found, dict) and isinstance(wanted, dict):
+        return found.keys() == wanted.keys() and all(
+            equal_settings(f"{name}.{flag}", found[flag], value) for flag, value in wanted.items()
+        )
+    if name.startswith("feature_flags.") and isinstance(wanted, bool):
+        return BOOLEAN.same(found, wanted)
+    return find_kind("settings", (name,)).same(found, wanted)
+
 
 BOOKKEEPING = re.compile("(created|updated|modified|changed)|version|revision|etag|_(at|by)$", re.I)
 """Names of settings that an API changes by itself with each write."""

@@ -150,13 +150,20 @@ def find_mismatches(
     for name in sorted(wanted):
         shown, value, old = (values.get(name, UNSET) for values in (found, wanted, before))
         if isinstance(shown, dict) and isinstance(value, dict):
-            inner = find_mismatches(shown, value, old if isinstance(old, dict) else {})
+            inner = find_mismatches(
+                shown, value, old if isinstance(old, dict) else {}, _within(name, equal)
+            )
             mismatches.extend(replace(one, field=f"{name}.{one.field}") for one in inner)
         elif shown is UNSET and value is None:
             continue  # many APIs leave out what is null
         elif shown is UNSET or not equal(name, shown, value):
             mismatches.append(Mismatch(name, old, value, shown))
     return mismatches
+
+
+def _within(name: str, equal: Equal) -> Equal:
+    """Return what compares the fields within a field."""
+    return lambda inner, one, other: equal(f"{name}.{inner}", one, other)
 
 
 def describe_mismatches(mismatches: Sequence[Mismatch | str]) -> str:

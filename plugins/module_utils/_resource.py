@@ -413,7 +413,8 @@ def in_force(item: Values, now: datetime.datetime) -> bool:
     """Whether a listed object still counts: it is not revoked, deleted or expired.
 
     An API key or an allowlist entry that is switched off does not count either. For a channel or
-    a rule being off is an ordinary setting, so those still count.
+    a rule ``enabled: false`` is an ordinary setting, so those still count, unless they have another
+    field that says that they are not active.
 
     :raises ApiError: if ``expires_at`` is no known time, so that nobody can say.
     """
@@ -432,9 +433,12 @@ def in_force(item: Values, now: datetime.datetime) -> bool:
         if time <= now:
             return False
     states = {str(item[name]).lower() for name in ("state", "status") if name in item}
-    flags = {str(item[name]).lower() for name in ("active", "is_active", "enabled") if name in item}
+    active = {str(item[name]).lower() for name in ("active", "is_active") if name in item}
+    enabled = str(item.get("enabled", True)).lower()
     over = bool(states & ENDED) or any(item.get(name) is True for name in ENDED)
-    off = bool((states | flags) & OFF) or item.get("disabled") is True
+    if "enabled" in item:
+        over = over or bool(active & OFF)
+    off = bool((states | active | {enabled}) & OFF) or item.get("disabled") is True
     is_grant = not GRANT_FIELDS.isdisjoint(item)
     return not over and not (off and is_grant)
 

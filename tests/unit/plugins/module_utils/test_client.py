@@ -232,6 +232,15 @@ def test_a_post_that_must_not_be_repeated_goes_over_a_fresh_connection():
     assert [request.method for request in server.requests] == ["GET", "POST", "POST", "POST"]
 
 
+def test_cookies_are_not_kept():
+    """An API may take a request with a cookie for one of a browser, and ask for a token."""
+    answer = Answer(200, {"data": {}}, {"Set-Cookie": "session=1; Path=/"})
+    with ScriptedServer(answer) as server, connect(server.url, Clock()) as client:
+        call(client, "GET")
+        call(client, "PUT")
+    assert [request.headers.get("Cookie") for request in server.requests] == [None, None]
+
+
 def test_creating_once_over_connections_that_are_dropped():
     """Each look for the object opens a connection, which must not lose the next attempt."""
     empty = [Answer(200, [])] * LOOKS

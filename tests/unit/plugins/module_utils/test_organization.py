@@ -230,6 +230,21 @@ def test_a_value_that_is_stored_otherwise_is_told_in_each_run():
     assert second["failed"] and '"eu-central-1" -> "eu"' in second["msg"]
 
 
+@pytest.mark.parametrize(("off", "on"), [(0, 1), ("false", "true"), ("False", "True")])
+def test_flags_that_the_api_shows_as_numbers_or_texts(off, on):
+    api = FakeApi()
+    api.more_settings["feature_flags"] = {"lineage_v2": on, "git_integration": on}
+    task = {"extra": {"feature_flags": {"lineage_v2": False}}}
+    api.fail("GET /api/settings/all", lambda data: spoiled(data, off), skip=1, times=3)
+    assert perform(api, MODULE, **task)["changed"]
+    assert perform(api, MODULE, **task)["changed"] is False
+    assert len(api.writes) == 1
+
+
+def spoiled(settings, off):
+    return {**settings, "feature_flags": {**settings["feature_flags"], "lineage_v2": off}}
+
+
 FLAG = {"feature_flags": {"lineage_v2": False}}
 
 

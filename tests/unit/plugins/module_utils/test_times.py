@@ -156,18 +156,17 @@ def test_in_force(item, more, counts):
     assert in_force({**item, **more}, NOW) is counts
 
 
+INACTIVE = [{"active": False}, {"is_active": 0}]
 OFF = [
-    {"active": False},
     {"enabled": False},
     {"enabled": "false"},
-    {"is_active": 0},
     {"status": "disabled"},
     {"state": "inactive"},
     {"disabled": True},
 ]
 
 
-@pytest.mark.parametrize("more", OFF, ids=str)
+@pytest.mark.parametrize("more", [*OFF, *INACTIVE], ids=str)
 def test_a_grant_that_is_off_does_not_count(more):
     assert not in_force({**KEY, **more}, NOW)
     assert not in_force({**ENTRY, **more}, NOW)
@@ -178,6 +177,12 @@ def test_a_channel_or_rule_that_is_off_counts(more):
     rule = {"id": "nrl_1", "name": "R", "event": "e", "channel_ids": []}
     assert in_force({**CHANNEL, **more}, NOW)
     assert in_force({**rule, **more}, NOW)
+
+
+@pytest.mark.parametrize("more", INACTIVE, ids=str)
+def test_a_channel_that_has_a_switch_and_is_not_active_does_not_count(more):
+    assert not in_force({**CHANNEL, "enabled": True, **more}, NOW)
+    assert in_force({"id": "nch_1", "type": "email", "name": "C", **more}, NOW)
 
 
 def test_an_expiry_that_is_no_time_is_an_error():

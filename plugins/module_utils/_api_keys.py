@@ -85,7 +85,8 @@ def check_key(options: Values) -> None:
         _secret_file.check_path(options["secret_file"])
     elif options.get("return_secret") is False and options["state"] == "present":
         raise InvalidOption(
-            "return_secret: false needs secret_file: a secret that is neither returned nor written would be lost."
+            "return_secret: false needs secret_file: a secret that is neither returned nor written "
+            "would be lost."
         )
     if (
         options["state"] == "present"
@@ -94,7 +95,8 @@ def check_key(options: Values) -> None:
         and options["renew_before_days"] >= options["expires_in_days"]
     ):
         raise InvalidOption(
-            "renew_before_days must be less than expires_in_days, or every run would make a new key."
+            "renew_before_days must be less than expires_in_days, or every run would make a new "
+            "key."
         )
 
 
@@ -121,38 +123,18 @@ def read_keys(client: Client, options: Values) -> Keys:
 def select(current: Keys, options: Values) -> Choice:
     """Choose the keys that the options mean.
 
-    :raises InvalidOption: if there is no such key, its name differs, or it is not clear which one is meant.
+    :raises InvalidOption: if there is no such key, its name differs, or it is not clear which one
+        is meant.
     """
-    name, key_id = options.get("name"), options.get("key_id")
-    note = current.file.note
-    by_id = find_key(current.keys, key_id)
-    if by_id is not None:
-        if name is not None and not has_name(by_id, name):
-            raise InvalidOption(
-                f"The API key {key_id!r} is named {by_id['name']!r}, not {name!r}, and the API cannot rename keys."
-            )
-        name = by_id["name"]
+    note, key_id = current.file.note, options.get("key_id")
+    name, by_id = select_by_id(current, options)
     if note is not None and name is not None:
         _secret_file.check_note(options["secret_file"], note, spelled(name), current.identity)
-    if by_id is not None and is_gone(by_id, current.now):
-        by_id = None
-    if key_id is not None and by_id is None and options["state"] == "present":
-        raise InvalidOption(
-            f"No API key has the id {key_id!r}, or it is revoked or switched off; "
-            "leave key_id out to find or create one by name."
-        )
     named = [key for key in namesakes(current.keys, name) if not is_gone(key, current.now)]
     orphans = [key for key in named if note is not None and is_orphan(key, note)]
     if by_id is not None and by_id in orphans:
         if options["state"] == "present":
-            why = (
-                "was about to be revoked by an interrupted run"
-                if str(key_id) in map(str, t.cast(Values, note)["ids"])
-                else "was made by an interrupted run, which lost its secret"
-            )
-            raise InvalidOption(
-                f"The API key {key_id!r} {why}: address it by name, to have that run finished."
-            )
+            raise orphan_by_id(by_id, t.cast(Values, note))
         orphans.remove(by_id)
     left = [key for key in named if key not in orphans]
     if key_id is not None:
@@ -160,7 +142,8 @@ def select(current: Keys, options: Values) -> Choice:
         return Choice(by_id, tuple(older), tuple(orphans))
     if options["state"] == "absent" and len(left) > 1:
         raise InvalidOption(
-            f"Several API keys are named {name!r}: {', '.join(str(k['id']) for k in left)}; remove them one by one by key_id."
+            f"Several API keys are named {name!r}: {', '.join(str(k['id']) for k in left)}; remove "
+            "them one by one by key_id."
         )
     if options["state"] == "present":
         # A newer key that has expired does not hide one that works.
@@ -168,8 +151,42 @@ def select(current: Keys, options: Values) -> Choice:
     return Choice(left[0] if left else None, tuple(left[1:]), tuple(orphans))
 
 
+def select_by_id(current: Keys, options: Values) -> tuple[str | None, Values | None]:
+    """Find the key of ``key_id``; returns the name that the options mean, and the key.
+
+    :raises InvalidOption: if its name differs, or there is none that is to be present.
+    """
+    name, key_id = options.get("name"), options.get("key_id")
+    key = find_key(current.keys, key_id)
+    if key is not None:
+        if name is not None and not has_name(key, name):
+            raise InvalidOption(
+                f"The API key {key_id!r} is named {key['name']!r}, not {name!r}, and the API "
+                "cannot rename keys."
+            )
+        name = key["name"]
+    if key is not None and not is_gone(key, current.now):
+        return name, key
+    if key_id is not None and options["state"] == "present":
+        raise InvalidOption(
+            f"No API key has the id {key_id!r}, or it is revoked or switched off; "
+            "leave key_id out to find or create one by name."
+        )
+    return name, None
+
+
+def orphan_by_id(key: Values, note: Values) -> InvalidOption:
+    """Return the refusal of a key that an interrupted run left."""
+    why = "was made by an interrupted run, which lost its secret"
+    if str(key["id"]) in map(str, note["ids"]):
+        why = "was about to be revoked by an interrupted run"
+    return InvalidOption(
+        f"The API key {str(key['id'])!r} {why}: address it by name, to have that run finished."
+    )
+
+
 def is_orphan(key: Values, note: Values) -> bool:
-    """Whether an interrupted run made a key and did not store its secret, or was about to revoke it."""
+    """Whether an interrupted run left a key: without its secret stored, or about to be revoked."""
     if note["operation"] == "regenerate":
         return False
     known, revoke = set(map(str, note["ids"])), set(map(str, note.get("revoke", ())))
@@ -180,7 +197,8 @@ def plan_key(current: Keys, options: Values) -> Plan:
     """Plan to create, recreate, regenerate or delete one key.
 
     :raises InvalidOption: if the key cannot be found or made with these options.
-    :raises RefusedPlan: if scopes differ, the task's own key would go, or the secret could not be stored.
+    :raises RefusedPlan: if scopes differ, the task's own key would go, or the secret could not be
+        stored.
     """
     choice = select(current, options)
     leftovers = tuple(
@@ -278,7 +296,8 @@ def check_file(
     """
     if current.file.obstacle:
         raise RefusedPlan(
-            f"The {subject} is not {what}, since its secret could not be stored: {current.file.obstacle}; correct secret_file."
+            f"The {subject} is not {what}, since its secret could not be stored: "
+            f"{current.file.obstacle}; correct secret_file."
         )
     content = foreign_content(current, options, replaced)
     if content is not None and not options.get("secret_file_overwrite"):
@@ -324,7 +343,8 @@ def refuse_own(current: Keys, key: Values, what: str) -> None:
     """
     if str(key["id"]) in current.own_ids:
         raise RefusedPlan(
-            f"The API key {key['name']!r} ({key['id']}) is the one that this task itself uses, so it is not {what}; use another api_key for it."
+            f"The API key {key['name']!r} ({key['id']}) is the one that this task itself uses, so "
+            f"it is not {what}; use another api_key for it."
         )
 
 
@@ -350,17 +370,20 @@ def reasons_to_recreate(current: Keys, key: Values, options: Values) -> list[str
     if "scopes" in options:
         scopes = scopes_of(key)
         if not same(scopes, options["scopes"]):
-            text = f"scopes {', '.join(sorted(scopes)) or 'none'} -> {', '.join(sorted(options['scopes'])) or 'none'}"
+            old, new = (", ".join(sorted(names)) or "none" for names in (scopes, options["scopes"]))
+            text = f"scopes {old} -> {new}"
             if options.get("on_mismatch", "fail") == "fail":
                 raise RefusedPlan(
-                    f"The API key {key['name']!r} has other {text}, and the API cannot change them; set on_mismatch: recreate to replace it."
+                    f"The API key {key['name']!r} has other {text}, and the API cannot change "
+                    "them; set on_mismatch: recreate to replace it."
                 )
             reasons.append(text)
     if "rotate_after_days" in options:
         created = moment(key, "created_at")
         if created is None:
             raise ApiError(
-                f"The API does not tell when the API key {key['name']!r} was created, so rotate_after_days cannot be met."
+                f"The API does not tell when the API key {key['name']!r} was created, so "
+                "rotate_after_days cannot be met."
             )
         if current.now - created > options["rotate_after_days"] * DAY:
             reasons.append(f"older than {options['rotate_after_days']} days")
@@ -372,7 +395,9 @@ def reasons_to_recreate(current: Keys, key: Values, options: Values) -> list[str
 
 
 def body_of(key: Values | None, options: Values, subject: str) -> Values:
-    """The body of the POST. A recreated key keeps the scopes and the lifetime of the old one, unless others are given.
+    """Return the body of the POST.
+
+    A recreated key keeps the scopes and the lifetime of the old one, unless others are given.
 
     :raises InvalidOption: if there is nothing to take them from.
     """
@@ -395,7 +420,8 @@ def body_of(key: Values | None, options: Values, subject: str) -> Values:
             body["expires_in_days"] = max(1, whole_days(length))
             if options.get("renew_before_days", 0) >= body["expires_in_days"]:
                 raise InvalidOption(
-                    f"The {subject} lives {body['expires_in_days']} days, so with this renew_before_days every run would make a new one; give expires_in_days."
+                    f"The {subject} lives {body['expires_in_days']} days, so with this "
+                    "renew_before_days every run would make a new one; give expires_in_days."
                 )
     return body
 

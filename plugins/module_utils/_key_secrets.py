@@ -56,9 +56,13 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
 
 
 def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> Applied:
-    """Send the plan: a secret is stored before anything else is done, and before it is made the run notes what it is about to do.
+    """Send the plan.
 
-    :raises PlanasonixError: if it fails; what is nowhere else by then is left in ``client.unsaved``.
+    The run notes what it is about to do before it makes a secret. It stores the secret before it
+    does anything else.
+
+    :raises PlanasonixError: if it fails; what is nowhere else by then is left in
+        ``client.unsaved``.
     """
     path = options.get("secret_file")
     found: Values = {"applied": True}
@@ -103,7 +107,7 @@ def delete(client: Client, call: Call, made: bool) -> None:
 
 
 def claim_file(path: str, plan: Plan, current: Keys) -> None:
-    """Note next to the secret file what the plan is about to do, for a run after this one was killed.
+    """Note next to the secret file what the plan is about to do, in case the run is killed.
 
     :raises NotStored: if that cannot be, or another run uses the file; nothing was sent yet.
     """
@@ -134,7 +138,8 @@ def note_post(path: str, plan: Plan, current: Keys) -> None:
 def not_noted(note: Values, error: OSError) -> NotStored:
     """Return the failure of a run that could not note what it is about to do."""
     return NotStored(
-        f"The secret of the API key {note['name']!r} could not be stored ({error.strerror}); nothing was changed, correct secret_file."
+        f"The secret of the API key {note['name']!r} could not be stored ({error.strerror}); "
+        "nothing was changed, correct secret_file."
     )
 
 
@@ -153,7 +158,9 @@ def note_of_plan(plan: Plan, current: Keys) -> Values | None:
 
 
 def create(client: Client, call: Call, current: Keys, plan: Plan, options: Values) -> Values:
-    """Make a key and store its secret. In the end there is one new key whose secret is known, or none.
+    """Make a key and store its secret.
+
+    In the end there is one new key whose secret is known, or none.
 
     :raises ApiError: if no key could be made, or there may be a second one that was not found.
     :raises NotApplied: if the key that was made is not as asked for; it is deleted again.
@@ -180,7 +187,8 @@ def create(client: Client, call: Call, current: Keys, plan: Plan, options: Value
         client.unsaved.clear()
         note_revocations(path, plan, call, current, made["id"])
     if strays.lost:
-        # An attempt whose answer was lost may have taken effect after it was looked for. By now the secret of the key that stays is safe.
+        # An attempt whose answer was lost may have taken effect after it was looked for. By now the
+        # secret of the key that stays is safe.
         strays.known.add(str(made["id"]))
         strays.delete(f"The new key {made['id']} is made and its secret is kept, but")
     return made
@@ -201,7 +209,7 @@ def with_listed_fields(client: Client, made: Values) -> Values:
 
 
 def delete_again(client: Client, key_id: t.Any) -> bool:
-    """Delete a key that was just made; returns whether it is gone, which another run may have seen to."""
+    """Delete a key that was just made; returns whether it is gone."""
     try:
         delete_made(client, key_id, "delete the new API key again")
     except ApiError:
@@ -227,7 +235,7 @@ def delete_made(client: Client, key_id: t.Any, action: str) -> None:
 
 
 def note_revocations(path: str, plan: Plan, call: Call, current: Keys, new_id: t.Any) -> None:
-    """Note which keys are still to be revoked, now that the new secret is stored; without any, remove the note.
+    """Note which keys are still to be revoked, or remove the note if there are none.
 
     :raises NotStored: if neither can be done.
     """
@@ -254,10 +262,14 @@ def deleted_by(calls: Sequence[Call], current: Keys) -> set[str]:
 
 
 def create_without_doubles(strays: Strays, current: Keys, path: str | None) -> Values:
-    """Send the POST; a key that it may have made without telling its secret is deleted before it is sent again. The secret is left in ``client.unsaved``.
+    """Send the POST so that there is no second key in the end.
+
+    A key that it may have made without an answer is deleted before it is sent again. The secret is
+    left in ``client.unsaved``.
 
     :returns: What was made.
-    :raises ApiError: if no key could be made. The note beside the file stays as long as there may be one.
+    :raises ApiError: if no key could be made. The note beside the file stays as long as there may
+        be one.
     """
     client, call = strays.client, strays.call
     doubt = f"Could not {call.action}: no answer told its secret, and"
@@ -303,7 +315,8 @@ def check_answer(made: t.Any, call: Call) -> None:
     secret = answer.get("secret")
     if answer.get("id") in (None, "") or not isinstance(secret, str) or not secret:
         raise ApiError(
-            f"Could not {call.action}: the answer to POST {KEYS_PATH} lacks the documented id and secret.",
+            f"Could not {call.action}: the answer to POST {KEYS_PATH} lacks the documented id and "
+            "secret.",
             method="POST",
             path=KEYS_PATH,
         )
@@ -439,7 +452,8 @@ def regenerate(client: Client, call: Call, current: Keys, plan: Plan, path: str 
             raise
     if not isinstance(made, dict) or not isinstance(made.get("secret"), str) or not made["secret"]:
         raise ApiError(
-            f"Could not {call.action}: the answer lacks the documented secret, and the old one may be void; run again.",
+            f"Could not {call.action}: the answer lacks the documented secret, and the old one "
+            "may be void; run again.",
             method="POST",
             path=call.path,
         )
@@ -449,9 +463,13 @@ def regenerate(client: Client, call: Call, current: Keys, plan: Plan, path: str 
             key = find_key(current.keys, plan.before["id"]) or plan.before
             store(path, key, made["secret"], current)
         except NotStored as error:
-            error.message += " The key has a new secret, which this result carries: take it from there, or run again."
+            error.message += (
+                " The key has a new secret, which this result carries: take it from there, or run "
+                "again."
+            )
             if not _secret_file.is_ours(path):
-                # The two runs cannot tell whose secret is in force. With this note neither stores one, and the next run makes another.
+                # The two runs cannot tell whose secret is in force. With this note neither stores
+                # one, and the next run makes another.
                 error.message += " If the other run made one after it, it is void."
                 with contextlib.suppress(OSError):
                     _secret_file.write_note(path, t.cast(Values, note_of_plan(plan, current)))
@@ -462,7 +480,9 @@ def regenerate(client: Client, call: Call, current: Keys, plan: Plan, path: str 
 
 
 def stale_prefix(made: Values, current: Keys, call: Call) -> str | None:
-    """The old prefix of a regenerated key, if the answer tells another: as long as it is listed, the new secret is not in force.
+    """Return the old prefix of a regenerated key, if the answer has another one.
+
+    As long as it is listed, the new secret is not in force.
 
     :returns: ``None`` where nothing tells.
     """
@@ -510,7 +530,8 @@ def store(path: str, key: Values, secret: str, current: Keys) -> None:
     """
     if not _secret_file.is_ours(path):
         raise NotStored(
-            f"Another run began meanwhile to make a key for {path}, so the secret of this one was not written there; let one run at a time do so."
+            f"Another run began meanwhile to make a key for {path}, so the secret of this one was "
+            "not written there; let one run at a time do so."
         )
     owner = {
         "kind": "api_key",
@@ -523,5 +544,6 @@ def store(path: str, key: Values, secret: str, current: Keys) -> None:
         _secret_file.store(path, secret, owner, current.file)
     except (OSError, UnicodeError) as error:
         raise NotStored(
-            f"The secret could not be written to {path} ({getattr(error, 'strerror', error.__class__.__name__)})."
+            f"The secret could not be written to {path} "
+            f"({getattr(error, 'strerror', error.__class__.__name__)})."
         ) from None

@@ -152,7 +152,10 @@ def is_gone(key: Values, now: datetime.datetime) -> bool:
 
 
 def own_keys(keys: Sequence[Values], secret: str) -> frozenset[str]:
-    """Ids of the keys that a secret may belong to: those that alone bear a long prefix of it. A prefix that several keys bear tells nothing."""
+    """Return the ids of the keys that a secret may belong to: those with a long prefix of it.
+
+    A prefix that several keys have says nothing.
+    """
     prefixes = [str(key.get("prefix") or "") for key in keys]
     return frozenset(
         str(key["id"])
@@ -179,7 +182,8 @@ def moment(key: Values, name: str) -> datetime.datetime | None:
     time = parse_time(value)
     if time is None:
         raise ApiError(
-            f"The API's answer for the API key {key['name']!r} has no known time in {name}: {value!r}."
+            f"The API's answer for the API key {key['name']!r} has no known time in {name}: "
+            f"{value!r}."
         )
     return time
 
@@ -217,5 +221,6 @@ def namesakes(keys: Sequence[Values], name: str | None) -> list[Values]:
         return found  # nothing to compare, so a missing time is no error
     created = [moment(key, "created_at") or LONG_AGO for key in found]
     if created[0] <= created[-1]:
-        found.reverse()  # listed oldest first, so of two keys of one second the later in the list is the newer
+        # Listed oldest first, so of two keys of one second the later in the list is the newer.
+        found.reverse()
     return sorted(found, key=lambda key: moment(key, "created_at") or LONG_AGO, reverse=True)

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Multi-factor authentication of the user that the key acts as, enrolled so that its secret is never lost.
+"""Multi-factor authentication of the user that the key acts as, enrolled so that its secret is
+never lost.
 
-Endpoints: ``/api/user/mfa``, ``/api/user/mfa/enable``, ``/api/user/mfa/verify`` and ``/api/user/mfa/disable``.
+Endpoints: ``/api/user/mfa``, ``/api/user/mfa/enable``, ``/api/user/mfa/verify`` and
+``/api/user/mfa/disable``.
 
 This file is private to the collection; it can change at any time.
 """
@@ -64,7 +66,8 @@ STEP = 30
 USUAL_CODES = {"digits": "6", "period": str(STEP), "algorithm": "SHA1"}
 """What an otpauth URI that says nothing else means."""
 
-# What an API may answer to a code that is no longer, or not yet, the current one; other refusals must name the code to be taken for one of it.
+# What an API may answer to a code that is no longer, or not yet, the current one; other refusals
+# must name the code to be taken for one of it.
 REFUSALS_OF_A_CODE = frozenset({400, 422})
 REFUSALS_IN_DOUBT = frozenset({401, 403})
 
@@ -185,7 +188,9 @@ def is_disabled(client: Client) -> bool:
 
 
 def plan_mfa(current: Mfa, options: Values) -> Plan:
-    """Plan an enrollment, started and verified, or to disable MFA. Codes are filled in when they are sent: they live for half a minute.
+    """Plan an enrollment, started and verified, or to disable MFA.
+
+    Codes are filled in when they are sent: they live for half a minute.
 
     :raises InvalidOption: if MFA is on and what is needed to disable it is not given.
     :raises RefusedPlan: if the secret could not be stored.
@@ -227,7 +232,8 @@ def check_file(current: Mfa, options: Values) -> None:
     found = current.file
     if found.obstacle:
         raise RefusedPlan(
-            f"MFA is not enabled, since its secret could not be stored: {found.obstacle}; correct secret_file."
+            f"MFA is not enabled, since its secret could not be stored: {found.obstacle}; correct "
+            "secret_file."
         )
     if found.note is not None:
         _secret_file.check_note(options["secret_file"], found.note, None, current.identity)
@@ -248,7 +254,8 @@ def check_file(current: Mfa, options: Values) -> None:
 def apply_mfa(client: Client, plan: Plan, current: Mfa, options: Values) -> Applied:
     """Send the plan.
 
-    :raises PlanasonixError: if it fails; what is nowhere else by then is left in ``client.unsaved``.
+    :raises PlanasonixError: if it fails; what is nowhere else by then is left in
+        ``client.unsaved``.
     """
     if not plan.calls:
         return Applied()
@@ -304,7 +311,8 @@ def enroll(client: Client, start: Call, verify: Call, path: str | None, identity
 
     :returns: Keys of the result.
     :raises ApiError: if the API refuses it, or what it answers is not as documented.
-    :raises NotStored: if the secret could not be written to the file; before it is verified, nothing was changed by then.
+    :raises NotStored: if the secret could not be written to the file; before it is verified,
+        nothing was changed by then.
     """
     enrollment = start_enrollment(client, start)
     secret = {
@@ -339,7 +347,8 @@ def enroll(client: Client, start: Call, verify: Call, path: str | None, identity
             path,
             secret,
             identity,
-            "but MFA is enabled; the file holds its secret, and this result the backup codes, which are shown once: take them from here",
+            "but MFA is enabled; the file holds its secret, and this result the backup codes, "
+            "which are shown once: take them from here",
         )
         client.unsaved.clear()
     return dict(client.unsaved)
@@ -380,7 +389,8 @@ def start_enrollment(client: Client, call: Call) -> Values:
     ]
     if other:
         raise ApiError(
-            f"Could not {call.action}: the API asks for codes of another kind ({', '.join(other)}), which this module cannot compute; MFA is off."
+            f"Could not {call.action}: the API asks for codes of another kind "
+            f"({', '.join(other)}), which this module cannot compute; MFA is off."
         )
     return enrollment
 
@@ -430,11 +440,16 @@ def store(path: str, secret: Values, identity: Values, consequence: str) -> None
 def send_with_code(
     client: Client, call: Call, body: Values, code: CodeAt, done: t.Callable[[], bool]
 ) -> Values | None:
-    """Send a call with the current code. A code that is refused is followed once by the next one: its half minute may have ended on the way.
+    """Send a call with the current code.
+
+    A code that is refused is followed once by the next one: its half minute may have ended on the
+    way.
 
     :param done: Reads whether the call took effect.
-    :returns: ``data`` of the answer; ``None`` where there is none, or where it was lost and reading shows the effect.
-    :raises AnswerLost: if answers were lost until the retries or their budget were used up, without effect.
+    :returns: ``data`` of the answer; ``None`` where there is none, or where it was lost and reading
+        shows the effect.
+    :raises AnswerLost: if answers were lost until the retries or their budget were used up, without
+        effect.
     :raises ApiError: if the API refuses it.
     """
     attempt = 0
@@ -459,13 +474,16 @@ def send_with_code(
             if not refuses_the_code(error):
                 raise
             if refused or not next_code(client, code, used):
-                error.message += " If it is the code that was refused, check the clock of the host that runs the module, and the secret or code given."
+                error.message += (
+                    " If it is the code that was refused, check the clock of the host that runs "
+                    "the module, and the secret or code given."
+                )
                 raise
             refused = True
 
 
 def refuses_the_code(error: ApiError) -> bool:
-    """Whether a refusal may be one of the code, and not of the password, the key or something else."""
+    """Whether a refusal may be about the code, and not about the password or something else."""
     names_code = re.search(r"code|otp|mfa", error.code or "", re.IGNORECASE) is not None
     names_password = re.search("password", error.code or "", re.IGNORECASE) is not None
     return not names_password and (
@@ -474,7 +492,7 @@ def refuses_the_code(error: ApiError) -> bool:
 
 
 def next_code(client: Client, code: CodeAt, used: str) -> bool:
-    """Wait for the code after the one that was used, within the retry budget; returns whether there is one."""
+    """Wait for the next code, within the retry budget; returns whether there is one."""
     now = client.clock()
     if code(now) == used != code(now + STEP):
         client.pause(1, STEP - now % STEP + 0.1)

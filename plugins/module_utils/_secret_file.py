@@ -33,7 +33,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
 
 DRAFT = ".planasonix-"
-"""What the names of unfinished files begin with; the name of the file and eight characters follow."""
+"""What the names of unfinished files begin with; the file's name and eight characters follow."""
 RUNS: dict[int, str] = {}
 """Ids of runs, by process."""
 LONGEST_NAME = 255
@@ -280,7 +280,7 @@ def discard(draft: str) -> None:
 
 
 def remove_drafts(path: str) -> None:
-    """Remove what a run that was killed left of a file that it had not finished, as far as the folder lets it."""
+    """Remove unfinished files that a killed run left, as far as the folder allows it."""
     folder, name = os.path.split(path)
     draft = re.compile(re.escape(f"{DRAFT}{name}-") + "[a-z0-9_]{8}")
     with contextlib.suppress(OSError):
@@ -332,7 +332,8 @@ def parse_note(path: str, content: bytes) -> Values:
         or not isinstance(note.get("revoke", []), list)
     ):
         raise InvalidOption(
-            f"{note_path(path)} is not a note of this collection: move it away, or choose another secret_file."
+            f"{note_path(path)} is not a note of this collection: move it away, or choose another "
+            "secret_file."
         )
     return note
 
@@ -410,12 +411,18 @@ def with_run(note: Values) -> str:
 
 
 def this_run() -> str:
-    """What tells this run from another one. Each has a process of its own, forked from one that may have had an id before."""
+    """Return the id of this run.
+
+    Each run has a process of its own, forked from one that may have had an id before.
+    """
     return RUNS.setdefault(os.getpid(), uuid.uuid4().hex)
 
 
 def is_ours(path: str) -> bool:
-    """Whether the note is the one that this run wrote last. Otherwise another run that uses the same file has begun meanwhile."""
+    """Whether the note is the one that this run wrote last.
+
+    Otherwise another run that uses the same file has begun meanwhile.
+    """
     try:
         return (read_note(path) or {}).get("run") == this_run()
     except InvalidOption:
@@ -436,5 +443,6 @@ def remove_note(path: str, found: Values | None) -> None:
         pass
     except OSError as error:
         raise NotStored(
-            f"{note_path(path)} could not be removed ({error.strerror}), although its run is over: remove it by hand, or the next run makes the secret anew."
+            f"{note_path(path)} could not be removed ({error.strerror}), although its run is over: "
+            "remove it by hand, or the next run makes the secret anew."
         ) from None

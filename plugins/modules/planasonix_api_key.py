@@ -35,8 +35,8 @@ options:
     type: str
   key_id:
     description:
-      - ID of an existing key. With O(state=absent), an ID that no key has changes nothing, and RV(msg)
-        says so.
+      - ID of an existing key. With O(state=absent), an ID that no key has changes nothing, and
+        RV(msg) says so.
     type: str
   state:
     description:
@@ -94,11 +94,11 @@ options:
     description:
       - Absolute path of a file, on the host that runs the module, that a new secret is written to. The file holds exactly the secret, has mode V(0600), and
         is written before the task can end. Its folder must exist.
-      - A file that is not empty is only replaced if it contains a secret of this very key. Otherwise
-        the task fails before it makes a key, in check mode as well. See O(secret_file_overwrite).
+      - A file that is not empty is only replaced if it contains a secret of this very key.
+        Otherwise the task fails before it makes a key, in check mode as well. See O(secret_file_overwrite).
       - The module recognizes its file by a small record, with C(.owner) added to the name and mode
-        V(0600). The record contains the name and ID of the key, the API URL, and hashes of the secret
-        and of the O(api_key), but no secret.
+        V(0600). The record contains the name and ID of the key, the API URL, and hashes of the
+        secret and of the O(api_key), but no secret.
       - The file, the record and the note must be regular files of the user that runs the module.
         Symbolic links are refused.
       - Before a key is made, a note is written beside it, with C(.pending) added to the name, and removed once the secret is stored and the keys that

@@ -53,8 +53,8 @@ options:
       - It is written on enrollment only. In check mode, the module checks that it could be written.
         Give each user a file of its own.
       - A file that is not empty is only replaced if it contains an earlier enrollment with the same
-        O(api_key) and O(api_url). Otherwise the task fails before it starts the enrollment, in check
-        mode as well. See O(secret_file_overwrite).
+        O(api_key) and O(api_url). Otherwise the task fails before it starts the enrollment, in
+        check mode as well. See O(secret_file_overwrite).
       - The module recognizes its file by a small record, with C(.owner) added to the name and mode
         V(0600). The record contains hashes of the content and of the O(api_key), but no secret.
       - Without it, they are returned. What is displayed and logged of such a result is censored, while C(register) keeps it.

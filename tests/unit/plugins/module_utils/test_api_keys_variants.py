@@ -434,8 +434,8 @@ def test_a_renewal_that_every_run_would_repeat(api):
     cap(api, 30)
     result = perform(api, MODULE, **TASK, renew_before_days=60)
     assert (
-        "lets the API key 'Deploy' live 30 days, so with renew_before_days: 60 every run would make "
-        "a new one. The new key was deleted again."
+        "lets the API key 'Deploy' live 30 days, so with renew_before_days: 60 every run would "
+        "make a new one. The new key was deleted again."
     ) in result["msg"]
     assert api.keys == []
 

@@ -219,6 +219,8 @@ def test_a_host_without_a_snapshot_is_not_hardened(fleet: Fleet) -> None:
         "session_timeout",
         "-e",
         "planasonix_wave_size=2",
+        "-e",
+        "planasonix_max_fail_percentage=100",
         keys={acme: "plnx_live_dead"},
     )
     counts = recap(done)
@@ -275,7 +277,15 @@ def test_what_may_no_longer_be_read_and_the_snapshot_of_another(fleet: Fleet) ->
         times=None,
     )
     simulator.clear_log()
-    done = fleet.run("planasonix.admin.rollback", "--limit", f"{globex},{initech}")
+    done = fleet.run(
+        "planasonix.admin.rollback",
+        "--limit",
+        f"{globex},{initech}",
+        "-e",
+        "planasonix_max_fail_percentage=100",
+        "-e",
+        "planasonix_wave_size=100%",
+    )
     assert {slug: counts["failed"] for slug, counts in recap(done).items()} == {
         globex: 1,
         initech: 1,
@@ -298,16 +308,9 @@ def test_what_may_no_longer_be_read_and_the_snapshot_of_another(fleet: Fleet) ->
 @pytest.mark.parametrize(
     ("arguments", "reached"),
     [
-        pytest.param(["-e", "planasonix_wave_size=1,50%"], 1, id="the canary"),
+        pytest.param([], 1, id="the first organization, by default"),
         pytest.param(
-            [
-                "-e",
-                '{"planasonix_wave_size": [2, "100%"]}',
-                "-e",
-                "planasonix_max_fail_percentage=0",
-            ],
-            2,
-            id="one of the first wave",
+            ["-e", '{"planasonix_wave_size": [2, "100%"]}'], 2, id="one of the first wave"
         ),
     ],
 )
@@ -322,12 +325,39 @@ def test_a_wave_that_fails_stops_the_roll_out(
     assert fleet.simulator.writes() == []
 
 
+def test_a_wrong_protected_address_locks_out_the_first_organization_only(fleet: Fleet) -> None:
+    """The guard cannot know that the address is not the one of the controller."""
+    fleet.simulator.reset(organizations=12)
+    fleet.simulator.options(client_addresses=dict.fromkeys(fleet.simulator.slugs, "198.51.100.10"))
+    office = {
+        "id": "OFFICE",
+        "resource": "ip_whitelist",
+        "require": {"entries": [{"cidr": "203.0.113.0/24", "label": "Office"}]},
+    }
+    done = fleet.run(
+        "planasonix.admin.harden",
+        org_baseline_protected_addresses=["203.0.113.7"],
+        org_baseline_extra_controls=[office],
+    )
+    first, *others = fleet.simulator.slugs
+    assert done.returncode == 2 and list(recap(done)) == [first], done.stdout
+    assert fleet.simulator.state(first)["ip_whitelist"]["enabled"]
+    assert {write["organization"] for write in fleet.simulator.writes()} == {first}
+    assert not any(fleet.simulator.state(slug)["ip_whitelist"]["enabled"] for slug in others)
+
+
 def test_nothing_is_rolled_back_without_a_snapshot(fleet: Fleet) -> None:
     acme, globex, _initech = fleet.simulator.slugs
     path = snapshot(fleet, globex)
     path.parent.mkdir()
     path.write_text("controls: {}", encoding="utf-8")
-    done = fleet.run("planasonix.admin.rollback", "-e", "planasonix_wave_size=2")
+    done = fleet.run(
+        "planasonix.admin.rollback",
+        "-e",
+        "planasonix_wave_size=2",
+        "-e",
+        "planasonix_max_fail_percentage=100",
+    )
     assert list(recap(done)) == [acme, globex], "neither has one, and a wave that fails is the last"
     assert (
         f"There is no snapshot {snapshot(fleet, acme)} to roll back to, so nothing was changed"

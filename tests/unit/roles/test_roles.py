@@ -108,14 +108,45 @@ def test_each_role_has_a_readme_that_names_its_variables(role):
     ] == []
 
 
-@pytest.mark.parametrize("name", ["onboard", "harden", "audit", "rollback"])
-def test_the_playbooks_know_waves(name):
-    """An audit that stops early would be none of all organizations."""
+def load_play(name: str) -> dict[str, t.Any]:
+    """The only play of a playbook."""
     (play,) = yaml.safe_load((ROOT / "playbooks" / f"{name}.yml").read_text(encoding="utf-8"))
-    assert "planasonix_wave_size | default('100%')" in play["serial"]
-    assert play.get("max_fail_percentage") == (
-        None if name == "audit" else "{{ planasonix_max_fail_percentage | default(100) }}"
-    )
+    return t.cast(dict[str, t.Any], play)
+
+
+@pytest.mark.parametrize("name", ["onboard", "harden", "rollback"])
+def test_a_playbook_that_writes_begins_with_one_organization_and_stops_at_the_first_failure(name):
+    play = load_play(name)
+    assert rendered(play["serial"]) == ["1", "10%", "100%"]
+    assert rendered(play["max_fail_percentage"]) in (0, "0")
+    # With the strategy free, the first failure would not stop the others of its wave.
+    assert play["strategy"] == "ansible.builtin.linear"
+
+
+def test_an_audit_is_of_all_organizations_at_once_and_does_not_stop():
+    play = load_play("audit")
+    assert rendered(play["serial"]) == ["100%"]
+    assert "max_fail_percentage" not in play
+
+
+@pytest.mark.parametrize("name", ["onboard", "harden", "audit", "rollback"])
+@pytest.mark.parametrize(
+    ("size", "waves"),
+    [
+        (5, ["5"]),
+        ("1, 9,50%", ["1", "9", "50%"]),
+        ([1, "100%"], ["1", "100%"]),
+    ],
+)
+def test_waves_are_a_number_a_percentage_or_a_list(name, size, waves):
+    assert rendered(load_play(name)["serial"], planasonix_wave_size=size) == waves
+
+
+@pytest.mark.parametrize("name", ["onboard", "harden", "audit", "rollback"])
+@pytest.mark.parametrize("size", ["", " ", 0, "0", []])
+def test_an_empty_wave_size_is_none(name, size):
+    serial = load_play(name)["serial"]
+    assert rendered(serial, planasonix_wave_size=size) == rendered(serial)
 
 
 def tags_in(tasks: list[dict[str, t.Any]]) -> set[str]:

@@ -44,10 +44,14 @@ class Fleet:
     environment: dict[str, str] = field(default_factory=dict)
 
     def run(
-        self, playbook: str, *arguments: str, keys: dict[str, str] | None = None, **variables: Any
+        self,
+        playbook: str,
+        *arguments: str,
+        keys: dict[str, str | None] | None = None,
+        **variables: Any,
     ) -> subprocess.CompletedProcess[str]:
         """Run a playbook of the collection, or a file."""
-        hosts = {
+        hosts: dict[str, dict[str, str | None]] = {
             slug: {"planasonix_api_key": key}
             for slug, key in zip(self.simulator.slugs, self.simulator.keys, strict=True)
         }

@@ -489,3 +489,74 @@ def test_the_folders_that_hold_what_runs_are_enough(fleet: Fleet) -> None:
     assert done.returncode == 0, done.stdout
     assert len(json.loads(fleet.report())["organizations"]) == 3
     assert "planasonix.admin" in fleet.report("html")
+
+
+def test_roles_keep_the_defaults_of_the_play(fleet: Fleet) -> None:
+    """The key must not be sent to the default URL where the play names another one."""
+    roles = ("compliance_audit", "org_baseline", "org_onboarding", "api_key_rotation")
+    play = fleet.play(
+        module_defaults={
+            "group/planasonix.admin.planasonix": {
+                "api_url": fleet.simulator.url,
+                "api_key": fleet.simulator.keys[0],
+                "retries": 0,
+            },
+            "planasonix.admin.planasonix_baseline": {"timeout": 7},
+        },
+        roles=[{"role": f"planasonix.admin.{role}"} for role in roles],
+        post_tasks=[
+            {
+                "name": "Show the options",
+                "ansible.builtin.debug": {"var": "compliance_audit_result"},
+            }
+        ],
+    )
+    fleet.environment = {"PLANASONIX_API_KEY": "plnx_live_environment"}
+    acme = fleet.simulator.slugs[0]
+    done = fleet.run(
+        play,
+        "--limit",
+        acme,
+        "--check",
+        keys={acme: None},
+        planasonix_api_url=None,
+        org_onboarding_settings={"default_timezone": "UTC"},
+        compliance_audit_fail_on="never",
+        compliance_audit_formats=["json"],
+        api_key_rotation_names=["Administration"],
+        api_key_rotation_store_tasks="store.yml",
+    )
+    assert done.returncode == 0, done.stdout
+    assert "api.planasonix.com" not in done.stdout
+    for option in (f'"api_url": "{fleet.simulator.url}"', '"retries": 0', '"timeout": 7'):
+        assert option in done.stdout, option
+    assert {row["status"] for row in fleet.simulator.log()} == {200}
+
+
+def test_variables_of_the_command_line_are_text(fleet: Fleet) -> None:
+    """Where ansible-core 2.16 keeps native types, text stays text as well."""
+    fleet.environment = {"ANSIBLE_JINJA2_NATIVE": "true"}
+    arguments = {
+        "org_baseline_skip": "PLX-MFA-1, PLX-KEY-1",
+        "org_baseline_overrides": '{"PLX-SES-1": {"severity": "low"}}',
+        "org_baseline_protected_addresses": f'["{ADDRESS}"]',
+        "compliance_audit_formats": "json,",
+        "compliance_audit_fail_on": "never",
+    }
+    given = [part for name, value in arguments.items() for part in ("-e", f"{name}='{value}'")]
+    done = fleet.run("planasonix.admin.audit", *given)
+    assert done.returncode == 0, done.stdout
+    severities = {c["id"]: c["severity"] for c in json.loads(fleet.report())["controls"]}
+    assert severities["PLX-SES-1"] == "low" and "PLX-NET-1" in severities
+    assert not {"PLX-MFA-1", "PLX-KEY-1"} & severities.keys()
+    wrong = fleet.run("planasonix.admin.audit", "-e", "org_baseline_skip=[PLX-MFA-1")
+    assert wrong.returncode == 2
+    assert "org_baseline_skip is text that is not JSON" in told(wrong.stdout)
+
+
+def test_every_format_is_written_with_native_types(fleet: Fleet) -> None:
+    fleet.environment = {"ANSIBLE_JINJA2_NATIVE": "true"}
+    done = fleet.run("planasonix.admin.audit", compliance_audit_fail_on="never")
+    assert done.returncode == 0, done.stdout
+    assert len(list((fleet.folder / "planasonix-audit").iterdir())) == 6
+    assert len(statuses(fleet.report())) == 3

@@ -69,7 +69,8 @@ def test_each_module_has_an_action_file_and_each_action_file_a_module():
 
 
 def test_the_action_group_holds_each_module_once():
-    assert RUNTIME["action_groups"] == {"planasonix": MODULES}
+    same = [{"metadata": {"extend_group": ["planasonix"]}}]
+    assert RUNTIME["action_groups"] == {"planasonix": MODULES, "variables": same}
 
 
 def test_each_module_has_an_integration_target_of_its_name_or_alias():

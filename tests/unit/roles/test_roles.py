@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 
@@ -87,15 +88,52 @@ def test_each_role_takes_the_connection(role):
         f"planasonix_{name}" for name in CONNECTION_SPEC
     }
     (block,) = (task for task in load(role, "tasks", "main.yml") if "module_defaults" in task)
+    # Of the group planasonix, these would replace those of the play.
     assert block["module_defaults"] == {
-        "group/planasonix.admin.planasonix": f"{{{{ __{role}_connection }}}}"
+        "group/planasonix.admin.variables": f"{{{{ __{role}_connection }}}}"
     }
     given = {option: f"given for {option}" for option in CONNECTION_SPEC}
-    connection = rendered(
-        load(role, "vars", "main.yml")[f"__{role}_connection"],
-        **{f"planasonix_{option}": value for option, value in given.items()},
+    template = load(role, "vars", "main.yml")[f"__{role}_connection"]
+    variables = {f"planasonix_{option}": value for option, value in given.items()}
+    assert rendered(template, **variables) == given
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_gives_no_option_of_the_connection_that_no_variable_gives(role):
+    """An option that is given, even as its default, would replace that of the play."""
+    template = load(role, "vars", "main.yml")[f"__{role}_connection"]
+    assert rendered(template) == {}
+    assert rendered(template, planasonix_timeout=7, planasonix_api_url=None) == {"timeout": 7}
+    assert rendered(template, planasonix_validate_certs=False) == {"validate_certs": False}
+
+
+SPECIFIED = [
+    (role, name, option["type"], option.get("elements", "str"))
+    for role in ROLES
+    for entry in load(role, "meta", "argument_specs.yml")["argument_specs"].values()
+    for name, option in entry["options"].items()
+    if option["type"] in ("list", "dict")
+]
+
+
+@pytest.mark.parametrize(("role", "name", "kind", "elements"), SPECIFIED)
+def test_lists_and_mappings_are_read_by_one_filter(role, name, kind, elements):
+    """Ansible validates text as a list, and hands it over as text."""
+    kinds = [kind, elements] if elements == "dict" else [kind]
+    call = f"role_variable({', '.join(map(repr, [name, *kinds]))})"
+    paths = (path for path in (ROOT / "roles" / role).rglob("*.yml") if path.parent.name != "meta")
+    texts = {path: path.read_text(encoding="utf-8") for path in paths}
+    assert any(call in text for text in texts.values())
+    # Beside its default, the variable itself occurs only as the input of the filter.
+    used = re.compile(
+        rf"(?<![\w']){name}(?![\w:'])(?!( \| default\(..\))?\s+\| planasonix\.admin\.role_variable)"
     )
-    assert connection == given
+    comments = re.compile(r"#.*")
+    assert [
+        (path.name, found[0])
+        for path, text in texts.items()
+        for found in used.finditer(comments.sub("", text))
+    ] == []
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -1,0 +1,33 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+from ansible_collections.planasonix.admin.plugins.plugin_utils._variables import read_variable
+
+
+def role_variable(
+    value: t.Any,
+    name: str,
+    type: str = "list",  # noqa: A002
+    elements: str = "str",
+) -> t.Any:
+    """The filter; see its documentation."""
+    try:
+        return read_variable(str(name), plain(value), str(type), str(elements))
+    except InvalidOption as error:
+        raise AnsibleFilterError(error.message) from None
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"role_variable": role_variable}

@@ -8,17 +8,36 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import exported
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.plugin_utils._rollback import take_snapshot
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
 
 def export_controls(facts: t.Any, unavailable: t.Any = ()) -> list[dict[str, t.Any]]:
     """The filter; see its documentation."""
+    return t.cast(list[dict[str, t.Any]], taken("export_controls", facts, unavailable)["controls"])
+
+
+def snapshot(facts: t.Any, unavailable: t.Any = ()) -> dict[str, t.Any]:
+    """The filter; see its documentation."""
+    return taken("snapshot", facts, unavailable)
+
+
+def taken(name: str, facts: t.Any, unavailable: t.Any) -> dict[str, t.Any]:
+    """Return the snapshot of an organization.
+
+    :param name: The name of the filter, for errors.
+    :raises AnsibleFilterError: if none can be taken.
+    """
     try:
-        return exported(plain(facts), plain(unavailable))
-    except (KeyError, TypeError) as error:
+        return take_snapshot(plain(facts), plain(unavailable))
+    except InvalidOption as error:
         raise AnsibleFilterError(
-            f"export_controls: the input is not what planasonix_info returns of an organization; {error} is missing or wrong."
+            f"{name}: nothing could be restored from this state: {error.message}"
+        ) from None
+    except (AttributeError, KeyError, TypeError) as error:
+        raise AnsibleFilterError(
+            f"{name}: the input is not what planasonix_info returns of an organization; {error} is missing or wrong."
         ) from None
 
 
@@ -26,4 +45,4 @@ class FilterModule:
     """Filters of this file."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"export_controls": export_controls}
+        return {"export_controls": export_controls, "snapshot": snapshot}

@@ -9,6 +9,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._escapes import escape
 from ansible_collections.planasonix.admin.plugins.plugin_utils._rollback import (
     Rollback,
     rollback_outcome,
@@ -19,7 +20,10 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._values import pl
 
 def rollback_controls(snapshot: t.Any, facts: t.Any) -> list[dict[str, t.Any]]:
     """The filter; see its documentation."""
-    return way_back("rollback_controls", snapshot, facts).controls
+    # The module reads it again, and nothing on the way there renders it.
+    return t.cast(
+        list[dict[str, t.Any]], escape(way_back("rollback_controls", snapshot, facts).controls)
+    )
 
 
 def rollback_report(

@@ -37,6 +37,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
     typed,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._escapes import unescape
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import wanted_entries
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import is_placeholder
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import (
@@ -147,7 +148,7 @@ def parse_controls(options: Values) -> tuple[Control, ...]:
     """
     controls: dict[str, Control] = {}
     for given in options["controls"]:
-        control = parse_control(given)
+        control = parse_control(unescape(given))
         if control.id in controls:
             raise InvalidOption(
                 f"Two controls have the id {control.id!r}; give each an id of its own."
@@ -263,7 +264,7 @@ def secrets_of(arguments: t.Any) -> set[str]:
     if isinstance(arguments, Mapping):
         return set().union(
             *(
-                {text for text in scalars(value) if not is_placeholder(text)}
+                {text for text in scalars([value, unescape(value)]) if not is_placeholder(text)}
                 if key == "secret_config"
                 else secrets_of(value)
                 for key, value in arguments.items()

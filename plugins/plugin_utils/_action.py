@@ -65,6 +65,13 @@ class Variable:
         return None
 
 
+HIDDEN_RESULT = "__planasonix_hidden_result"
+"""Variable of a task whose result is for ``register`` only. A failure is displayed."""
+
+HIDDEN_CONTROLS = "__planasonix_hidden_controls"
+"""Variable of a task whose controls were read from an API, and may have secrets that it does not mask. Their verdicts are displayed."""
+
+
 class PlanasonixAction(ActionBase):
     """Runs :attr:`MODULE` in the worker, or hands the task to the packed module."""
 
@@ -109,7 +116,9 @@ class PlanasonixAction(ActionBase):
             }
         else:
             result = self._execute_elsewhere(arguments, task_vars)
-        if holds_secret(result):
+        if task_vars.get(HIDDEN_CONTROLS):
+            result = without_controls(result)
+        if holds_secret(result) or (task_vars.get(HIDDEN_RESULT) and not result.get("failed")):
             result["_ansible_no_log"] = True
             self._task.no_log = True  # of a loop, ansible-core before 2.19 would show the whole, which holds the items' results
             # The display hides the whole result, and what a failure or a warning asks for must be seen.
@@ -129,7 +138,8 @@ class PlanasonixAction(ActionBase):
         # Some connections, such as ssh, print what a module answers at -vvv, before anybody can tell that there is a secret in it.
         context = self._connection._play_context
         no_log = context.no_log
-        context.no_log = no_log or self.MODULE.makes_secret is not None
+        hidden = task_vars.get(HIDDEN_RESULT) or task_vars.get(HIDDEN_CONTROLS)
+        context.no_log = no_log or bool(hidden) or self.MODULE.makes_secret is not None
         try:
             return t.cast(
                 dict[str, t.Any],
@@ -186,6 +196,17 @@ class PlanasonixAction(ActionBase):
                 if value is not None:
                     found[name] = Variable(variable, value)
         return found
+
+
+def without_controls(result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The result of a baseline without what its controls require, which is in its arguments as well."""
+    verdict = ("id", "title", "severity", "resource", "status", "detail", "remediable")
+    controls = [
+        {name: control[name] for name in verdict if name in control}
+        for control in result.get("controls", [])
+    ]
+    kept = {name: value for name, value in result.items() if name != "invocation"}
+    return {**kept, "controls": controls} if "controls" in result else kept
 
 
 def wants_invocation(task_vars: dict[str, t.Any]) -> bool:

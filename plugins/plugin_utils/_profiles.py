@@ -195,18 +195,49 @@ def exported_rule(rule: Values) -> Values:
     return {**result, **exported_flag(rule)}
 
 
+def exported_channels(channels: Sequence[Values]) -> Values:
+    """Return the channels that have a name. Others may go, but one without a name stays."""
+    return {"present": [exported_channel(channel) for channel in named(channels)], "purge": True}
+
+
+def exported_rules(rules: Iterable[Values]) -> Values:
+    """Return the rules that have a name."""
+    return {"present": [exported_rule(rule) for rule in named(rules)]}
+
+
 def named(items: Iterable[Values]) -> list[Values]:
     """Return the channels or rules that a control can name: some APIs list one without a name."""
-    return [item for item in items if name_of(item) is not None]
+    return [item for item in items if is_named(item)]
+
+
+def is_named(item: Values) -> bool:
+    """Return whether a channel or rule has a name, without which nothing can refer to it."""
+    return name_of(item) is not None
+
+
+def left_out(facts: Values, unavailable: Collection[str] = ()) -> list[str]:
+    """What an export leaves out, as sentences."""
+    notes = []
+    for resource, what in (("channels", "channel"), ("rules", "rule")):
+        items = facts.get(f"notification_{resource}") or ()
+        if f"notification_{resource}" not in unavailable:
+            notes += [
+                f"The notification {what} {item.get('id')} has no name and is left out."
+                for item in items
+                if not is_named(item)
+            ]
+    for rule in facts.get("notification_rules") or ():
+        if is_named(rule) and not all(rule.get("channels") or ()):
+            notes.append(
+                f"The channels of the notification rule {rule['name']!r} are left out: one of them has no name."
+            )
+    return notes
 
 
 EXPORTED: dict[str, t.Callable[[t.Any], Values]] = {
     **dict.fromkeys(("settings", "session_timeout", "log_retention"), exported_object),
     "ip_whitelist": exported_allowlist,
-    "notification_channels": lambda channels: {
-        "present": [exported_channel(channel) for channel in named(channels)],
-        "purge": True,
-    },
-    "notification_rules": lambda rules: {"present": [exported_rule(rule) for rule in named(rules)]},
+    "notification_channels": exported_channels,
+    "notification_rules": exported_rules,
 }
 """What is exported, each with how its facts become what a control requires."""

@@ -13,10 +13,11 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._escapes import escape, unescape
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import is_placeholder
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import canonical
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
@@ -25,7 +26,13 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     same,
     without,
 )
-from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import exported_rule, named
+from ansible_collections.planasonix.admin.plugins.module_utils._requirements import check_baseline
+from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import (
+    exported,
+    exported_rule,
+    left_out,
+    named,
+)
 
 NOT_MENDED = "; not mended: "
 """In the detail of a control, what stands before each reason why the baseline leaves something as it is."""
@@ -49,15 +56,36 @@ class Rollback:
     left: list[str] = field(default_factory=list)
 
 
+def take_snapshot(facts: Values, unavailable: Collection[str] = ()) -> Values:
+    """Return the content of a snapshot or an export, as it is written to a file.
+
+    :param facts: What ``planasonix_info`` returns. Without ``organization``, the snapshot is of any.
+    :param unavailable: Subsets that it could not read, and that are left out.
+    :raises InvalidOption: if nothing could be restored from it.
+    """
+    facts = unescape(facts)
+    snapshot: Values = {"controls": exported(facts, unavailable)}
+    if facts.get("organization"):
+        snapshot = {"organization": facts["organization"], **snapshot}
+    notes = left_out(facts, unavailable)
+    if notes:
+        snapshot["notes"] = notes
+    snapshot = escape(snapshot)
+    known = {name: value for name, value in facts.items() if name not in unavailable}
+    check_baseline({"controls": rolled_back(snapshot, known).controls})
+    return snapshot
+
+
 def rolled_back(snapshot: t.Any, facts: Values) -> Rollback:
     """The way from the state of an organization to its snapshot.
 
-    :param snapshot: A mapping with ``controls``, as an export is one.
+    :param snapshot: A mapping with ``controls``, as :func:`take_snapshot` returns one.
     :param facts: What ``planasonix_info`` returns of the organization as it is. What it could not read is not among it; the baseline will say why.
     :raises InvalidOption: if the snapshot is none of this organization.
     """
     back = Rollback()
     gone: set[str] = set()
+    snapshot, facts = unescape(snapshot), unescape(facts)
     controls = parse_snapshot(snapshot)
     facts = with_named(facts)
     check_organization(snapshot.get("organization"), facts.get("organization"))
@@ -81,23 +109,29 @@ def rolled_back(snapshot: t.Any, facts: Values) -> Rollback:
                 }
             )
         elif resource == "notification_channels" and "present" in require:
-            channels = channels_back(require["present"], facts["notification_channels"], back)
+            current = facts["notification_channels"]
+            channels = channels_back(require["present"], current, back)
             gone |= {item["name"] for item in require["present"]} - {
                 channel["name"] for channel in channels
             }
             back.controls += one_by_one(control, channels)
             if require.get("purge"):
                 # Of a channel that is there the name is enough, so that what becomes of it counts once.
-                there = {channel["name"] for channel in facts["notification_channels"]}
+                there = {channel["name"] for channel in current}
                 names = [
                     {"name": channel["name"]} if channel["name"] in there else channel
                     for channel in channels
                 ]
                 back.controls.append({**control, "require": {"present": names, "purge": True}})
         elif resource == "notification_rules" and "present" in require:
-            back.controls += one_by_one(
-                control, rules_back(require["present"], facts["notification_rules"], gone, back)
+            rules = rules_back(
+                require["present"],
+                facts["notification_rules"],
+                gone,
+                back,
+                facts.get("notification_channels"),
             )
+            back.controls += one_by_one(control, rules)
         elif resource == "settings":
             back.controls += settings_back(control, facts["settings"])
         else:
@@ -297,11 +331,16 @@ def told(name: str, hidden: Sequence[str]) -> str:
 
 
 def rules_back(
-    items: Sequence[Values], current: Sequence[Values], gone: set[str], back: Rollback
+    items: Sequence[Values],
+    current: Sequence[Values],
+    gone: set[str],
+    back: Rollback,
+    channels: Iterable[Values] | None = None,
 ) -> list[Values]:
     """What to require of the rules: those of the snapshot as they were, and those that came later disabled, since the API cannot delete them.
 
     :param gone: Channels of the snapshot that cannot be made again.
+    :param channels: The channels that there are; ``None`` if they could not be read.
     """
     required: list[Values] = []
     names = {item["name"] for item in items}
@@ -313,16 +352,43 @@ def rules_back(
             back.left.append(
                 f"Several notification rules are named {name!r} in the snapshot, so they stay as they are."
             )
-    later = [
-        rule["name"]
+    later = {
+        rule["name"]: rule
         for rule in current
         if rule["name"] not in names and rule.get("enabled") is not False
-    ]
-    back.notes += [
+    }
+    ids = None if channels is None else {str(channel.get("id")) for channel in channels}
+    for rule in later.values():
+        required += newer_rule(rule, ids, back)
+    return required
+
+
+def newer_rule(rule: Values, channel_ids: Collection[str] | None, back: Rollback) -> list[Values]:
+    """What to require of a rule that is newer than the snapshot. The API takes no rule whose channel is gone, not even to disable it.
+
+    :param channel_ids: Ids of the channels that there are; ``None`` if they could not be read.
+    """
+    name = rule["name"]
+    used = [str(channel_id) for channel_id in rule.get("channel_ids") or ()]
+    lost = [one for one in used if channel_ids is not None and one not in channel_ids]
+    disabled = {"name": name, "enabled": False}
+    if lost and len(lost) == len(used):
+        back.left.append(
+            f"The notification rule {name!r} is newer than the snapshot and stays enabled, since its channel {', '.join(lost)} is gone; "
+            "give it a channel, and run again."
+        )
+        return []
+    if lost:
+        rest = [
+            channel
+            for channel, channel_id in zip(rule.get("channels") or (), used, strict=False)
+            if channel_id not in lost and channel
+        ]
+        disabled["channels"] = rest
+    back.notes.append(
         f"The notification rule {name!r} is newer than the snapshot and is disabled, since the API cannot delete it."
-        for name in later
-    ]
-    return required + [{"name": name, "enabled": False} for name in dict.fromkeys(later)]
+    )
+    return [disabled]
 
 
 def rule_back(item: Values, gone: set[str], back: Rollback) -> list[Values]:

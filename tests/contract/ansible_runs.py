@@ -78,7 +78,11 @@ def environment_in(folder: Path, more: dict[str, str] | None = None) -> dict[str
         for name, value in os.environ.items()
         if not name.startswith(("ANSIBLE_", "PLANASONIX_")) or name == "ANSIBLE_COLLECTIONS_PATH"
     }
+    # The folder of a test is in the temporary folder of the system. That of the run is not.
+    temporary = folder / "home" / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
     settings = {
+        "TMPDIR": str(temporary),
         "ANSIBLE_ACTION_PLUGINS": str(HERE / "action_plugins"),
         "ANSIBLE_HOME": str(folder / "home"),
         "ANSIBLE_LOCALHOST_WARNING": "false",

@@ -413,6 +413,81 @@ def test_export_makes_another_organization_alike(fleet: Fleet) -> None:
     ]
 
 
+LOADERS = (
+    "{{ controls }}",
+    "{{ included.controls }}",
+    "{{ hostvars[inventory_hostname].of_host.controls }}",
+    "{{ (lookup('ansible.builtin.template', path) | from_yaml).controls }}",
+    "{{ (lookup('ansible.builtin.file', path) | from_yaml).controls }}",
+    "{{ (lookup('ansible.builtin.file', path) | from_yaml)"
+    " | planasonix.admin.rollback_controls(facts_read.planasonix) }}",
+    "{{ path | planasonix.admin.baseline_controls(as_text=true) }}",
+)
+"""Ways in which a file that was written is read again. The first is by vars_files, and by -e @file."""
+
+
+def test_nothing_that_is_written_is_rendered(fleet: Fleet) -> None:
+    """Names and values of the API are templates that run a command. Each loader gets them as they are."""
+    acme = fleet.simulator.slugs[0]
+    marker = fleet.folder / "rendered"
+    evil = f"{{{{ lookup('ansible.builtin.pipe', 'touch {marker}') }}}}"
+    channel = {**CHANNELS[0], "id": "nch_evil", "name": evil, "type": "webhook"}
+    config = {"body": {evil: ["{% if x %}", "{# y #}", "{{ z }}"]}, "method": "POST"}
+    fleet.simulator.set_state(
+        acme,
+        channels=[{**channel, "config": config}],
+        rules=[{**RULE, "name": f"{evil} 100 %", "channel_ids": ["nch_evil"]}],
+    )
+    before = fleet.simulator.state(acme)
+    row = fleet.in_a_row(("planasonix.admin.export", {}), ("planasonix.admin.harden", {}))
+    assert fleet.run(row, "--limit", acme).returncode == 0
+    path, snapshot = (
+        fleet.folder / f"planasonix-{name}" / f"{acme}.yml" for name in ("export", "snapshots")
+    )
+    text = path.read_text(encoding="utf-8")
+    assert "ESCAPED:%7B%7B lookup(" in text
+    assert snapshot.read_text(encoding="utf-8").endswith(text)
+    sections = ("channels", "rules", "settings", "session_timeout", "log_retention", "ip_whitelist")
+    fleet.simulator.set_state(acme, **{section: before[section] for section in sections})
+    variables = fleet.folder / "host_vars" / acme
+    variables.mkdir(parents=True)
+    variables.joinpath("file.yml").write_text(
+        "of_host:\n" + "".join(f"  {line}\n" for line in path.read_text().splitlines())
+    )
+    connection = {
+        "api_url": "{{ planasonix_api_url }}",
+        "api_key": "{{ planasonix_api_key }}",
+    }
+    read = {
+        "planasonix.admin.planasonix_info": connection,
+        "register": "facts_read",
+    }
+    include = {"ansible.builtin.include_vars": {"file": str(path), "name": "included"}}
+    tasks = [
+        {
+            "name": f"Compare by loader {number}",
+            "planasonix.admin.planasonix_baseline": {
+                **connection,
+                "controls": loader,
+                "protected_addresses": [ADDRESS],
+            },
+            "register": f"result_{number}",
+            "failed_when": f"not result_{number}.compliant",
+        }
+        for number, loader in enumerate(LOADERS)
+    ]
+    show = {"ansible.builtin.debug": {"msg": "{{ controls | to_json }} {{ included | to_json }}"}}
+    play = fleet.play(
+        vars={"path": str(path)}, vars_files=[str(path)], tasks=[read, include, *tasks, show]
+    )
+    fleet.simulator.options(read_only=True)
+    for arguments in ((), ("--check", "-e", f"@{path}")):
+        done = fleet.run(play, "--limit", acme, *arguments)
+        assert changes(done) == [0]
+        assert not marker.exists(), done.stdout
+    assert fleet.simulator.violations() == []
+
+
 def test_key_rotation(fleet: Fleet) -> None:
     """The old key goes only after the new secret is stored; where that fails, the new key goes."""
     acme = fleet.simulator.slugs[0]

@@ -166,7 +166,7 @@ def test_what_cannot_be_put_back_keeps_nothing_else_from_it(fleet: Fleet) -> Non
         ip_whitelist={**state["ip_whitelist"], "entries": [OWN, {**OFFICE, "label": "Other"}]},
     )
     parts = [
-        "is not wholly back at its snapshot.",
+        "is not completely restored.",
         "The notification channel 'Hook' is gone and cannot be made again, since the snapshot does not hold url: "
         "put the real value in the place of PLACEHOLDER:Hook.url there.",
         "The notification rule 'Failures' is put back without the notification channel 'Hook'.",
@@ -256,8 +256,7 @@ def test_what_the_key_may_not_read_is_left_out(fleet: Fleet) -> None:
     } == before, done.stdout
     assert (
         done.returncode == 2
-        and "is not wholly back at its snapshot. Could not read the notification rules"
-        in told(done.stdout)
+        and "is not completely restored. Could not read the notification rules" in told(done.stdout)
     )
 
 
@@ -291,9 +290,8 @@ def test_what_may_no_longer_be_read_and_the_snapshot_of_another(fleet: Fleet) ->
         initech: 1,
     }, done.stdout
     assert {write["organization"] for write in simulator.writes()} == {globex}
-    assert (
-        f"{globex} is not wholly back at its snapshot. Could not read the session timeout"
-        in told(done.stdout)
+    assert f"{globex} is not completely restored. Could not read the session timeout" in told(
+        done.stdout
     )
     assert "the input is no snapshot of this organization: it was taken of" in told(done.stdout)
     after = comparable(simulator.state(globex))

@@ -1,0 +1,43 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.utils.display import Display
+
+from ansible_collections.planasonix.admin.plugins.plugin_utils._files import (
+    find_loss,
+    to_file_name,
+)
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+
+
+def file_name(name: t.Any) -> str:
+    """The filter; see its documentation."""
+    return to_file_name(str(plain(name)))
+
+
+def output_folder(folder: t.Any, variable: str, warn: t.Any = False) -> dict[str, str]:
+    """The filter; see its documentation."""
+    folder = str(plain(folder))
+    reason = find_loss(folder, os.environ, os.getcwd())
+    problem = ""
+    if reason:
+        problem = (
+            f"The folder {folder} may be deleted when this run ends: it is relative, and the run uses a copy of the project ({reason}). "
+            f"Set {variable} to an absolute folder."
+        )
+    if problem and warn:
+        Display().warning(problem)
+    return {"path": os.path.realpath(os.path.expanduser(folder)), "problem": problem}
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"file_name": file_name, "output_folder": output_folder}

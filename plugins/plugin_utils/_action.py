@@ -198,15 +198,52 @@ class PlanasonixAction(ActionBase):
         return found
 
 
+VERDICT = ("id", "title", "severity", "resource", "status", "detail", "remediable")
+"""What is displayed of a control whose values are not."""
+
+
 def without_controls(result: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The result of a baseline without what its controls require, which is in its arguments as well."""
-    verdict = ("id", "title", "severity", "resource", "status", "detail", "remediable")
-    controls = [
-        {name: control[name] for name in verdict if name in control}
-        for control in result.get("controls", [])
-    ]
-    kept = {name: value for name, value in result.items() if name != "invocation"}
-    return {**kept, "controls": controls} if "controls" in result else kept
+    """Return the result of a baseline without its arguments, and what its controls require of channels."""
+    shown = {name: value for name, value in result.items() if name != "invocation"}
+    if "controls" in shown:
+        shown["controls"] = list(map(verdict_only, shown["controls"]))
+    if shown.get("diff"):
+        shown["diff"] = without_configs(shown["diff"])
+    return shown
+
+
+def verdict_only(control: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the verdict on a control. What differs in a channel that can be restored is in the diff."""
+    verdict = {name: control[name] for name in VERDICT if name in control}
+    can_be_met = verdict["status"] == "fixed" or (
+        verdict["status"] == "fail" and verdict["remediable"]
+    )
+    if can_be_met and verdict["resource"] == "notification_channels":
+        verdict["detail"] = ""
+    return verdict
+
+
+def without_configs(diff: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a diff that names the keys of a channel's config that change, without their values."""
+    sides = {side: dict(diff[side]) for side in ("before", "after")}
+    channels = {side: sides[side].get("notification_channels", {}) for side in sides}
+    for side, other in (("before", "after"), ("after", "before")):
+        if not channels[side]:
+            continue
+        shown = {}
+        for name, channel in channels[side].items():
+            configs = [one.get("config", {}) for one in (channel, channels[other].get(name, {}))]
+            shown[name] = channel
+            if configs[0]:
+                shown[name] = {**channel, "config": hide_values(*configs, side)}
+        sides[side]["notification_channels"] = shown
+    return {**diff, **sides}
+
+
+def hide_values(config: dict[str, t.Any], other: dict[str, t.Any], side: str) -> dict[str, str]:
+    """Return the keys of a config, each with whether its value changes."""
+    texts = {True: "(not displayed)", False: f"(not displayed, {side})"}
+    return {key: texts[key in other and other[key] == value] for key, value in config.items()}
 
 
 def wants_invocation(task_vars: dict[str, t.Any]) -> bool:

@@ -206,3 +206,58 @@ def test_no_secret_is_seen_in_a_fleet(
         "the search finds the secret in its file"
     )
     assert [leak for leak in found if leak[0] not in kept] == []
+
+
+def test_what_an_api_does_not_mask_is_in_the_files_only(
+    watched: Watched, plain_simulator: Simulator, tmp_path: Path
+) -> None:
+    """What snapshots and exports are made of is displayed nowhere, nor is what a rollback restores."""
+    given = tmp_path / "given"
+    globex = plain_simulator.slugs[1]
+    hook: dict[str, Any] = {
+        "id": "nch_1",
+        "name": "Hook",
+        "type": "webhook",
+        "config": {"method": "POST", "url": HOOK, "room": "canary-of-a-room"},
+        "enabled": True,
+        "created_at": "2020-01-01T00:00:00Z",
+    }
+    plain_simulator.set_state(globex, channels=[hook])
+    control = f"http://127.0.0.1:{plain_simulator.port}/_simulator/state/{globex}"
+    config = {**hook["config"], "room": "canary-of-another-room"}
+    changed = {"channels": [{**hook, "enabled": False, "config": config}]}
+    drift = {
+        "hosts": "globex",
+        "gather_facts": False,
+        "tasks": [{"control": {"url": control, "body": changed, "method": "PUT"}, "no_log": True}],
+    }
+    plays = [
+        {"import_playbook": "planasonix.admin.harden"},
+        {"import_playbook": "planasonix.admin.export"},
+        drift,
+        {"import_playbook": "planasonix.admin.rollback"},
+    ]
+    playbook = given / "playbook.yml"
+    playbook.write_text(json.dumps(plays), encoding="utf-8")
+    done = run_playbook(
+        watched.folder,
+        "-i",
+        str(given / "inventory.yml"),
+        "-e",
+        "planasonix_hosts=globex",
+        "-e",
+        "org_baseline_skip=PLX-ALR-1,PLX-ALR-2,PLX-ALR-3",
+        "-vvvv",
+        "--diff",
+        str(playbook),
+        environment=watched.environment,
+    )
+    watched.output = done.stdout
+    assert done.returncode == 0, done.stdout
+    assert plain_simulator.state(globex)["channels"] == [hook]
+    places = watched.seen(packed=False)
+    files = {"planasonix-snapshots/globex.yml", "planasonix-export/globex.yml"}
+    found = leaks(places, *WORDS)
+    assert {place for place, _word, _text in found} == files, found
+    # What happened to the channel is displayed all the same.
+    assert '"room": "(not displayed, after)"' in watched.output

@@ -230,6 +230,8 @@ def test_a_host_without_a_snapshot_is_not_hardened(fleet: Fleet) -> None:
         initech: (1, 0),
     }, done.stdout
     assert done.stdout.count("PLAY [") == 2 and "Traceback" not in done.stdout
+    # What is read is hidden, and why it cannot be read is not.
+    assert "GET /api/session-timeout answered 401" in told(done.stdout)
     assert {write["organization"] for write in simulator.writes()} == {globex}
     assert "notification_rules" in snapshot(fleet, globex).read_text(encoding="utf-8"), (
         "what the tags leave out is in it all the same"

@@ -87,6 +87,7 @@ def rolled_back(snapshot: t.Any, facts: Values) -> Rollback:
     gone: set[str] = set()
     snapshot, facts = unescape(snapshot), unescape(facts)
     controls = parse_snapshot(snapshot)
+    listed = facts.get("notification_channels")
     facts = with_named(facts)
     check_organization(snapshot.get("organization"), facts.get("organization"))
     # Channels before the rules that name them, as in a snapshot that nobody edited.
@@ -129,7 +130,7 @@ def rolled_back(snapshot: t.Any, facts: Values) -> Rollback:
                 facts["notification_rules"],
                 gone,
                 back,
-                facts.get("notification_channels"),
+                listed,
             )
             back.controls += one_by_one(control, rules)
         elif resource == "settings":

@@ -159,6 +159,7 @@ def test_what_cannot_be_put_back_keeps_nothing_else_from_it(fleet: Fleet) -> Non
     assert changes(fleet.run("planasonix.admin.harden", "--limit", acme)) == [1]
     state = simulator.state(acme)
     rules = [{**rule, "enabled": False} for rule in state["rules"]]
+    rules.append({**RULE, "id": "nrl_new", "name": "Newer", "channel_ids": ["nch_mail"]})
     simulator.set_state(
         acme,
         channels=[],
@@ -171,6 +172,8 @@ def test_what_cannot_be_put_back_keeps_nothing_else_from_it(fleet: Fleet) -> Non
         "put the real value in the place of PLACEHOLDER:Hook.url there.",
         "The notification rule 'Failures' is put back without the notification channel 'Hook'.",
         "The notification rule 'Growth' stays as it is, since it sends through the notification channel 'Hook' alone.",
+        "The notification rule 'Newer' is newer than the snapshot and stays enabled, since its channel nch_mail is gone; "
+        "give it a channel, and run again.",
     ]
     refusal = "Set protected_addresses to the addresses that must keep access"
     runs = [
@@ -196,6 +199,8 @@ def test_what_cannot_be_put_back_keeps_nothing_else_from_it(fleet: Fleet) -> Non
         for name in ("settings", "session_timeout", "log_retention", "enabled")
     )
     # With the addresses, and the secret where its placeholder was, all of it is back.
+    rules = [rule for rule in simulator.state(acme)["rules"] if rule["name"] != "Newer"]
+    simulator.set_state(acme, rules=rules)
     path = snapshot(fleet, acme)
     path.write_text(
         path.read_text(encoding="utf-8").replace("PLACEHOLDER:Hook.url", SECRET), encoding="utf-8"

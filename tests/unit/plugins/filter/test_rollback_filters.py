@@ -13,7 +13,10 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from unit.plugins.fake_api import FakeApi, perform
 
-from ansible_collections.planasonix.admin.plugins.filter.export_controls import export_controls
+from ansible_collections.planasonix.admin.plugins.filter.export_controls import (
+    export_controls,
+    snapshot,
+)
 from ansible_collections.planasonix.admin.plugins.filter.rollback_controls import (
     rollback_controls,
     rollback_report,
@@ -474,3 +477,88 @@ def test_what_is_still_not_met_is_told_whatever_the_reason(organization, check_m
         )["left"]
         == left
     )
+
+
+def test_a_newer_rule_whose_channels_are_gone_keeps_nothing_else_from_it(organization):
+    """The API refuses a rule with an unknown channel, so it is not even tried; one with another channel does without."""
+    api = organization.api
+    mail = organization.channel("Mail")["id"]
+    api.objects["session-timeout"]["idle_timeout_minutes"] = 7
+    api.add_rule("Lost", ["nch_gone", "nch_away"])
+    api.add_rule("Half", ["nch_gone", mail])
+    api.add_rule("Without", [])
+    result = organization.roll_back()
+    assert result["left"] == [
+        "The notification rule 'Lost' is newer than the snapshot and stays enabled, since its channel nch_gone, nch_away is gone; "
+        "give it a channel, and run again."
+    ]
+    assert [organization.rule(name)["enabled"] for name in ("Lost", "Half", "Without")] == [
+        True,
+        False,
+        False,
+    ]
+    assert organization.names_of("Half") == ["Mail"]
+    assert api.objects["session-timeout"]["idle_timeout_minutes"] == 60
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_what_has_no_name_is_left_out_with_a_note(organization, name):
+    """It neither spoils the snapshot nor is removed by the way back to it."""
+    api = organization.api
+    system = api.add_channel("System")
+    organization.channel("System")["name"] = name
+    api.add_rule("Uses it", [system])
+    unnamed = api.add_rule("Nameless")
+    organization.rule("Nameless")["name"] = name
+    facts = organization.facts()
+    organization.snapshot = snapshot(facts)
+    assert organization.snapshot["notes"] == [
+        f"The notification channel {system} has no name and is left out.",
+        f"The notification rule {unnamed} has no name and is left out.",
+        "The channels of the notification rule 'Uses it' are left out: one of them has no name.",
+    ]
+    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert api.writes == []
+    # The way back leaves newer channels, since one without a name would go with them.
+    api.add_channel("Newer")
+    organization.rule("Uses it")["enabled"] = False
+    left = organization.roll_back()["left"]
+    assert left == [
+        "The notification channel 'Newer' is newer than the snapshot and stays: one without a name would be removed along with it."
+    ]
+    assert organization.rule("Uses it") == {
+        **organization.rule("Uses it"),
+        "enabled": True,
+        "channel_ids": [system],
+    }
+    assert {name, "Newer"} <= {channel["name"] for channel in api.channels}
+
+
+def test_a_snapshot_that_cannot_be_used_is_not_taken(organization):
+    organization.channel("Mail")["config"] = "recipients=a@example.com"
+    with pytest.raises(AnsibleFilterError, match=r"^snapshot: (nothing could be restored|the in)"):
+        snapshot(organization.facts())
+
+
+EVIL = "{{ lookup('ansible.builtin.pipe', 'x') }} {% if %} {# 100 % #} cut \ud83d"
+
+
+def test_texts_that_look_like_templates_are_escaped_and_restored(organization):
+    """In names, in keys and in values; what the filter returns is escaped as well, and the module reads it."""
+    api = organization.api
+    channel = api.add_channel(EVIL, "webhook", config={EVIL: {EVIL: [EVIL]}})
+    api.add_rule(EVIL, [channel], filters={EVIL: EVIL})
+    facts = organization.facts()
+    organization.snapshot = snapshot({**facts, "organization": {"id": "o", "name": EVIL}})
+    for value in (organization.snapshot, rollback_controls(organization.snapshot, facts)):
+        text = str(value)
+        assert not any(mark in text for mark in ("{{ ", "{% ", "{# ", "\ud83d"))
+        assert "ESCAPED:%7B%7B lookup(" in text
+    before = copy.deepcopy((api.channels, api.rules))
+    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert (api.channels, api.rules) == before and api.writes == []
+    organization.channel(EVIL)["config"] = {EVIL: {EVIL: []}}
+    organization.rule(EVIL)["filters"] = {}
+    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert organization.channel(EVIL)["config"] == before[0][-1]["config"]
+    assert organization.rule(EVIL)["filters"] == {EVIL: EVIL}

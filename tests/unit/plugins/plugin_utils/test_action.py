@@ -393,6 +393,84 @@ def test_a_result_with_a_secret_is_hidden(runs, transport, answer, hidden, error
     )
 
 
+@pytest.mark.parametrize("transport", ["local", "ssh"])
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_result_for_register_only_is_hidden_and_a_failure_is_shown(runs, transport, failed):
+    runs.answer = {"msg": "answered 401", **({"failed": True} if failed else {})}
+    action = make_action(connection={"transport": transport})
+    result = action.run(task_vars={"__planasonix_hidden_result": True})
+    assert result == {**runs.answer, **({} if failed else {"_ansible_no_log": True})}
+
+
+@pytest.mark.parametrize("name", ["__planasonix_hidden_result", "__planasonix_hidden_controls"])
+def test_a_connection_does_not_print_what_is_hidden(runs, monkeypatch, name):
+    action = make_action(connection={"transport": "ssh"})
+    monkeypatch.setattr(
+        PlanasonixAction,
+        "_execute_module",
+        lambda self, **arguments: {"msg": self._connection._play_context.no_log},
+    )
+    assert action.run(task_vars={name: True})["msg"] is True
+
+
+def test_values_of_channels_are_not_displayed_and_their_verdicts_are(runs):
+    control = {"id": "a", "resource": "settings", "remediable": True, "status": "pass"}
+    channel = {**control, "id": "b", "resource": "notification_channels"}
+    values = {"require": "secret", "expected": "secret", "current": "secret"}
+    runs.answer = {
+        "changed": True,
+        "msg": "baseline",
+        "invocation": "secret",
+        "controls": [
+            {**control, **values, "detail": ""},
+            {**channel, **values, "status": "fixed", "detail": "config.a secret -> secret"},
+            {**channel, **values, "status": "error", "detail": "answered 500"},
+        ],
+        "diff": {
+            "before": {
+                "settings": {"b": 1},
+                "notification_channels": {
+                    "Hook": {"enabled": False, "config": {"a": "secret", "same": "secret"}},
+                    "New": {},
+                },
+            },
+            "after": {
+                "settings": {"b": 2},
+                "notification_channels": {
+                    "Hook": {"enabled": True, "config": {"a": "secret 2", "same": "secret"}},
+                    "New": {"config": {"a": "secret"}, "name": "New"},
+                },
+            },
+        },
+    }
+    result = make_action().run(task_vars={"__planasonix_hidden_controls": True})
+    assert "secret" not in str(result)
+    assert [one["detail"] for one in result["controls"]] == ["", "", "answered 500"]
+    hidden = "(not displayed)"
+    assert result["diff"] == {
+        "before": {
+            "settings": {"b": 1},
+            "notification_channels": {
+                "Hook": {
+                    "enabled": False,
+                    "config": {"a": f"{hidden[:-1]}, before)", "same": hidden},
+                },
+                "New": {},
+            },
+        },
+        "after": {
+            "settings": {"b": 2},
+            "notification_channels": {
+                "Hook": {
+                    "enabled": True,
+                    "config": {"a": f"{hidden[:-1]}, after)", "same": hidden},
+                },
+                "New": {"config": {"a": f"{hidden[:-1]}, after)"}, "name": "New"},
+            },
+        },
+    }
+
+
 def test_a_task_without_variables(runs):
     assert make_action().run()["msg"] == "done"
 

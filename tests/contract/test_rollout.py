@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_runs import told
+from ansible_runs import run_playbook, told
 from fleet import ADDRESS, ENTRY, RULE, SECRET, Fleet, changes, recap
+from rewriting_api import RewritingApi
 from simulator.process import Simulator
 
 TIME = "2026-01-01T00:00:00Z"
@@ -374,3 +376,88 @@ def test_nothing_is_rolled_back_without_a_snapshot(fleet: Fleet) -> None:
         and "Traceback" not in done.stdout
     )
     assert fleet.simulator.writes() == []
+
+
+def test_a_snapshot_that_would_be_lost_is_not_taken(fleet: Fleet) -> None:
+    """AWX and ansible-runner may delete the project after the run. Reports are written all the same."""
+    acme = fleet.simulator.slugs[0]
+    fleet.environment = {"AWX_PRIVATE_DATA_DIR": "/runner"}
+    fleet.simulator.options(read_only=True)
+    for check in ([], ["--check"]):
+        done = fleet.run("planasonix.admin.harden", "--limit", acme, *check)
+        assert done.returncode == 2
+        assert "(AWX_PRIVATE_DATA_DIR is set). Set planasonix_snapshot_dir" in told(done.stdout)
+    assert fleet.simulator.violations() == [] and not snapshot(fleet, acme).parent.exists()
+    reports = fleet.in_a_row(
+        ("planasonix.admin.audit", {"compliance_audit_fail_on": "never"}),
+        ("planasonix.admin.export", {}),
+    )
+    done = fleet.run(reports, "--limit", acme, compliance_audit_formats=["json"])
+    assert done.returncode == 0
+    for variable in ("compliance_audit_report_dir", "planasonix_export_dir"):
+        assert told(done.stdout).count(f"Set {variable} to an absolute folder.") == 1
+    fleet.simulator.options(read_only=False)
+    folder = fleet.folder / "lasting"
+    done = fleet.run(
+        "planasonix.admin.harden", "--limit", acme, planasonix_snapshot_dir=str(folder)
+    )
+    assert changes(done) == [1] and (folder / f"{acme}.yml").is_file()
+
+
+def test_names_of_hosts_lead_to_no_other_folder(fleet: Fleet) -> None:
+    names = ["acme/eu", "../evil", "/etc/initech"]
+    hosts = {
+        name: {"planasonix_api_key": key}
+        for name, key in zip(names, fleet.simulator.keys, strict=True)
+    }
+    variables = {
+        "planasonix_api_url": fleet.simulator.url,
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        **fleet.variables,
+    }
+    inventory = fleet.folder / "inventory.json"
+    inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
+    names_of = ("harden", "export", "rollback")
+    row = fleet.in_a_row(*((f"planasonix.admin.{name}", {}) for name in names_of))
+    done = run_playbook(fleet.folder, "-i", str(inventory), row)
+    assert done.returncode == 0, done.stdout
+    files = {"acme%2Feu.yml", "%2E.%2Fevil.yml", "%2Fetc%2Finitech.yml"}
+    for folder in ("planasonix-snapshots", "planasonix-export"):
+        assert {path.name for path in (fleet.folder / folder).iterdir()} == files
+    written = {"planasonix-snapshots", "planasonix-export", "inventory.json", "row.yml", "home"}
+    assert {path.name for path in fleet.folder.iterdir()} == written
+
+
+def test_a_lone_surrogate_keeps_nothing_from_its_work(fleet: Fleet) -> None:
+    """YAML cannot carry it, and ansible-core refuses it in what a module prints. The write was made by then."""
+    acme = fleet.simulator.slugs[0]
+    channel = {**MAIL, "name": "cut SURROGATE \x1b[31m"}
+    fleet.simulator.set_state(
+        acme,
+        channels=[channel],
+        rules=[{**RULE, "name": "SURROGATE", "channel_ids": ["nch_mail"]}],
+    )
+    before = comparable(fleet.simulator.state(acme))
+    path = fleet.folder / "planasonix-export" / f"{acme}.yml"
+    module = {
+        "planasonix.admin.planasonix_baseline": {
+            "api_url": "{{ planasonix_api_url }}",
+            "api_key": "{{ planasonix_api_key }}",
+            "controls": f"{{{{ (lookup('ansible.builtin.file', '{path}') | from_yaml).controls }}}}",
+            "protected_addresses": [ADDRESS],
+        },
+        "environment": {"PLANASONIX_CONTRACT": "module"},
+    }
+    with RewritingApi(fleet.simulator, {b"SURROGATE": rb"\ud83d"}) as api:
+        row = fleet.in_a_row(
+            ("planasonix.admin.export", {}),
+            ("planasonix.admin.harden", {}),
+            (fleet.play(tasks=[module]), {}),
+            ("planasonix.admin.rollback", {}),
+        )
+        done = fleet.run(row, "--limit", acme, "-v", planasonix_api_url=api.url)
+    assert done.returncode == 0, done.stdout
+    assert "ESCAPED:cut %uD83D " in path.read_text(encoding="utf-8")
+    assert "\x1b" not in done.stdout
+    after = comparable(fleet.simulator.state(acme))
+    assert {**after, "rules": {name: after["rules"][name] for name in before["rules"]}} == before

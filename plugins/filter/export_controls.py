@@ -37,7 +37,8 @@ def taken(name: str, facts: t.Any, unavailable: t.Any) -> dict[str, t.Any]:
         ) from None
     except (AttributeError, KeyError, TypeError) as error:
         raise AnsibleFilterError(
-            f"{name}: the input is not what planasonix_info returns of an organization; {error} is missing or wrong."
+            f"{name}: the input is not what planasonix_info returns of an organization; "
+            f"{error} is missing or wrong."
         ) from None
 
 

@@ -28,7 +28,8 @@ def output_folder(folder: t.Any, variable: str, warn: t.Any = False) -> dict[str
     problem = ""
     if reason:
         problem = (
-            f"The folder {folder} may be deleted when this run ends: it is relative, and the run uses a copy of the project ({reason}). "
+            f"The folder {folder} may be deleted when this run ends: it is relative, and the run "
+            f"may use a temporary copy of the project ({reason}). "
             f"Set {variable} to an absolute folder."
         )
     if problem and warn:

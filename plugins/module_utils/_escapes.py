@@ -4,8 +4,10 @@
 
 """Texts of the API that a file or a result cannot carry as they are. Pure functions, no I/O.
 
-Ansible renders ``{{ }}`` in a file of variables, and in a template. YAML and JSON have no lone surrogate. Such a text is written as ``ESCAPED:``
-and the text with ``%25`` for ``%``, ``%7B`` for ``{`` and ``%uD83D`` for a surrogate. So is one that begins with ``ESCAPED:`` itself.
+Ansible renders ``{{ }}`` in a file of variables, and in a template. YAML cannot carry a lone
+surrogate, nor can what a module prints. Such a text is written as ``ESCAPED:`` and the text with
+``%25`` for ``%``, ``%7B`` for ``{`` and ``%uD83D`` for a surrogate. A text that begins with
+``ESCAPED:`` itself is written like that, too.
 
 This file is private to the collection; it can change at any time.
 """
@@ -37,7 +39,7 @@ def unescape(value: t.Any) -> t.Any:
 
 
 def readable(result: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return a result without lone surrogates, which ansible-core refuses in what a module prints."""
+    """Return a result without lone surrogates: ansible-core refuses them in a module's output."""
     try:
         text = json.dumps(result, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):

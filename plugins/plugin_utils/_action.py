@@ -69,7 +69,10 @@ HIDDEN_RESULT = "__planasonix_hidden_result"
 """Variable of a task whose result is for ``register`` only. A failure is displayed."""
 
 HIDDEN_CONTROLS = "__planasonix_hidden_controls"
-"""Variable of a task whose controls were read from an API, and may have secrets that it does not mask. Their verdicts are displayed."""
+"""Variable of a task whose controls may have secrets that the API does not mask.
+
+The verdicts are displayed, and the values are not.
+"""
 
 
 class PlanasonixAction(ActionBase):
@@ -203,7 +206,7 @@ VERDICT = ("id", "title", "severity", "resource", "status", "detail", "remediabl
 
 
 def without_controls(result: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return the result of a baseline without its arguments, and what its controls require of channels."""
+    """Return the result of a baseline without its arguments and what its controls require."""
     shown = {name: value for name, value in result.items() if name != "invocation"}
     if "controls" in shown:
         shown["controls"] = list(map(verdict_only, shown["controls"]))
@@ -213,7 +216,7 @@ def without_controls(result: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def verdict_only(control: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return the verdict on a control. What differs in a channel that can be restored is in the diff."""
+    """Return the verdict on a control. How a channel will be changed is in the diff."""
     verdict = {name: control[name] for name in VERDICT if name in control}
     can_be_met = verdict["status"] == "fixed" or (
         verdict["status"] == "fail" and verdict["remediable"]

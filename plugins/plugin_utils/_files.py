@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names of the files that a run leaves on the controller, and whether they outlast it. Writes nothing.
+"""Names of the files that a run leaves on the controller, and whether they outlast the run.
 
 This file is private to the collection; it can change at any time.
 """
@@ -27,7 +27,8 @@ MAXIMUM = 180
 def to_file_name(name: str) -> str:
     """Return a file name for a host. Two hosts never get the same, and a plain name stays as it is.
 
-    A character that could lead to another folder or to a terminal is written as ``%`` and its number. A long name ends with its digest.
+    A character that could lead to another folder, or that controls a terminal, is written as ``%``
+    and its number. A long name ends with its digest.
     """
     if not name:
         return "%"

@@ -229,7 +229,8 @@ def left_out(facts: Values, unavailable: Collection[str] = ()) -> list[str]:
     for rule in facts.get("notification_rules") or ():
         if is_named(rule) and not all(rule.get("channels") or ()):
             notes.append(
-                f"The channels of the notification rule {rule['name']!r} are left out: one of them has no name."
+                f"The channels of the notification rule {rule['name']!r} are left out: "
+                "one of them has no name."
             )
     return notes
 

@@ -59,7 +59,7 @@ class Rollback:
 def take_snapshot(facts: Values, unavailable: Collection[str] = ()) -> Values:
     """Return the content of a snapshot or an export, as it is written to a file.
 
-    :param facts: What ``planasonix_info`` returns. Without ``organization``, the snapshot is of any.
+    :param facts: What ``planasonix_info`` returns, with ``organization`` for a snapshot.
     :param unavailable: Subsets that it could not read, and that are left out.
     :raises InvalidOption: if nothing could be restored from it.
     """
@@ -365,7 +365,9 @@ def rules_back(
 
 
 def newer_rule(rule: Values, channel_ids: Collection[str] | None, back: Rollback) -> list[Values]:
-    """What to require of a rule that is newer than the snapshot. The API takes no rule whose channel is gone, not even to disable it.
+    """What to require of a rule that is newer than the snapshot.
+
+    The API accepts no rule whose channel is gone, not even a rule that is to be disabled.
 
     :param channel_ids: Ids of the channels that there are; ``None`` if they could not be read.
     """
@@ -375,8 +377,8 @@ def newer_rule(rule: Values, channel_ids: Collection[str] | None, back: Rollback
     disabled = {"name": name, "enabled": False}
     if lost and len(lost) == len(used):
         back.left.append(
-            f"The notification rule {name!r} is newer than the snapshot and stays enabled, since its channel {', '.join(lost)} is gone; "
-            "give it a channel, and run again."
+            f"The notification rule {name!r} is newer than the snapshot and stays enabled, since "
+            f"its channel {', '.join(lost)} is gone; give it a channel, and run again."
         )
         return []
     if lost:

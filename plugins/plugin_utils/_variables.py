@@ -4,7 +4,7 @@
 
 """Variables of roles as the types that they have. Pure functions, no I/O.
 
-Ansible validates the arguments of a role, but hands the role what the user wrote: ``-e`` gives text.
+Ansible validates the arguments of a role, but hands over what the user wrote: ``-e`` gives text.
 
 This file is private to the collection; it can change at any time.
 """

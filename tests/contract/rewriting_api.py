@@ -52,7 +52,7 @@ class Rewriting(BaseHTTPRequestHandler):
 class RewritingApi(ThreadingHTTPServer):
     """An API that replaces words, as long as the block.
 
-    :param words: What the simulator stores, each with what a client gets and sends, as bytes of JSON.
+    :param words: What the simulator stores, each with what a client sees, as bytes of JSON.
     """
 
     daemon_threads = True

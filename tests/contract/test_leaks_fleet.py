@@ -211,7 +211,7 @@ def test_no_secret_is_seen_in_a_fleet(
 def test_what_an_api_does_not_mask_is_in_the_files_only(
     watched: Watched, plain_simulator: Simulator, tmp_path: Path
 ) -> None:
-    """What snapshots and exports are made of is displayed nowhere, nor is what a rollback restores."""
+    """What is read for snapshots and exports is displayed nowhere, nor is what is restored."""
     given = tmp_path / "given"
     globex = plain_simulator.slugs[1]
     hook: dict[str, Any] = {

@@ -423,11 +423,11 @@ LOADERS = (
     " | planasonix.admin.rollback_controls(facts_read.planasonix) }}",
     "{{ path | planasonix.admin.baseline_controls(as_text=true) }}",
 )
-"""Ways in which a file that was written is read again. The first is by vars_files, and by -e @file."""
+"""Ways to read a file again that was written. The first is by vars_files and by -e @file."""
 
 
 def test_nothing_that_is_written_is_rendered(fleet: Fleet) -> None:
-    """Names and values of the API are templates that run a command. Each loader gets them as they are."""
+    """Names and values of the API are templates that run a command. Each loader reads them."""
     acme = fleet.simulator.slugs[0]
     marker = fleet.folder / "rendered"
     evil = f"{{{{ lookup('ansible.builtin.pipe', 'touch {marker}') }}}}"

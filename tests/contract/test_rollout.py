@@ -174,8 +174,8 @@ def test_what_cannot_be_put_back_keeps_nothing_else_from_it(fleet: Fleet) -> Non
         "put the real value in the place of PLACEHOLDER:Hook.url there.",
         "The notification rule 'Failures' is put back without the notification channel 'Hook'.",
         "The notification rule 'Growth' stays as it is, since it sends through the notification channel 'Hook' alone.",
-        "The notification rule 'Newer' is newer than the snapshot and stays enabled, since its channel nch_mail is gone; "
-        "give it a channel, and run again.",
+        "The notification rule 'Newer' is newer than the snapshot and stays enabled, since "
+        "its channel nch_mail is gone; give it a channel, and run again.",
     ]
     refusal = "Set protected_addresses to the addresses that must keep access"
     runs = [
@@ -379,7 +379,7 @@ def test_nothing_is_rolled_back_without_a_snapshot(fleet: Fleet) -> None:
 
 
 def test_a_snapshot_that_would_be_lost_is_not_taken(fleet: Fleet) -> None:
-    """AWX and ansible-runner may delete the project after the run. Reports are written all the same."""
+    """AWX and ansible-runner may delete the project after the run. Reports are written anyway."""
     acme = fleet.simulator.slugs[0]
     fleet.environment = {"AWX_PRIVATE_DATA_DIR": "/runner"}
     fleet.simulator.options(read_only=True)
@@ -429,7 +429,7 @@ def test_names_of_hosts_lead_to_no_other_folder(fleet: Fleet) -> None:
 
 
 def test_a_lone_surrogate_keeps_nothing_from_its_work(fleet: Fleet) -> None:
-    """YAML cannot carry it, and ansible-core refuses it in what a module prints. The write was made by then."""
+    """YAML cannot carry it, and ansible-core refuses it in the output of a module."""
     acme = fleet.simulator.slugs[0]
     channel = {**MAIL, "name": "cut SURROGATE \x1b[31m"}
     fleet.simulator.set_state(
@@ -443,7 +443,7 @@ def test_a_lone_surrogate_keeps_nothing_from_its_work(fleet: Fleet) -> None:
         "planasonix.admin.planasonix_baseline": {
             "api_url": "{{ planasonix_api_url }}",
             "api_key": "{{ planasonix_api_key }}",
-            "controls": f"{{{{ (lookup('ansible.builtin.file', '{path}') | from_yaml).controls }}}}",
+            "controls": "{{ (lookup('ansible.builtin.file', path) | from_yaml).controls }}",
             "protected_addresses": [ADDRESS],
         },
         "environment": {"PLANASONIX_CONTRACT": "module"},
@@ -452,7 +452,7 @@ def test_a_lone_surrogate_keeps_nothing_from_its_work(fleet: Fleet) -> None:
         row = fleet.in_a_row(
             ("planasonix.admin.export", {}),
             ("planasonix.admin.harden", {}),
-            (fleet.play(tasks=[module]), {}),
+            (fleet.play(vars={"path": str(path)}, tasks=[module]), {}),
             ("planasonix.admin.rollback", {}),
         )
         done = fleet.run(row, "--limit", acme, "-v", planasonix_api_url=api.url)

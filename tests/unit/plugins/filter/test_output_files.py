@@ -109,8 +109,9 @@ def test_a_relative_folder_in_a_copy_of_the_project(
         monkeypatch.chdir(temporary / "project")
     problem = output_folder("./snapshots", "planasonix_snapshot_dir")["problem"]
     assert problem == (
-        "The folder ./snapshots may be deleted when this run ends: it is relative, and the run uses a copy of the project "
-        f"({reason.format(temporary=temporary)}). Set planasonix_snapshot_dir to an absolute folder."
+        "The folder ./snapshots may be deleted when this run ends: it is relative, and the run "
+        f"may use a temporary copy of the project ({reason.format(temporary=temporary)}). "
+        "Set planasonix_snapshot_dir to an absolute folder."
     )
     assert displayed == []
     assert output_folder("./snapshots", "planasonix_snapshot_dir", warn=True)["problem"] == problem

@@ -480,7 +480,7 @@ def test_what_is_still_not_met_is_told_whatever_the_reason(organization, check_m
 
 
 def test_a_newer_rule_whose_channels_are_gone_keeps_nothing_else_from_it(organization):
-    """The API refuses a rule with an unknown channel, so it is not even tried; one with another channel does without."""
+    """The API refuses a rule with an unknown channel. One with another channel does without it."""
     api = organization.api
     mail = organization.channel("Mail")["id"]
     api.objects["session-timeout"]["idle_timeout_minutes"] = 7
@@ -489,8 +489,8 @@ def test_a_newer_rule_whose_channels_are_gone_keeps_nothing_else_from_it(organiz
     api.add_rule("Without", [])
     result = organization.roll_back()
     assert result["left"] == [
-        "The notification rule 'Lost' is newer than the snapshot and stays enabled, since its channel nch_gone, nch_away is gone; "
-        "give it a channel, and run again."
+        "The notification rule 'Lost' is newer than the snapshot and stays enabled, since "
+        "its channel nch_gone, nch_away is gone; give it a channel, and run again."
     ]
     assert [organization.rule(name)["enabled"] for name in ("Lost", "Half", "Without")] == [
         True,
@@ -524,7 +524,8 @@ def test_what_has_no_name_is_left_out_with_a_note(organization, name):
     organization.rule("Uses it")["enabled"] = False
     left = organization.roll_back()["left"]
     assert left == [
-        "The notification channel 'Newer' is newer than the snapshot and stays: one without a name would be removed along with it."
+        "The notification channel 'Newer' is newer than the snapshot and stays: "
+        "one without a name would be removed along with it."
     ]
     assert organization.rule("Uses it") == {
         **organization.rule("Uses it"),
@@ -544,7 +545,7 @@ EVIL = "{{ lookup('ansible.builtin.pipe', 'x') }} {% if %} {# 100 % #} cut \ud83
 
 
 def test_texts_that_look_like_templates_are_escaped_and_restored(organization):
-    """In names, in keys and in values; what the filter returns is escaped as well, and the module reads it."""
+    """In names, in keys and in values. What the filter returns is escaped as well."""
     api = organization.api
     channel = api.add_channel(EVIL, "webhook", config={EVIL: {EVIL: [EVIL]}})
     api.add_rule(EVIL, [channel], filters={EVIL: EVIL})

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Texts that a file or a result cannot carry: what is written has no marks, and is read as it was."""
+"""Texts that a file or a result cannot carry have no marks, and are read as they were."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_what_is_escaped_has_no_mark_and_is_read_as_it_was(value):
 
 @given(VALUES)
 def test_a_file_of_yaml_has_no_mark_and_is_read_as_it_was(value):
-    """Neither as it stands in the file, which a template would render, nor as it is loaded, which a file of variables would."""
+    """Neither the file has a mark, which a template renders, nor a value, which vars_files renders."""
     written = str(to_nice_yaml({"controls": escape(value)}, indent=2, sort_keys=False))
     assert not any(mark in written for mark in ("{{", "{%", "{#"))
     for loader in {yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)}:

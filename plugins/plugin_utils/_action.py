@@ -227,19 +227,17 @@ def verdict_only(control: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def without_configs(diff: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return a diff that names the keys of a channel's config that change, without their values."""
-    sides = {side: dict(diff[side]) for side in ("before", "after")}
-    channels = {side: sides[side].get("notification_channels", {}) for side in sides}
+    """Return a diff that names the keys of a channel's config that change, without the values."""
+    sides: dict[str, t.Any] = {}
     for side, other in (("before", "after"), ("after", "before")):
-        if not channels[side]:
-            continue
-        shown = {}
-        for name, channel in channels[side].items():
-            configs = [one.get("config", {}) for one in (channel, channels[other].get(name, {}))]
-            shown[name] = channel
-            if configs[0]:
-                shown[name] = {**channel, "config": hide_values(*configs, side)}
-        sides[side]["notification_channels"] = shown
+        channels = dict(diff[side].get("notification_channels", {}))
+        for name, channel in channels.items():
+            if channel.get("config"):
+                there = diff[other].get("notification_channels", {}).get(name, {})
+                config = hide_values(channel["config"], there.get("config", {}), side)
+                channels[name] = {**channel, "config": config}
+        shown = {"notification_channels": channels} if channels else {}
+        sides[side] = {**diff[side], **shown}
     return {**diff, **sides}
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,13 @@ from simulator.process import Simulator
 HERE = Path(__file__).resolve().parent
 WAYS = ("worker", "module")
 """Both ways of running a module: inside Ansible's worker, and packed, in a process of its own."""
+
+# pylint: disable-next=consider-using-with
+TEMPORARY = tempfile.TemporaryDirectory(prefix="plnx-")
+"""The temporary folder of all runs, in which the folders of tests are not, unlike in the system's.
+
+Its path is short, since ansible-core makes a socket there.
+"""
 
 MAKES: dict[str, dict[str, Any]] = {
     "documented": {},
@@ -78,11 +86,8 @@ def environment_in(folder: Path, more: dict[str, str] | None = None) -> dict[str
         for name, value in os.environ.items()
         if not name.startswith(("ANSIBLE_", "PLANASONIX_")) or name == "ANSIBLE_COLLECTIONS_PATH"
     }
-    # The folder of a test is in the temporary folder of the system. That of the run is not.
-    temporary = folder / "home" / "tmp"
-    temporary.mkdir(parents=True, exist_ok=True)
     settings = {
-        "TMPDIR": str(temporary),
+        "TMPDIR": TEMPORARY.name,
         "ANSIBLE_ACTION_PLUGINS": str(HERE / "action_plugins"),
         "ANSIBLE_HOME": str(folder / "home"),
         "ANSIBLE_LOCALHOST_WARNING": "false",

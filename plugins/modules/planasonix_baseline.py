@@ -27,6 +27,8 @@ options:
   controls:
     description:
       - What is required. Two controls that cannot both hold are an error before anything is read.
+      - A text that begins with C(ESCAPED:) is decoded first. P(planasonix.admin.snapshot#filter)
+        writes texts like that if Ansible could take them for templates.
     type: list
     elements: dict
     required: true

@@ -510,13 +510,10 @@ def show(stage: Stage) -> None:
     )
 
     heading("7. Harden", "one task per organization is `changed`: it meets all that can be met")
-    status, _output = stage.run(
-        "planasonix.admin.harden",
-        "-e",
-        f"planasonix_snapshot_dir={stage.reports.parent / 'snapshots'}",
-    )
+    snapshots = ("-e", f"planasonix_snapshot_dir={stage.reports.parent / 'snapshots'}")
+    status, _output = stage.run("planasonix.admin.harden", *snapshots)
     require(status == 0 and stage.writes() > 0, "Hardening was to change the organizations.")
-    status, output = stage.run("planasonix.admin.harden", "--check")
+    status, output = stage.run("planasonix.admin.harden", "--check", *snapshots)
     require(
         status == 0 and len(re.findall(r"changed=0 ", output)) == len(stage.keys),
         "Hardened organizations were to be left alone.",

@@ -536,9 +536,10 @@ def test_what_has_no_name_is_left_out_with_a_note(organization, name):
 
 
 def test_a_snapshot_that_cannot_be_used_is_not_taken(organization):
-    organization.channel("Mail")["config"] = "recipients=a@example.com"
-    with pytest.raises(AnsibleFilterError, match=r"^snapshot: (nothing could be restored|the in)"):
-        snapshot(organization.facts())
+    facts = organization.facts()
+    facts["ip_whitelist"]["entries"] = [{"cidr": "office", "label": "Office"}]
+    with pytest.raises(AnsibleFilterError, match="^snapshot: nothing could be restored .*'office'"):
+        snapshot(facts)
 
 
 EVIL = "{{ lookup('ansible.builtin.pipe', 'x') }} {% if %} {# 100 % #} cut \ud83d"
@@ -547,7 +548,7 @@ EVIL = "{{ lookup('ansible.builtin.pipe', 'x') }} {% if %} {# 100 % #} cut \ud83
 def test_texts_that_look_like_templates_are_escaped_and_restored(organization):
     """In names, in keys and in values. What the filter returns is escaped as well."""
     api = organization.api
-    channel = api.add_channel(EVIL, "webhook", config={EVIL: {EVIL: [EVIL]}})
+    channel = api.add_channel(EVIL, "email", config={EVIL: {EVIL: [EVIL]}})
     api.add_rule(EVIL, [channel], filters={EVIL: EVIL})
     facts = organization.facts()
     organization.snapshot = snapshot({**facts, "organization": {"id": "o", "name": EVIL}})

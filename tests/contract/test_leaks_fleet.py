@@ -214,18 +214,20 @@ def test_what_an_api_does_not_mask_is_in_the_files_only(
     """What is read for snapshots and exports is displayed nowhere, nor is what is restored."""
     given = tmp_path / "given"
     globex = plain_simulator.slugs[1]
-    hook: dict[str, Any] = {
+    mail: dict[str, Any] = {
         "id": "nch_1",
-        "name": "Hook",
-        "type": "webhook",
-        "config": {"method": "POST", "url": HOOK, "room": "canary-of-a-room"},
+        "name": "Mail",
+        "type": "email",
+        "config": {"recipients": ["a@example.com"], "room": "canary-of-a-room"},
         "enabled": True,
         "created_at": "2020-01-01T00:00:00Z",
     }
-    plain_simulator.set_state(globex, channels=[hook])
+    config = {"method": "POST", "url": HOOK}
+    hook = {**mail, "id": "nch_2", "name": "Hook", "type": "webhook", "config": config}
+    plain_simulator.set_state(globex, channels=[mail, hook])
     control = f"http://127.0.0.1:{plain_simulator.port}/_simulator/state/{globex}"
-    config = {**hook["config"], "room": "canary-of-another-room"}
-    changed = {"channels": [{**hook, "enabled": False, "config": config}]}
+    config = {**mail["config"], "room": "canary-of-another-room"}
+    changed = {"channels": [{**mail, "enabled": False, "config": config}, hook]}
     drift = {
         "hosts": "globex",
         "gather_facts": False,
@@ -254,7 +256,7 @@ def test_what_an_api_does_not_mask_is_in_the_files_only(
     )
     watched.output = done.stdout
     assert done.returncode == 0, done.stdout
-    assert plain_simulator.state(globex)["channels"] == [hook]
+    assert plain_simulator.state(globex)["channels"] == [mail, hook]
     places = watched.seen(packed=False)
     files = {"planasonix-snapshots/globex.yml", "planasonix-export/globex.yml"}
     found = leaks(places, *WORDS)

@@ -431,8 +431,8 @@ def test_nothing_that_is_written_is_rendered(fleet: Fleet) -> None:
     acme = fleet.simulator.slugs[0]
     marker = fleet.folder / "rendered"
     evil = f"{{{{ lookup('ansible.builtin.pipe', 'touch {marker}') }}}}"
-    channel = {**CHANNELS[0], "id": "nch_evil", "name": evil, "type": "webhook"}
-    config = {"body": {evil: ["{% if x %}", "{# y #}", "{{ z }}"]}, "method": "POST"}
+    channel = {**CHANNELS[0], "id": "nch_evil", "name": evil, "type": "email"}
+    config = {"recipients": [], "body": {evil: ["{% if x %}", "{# y #}", "{{ z }}"]}}
     fleet.simulator.set_state(
         acme,
         channels=[{**channel, "config": config}],

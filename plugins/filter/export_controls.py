@@ -15,15 +15,17 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._values import pl
 
 def export_controls(facts: t.Any, unavailable: t.Any = ()) -> list[dict[str, t.Any]]:
     """The filter; see its documentation."""
-    return t.cast(list[dict[str, t.Any]], taken("export_controls", facts, unavailable)["controls"])
+    return t.cast(
+        list[dict[str, t.Any]], build_snapshot("export_controls", facts, unavailable)["controls"]
+    )
 
 
 def snapshot(facts: t.Any, unavailable: t.Any = ()) -> dict[str, t.Any]:
     """The filter; see its documentation."""
-    return taken("snapshot", facts, unavailable)
+    return build_snapshot("snapshot", facts, unavailable)
 
 
-def taken(name: str, facts: t.Any, unavailable: t.Any) -> dict[str, t.Any]:
+def build_snapshot(name: str, facts: t.Any, unavailable: t.Any) -> dict[str, t.Any]:
     """Return the snapshot of an organization.
 
     :param name: The name of the filter, for errors.

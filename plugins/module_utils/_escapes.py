@@ -30,12 +30,12 @@ MESSAGES = ("msg", "detail", "warnings")
 
 def escape(value: t.Any) -> t.Any:
     """Return a value without marks of templates and lone surrogates, at any depth and in keys."""
-    return with_texts(value, lambda text: encode(text, MARK_OR_SURROGATE))
+    return map_texts(value, lambda text: encode(text, MARK_OR_SURROGATE))
 
 
 def unescape(value: t.Any) -> t.Any:
     """Return the value that :func:`escape` or :func:`readable` was given."""
-    return with_texts(value, decode)
+    return map_texts(value, decode)
 
 
 def readable(result: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -46,20 +46,20 @@ def readable(result: Mapping[str, t.Any]) -> dict[str, t.Any]:
         return dict(result)
     if f'"{PREFIX}' not in text and (text.isascii() or not SURROGATE.search(text)):
         return dict(result)
-    return t.cast(dict[str, t.Any], without_surrogates(result))
+    return t.cast(dict[str, t.Any], replace_surrogates(result))
 
 
-def without_surrogates(value: t.Any) -> t.Any:
+def replace_surrogates(value: t.Any) -> t.Any:
     """Return a value of a result: sentences with ``\\ud83d``, all other texts escaped."""
     if isinstance(value, Mapping):
         return {
-            encode(key, SURROGATE): with_texts(item, spell_out)
+            encode(key, SURROGATE): map_texts(item, spell_out)
             if key in MESSAGES
-            else without_surrogates(item)
+            else replace_surrogates(item)
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [without_surrogates(item) for item in value]
+        return [replace_surrogates(item) for item in value]
     return encode(value, SURROGATE) if isinstance(value, str) else value
 
 
@@ -68,12 +68,12 @@ def spell_out(text: str) -> str:
     return SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def with_texts(value: t.Any, change: Callable[[str], str]) -> t.Any:
+def map_texts(value: t.Any, change: Callable[[str], str]) -> t.Any:
     """Return a value with each text in it changed, those that are keys included."""
     if isinstance(value, Mapping):
-        return {with_texts(key, change): with_texts(item, change) for key, item in value.items()}
+        return {map_texts(key, change): map_texts(item, change) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [with_texts(item, change) for item in value]
+        return [map_texts(item, change) for item in value]
     return change(value) if isinstance(value, str) else value
 
 

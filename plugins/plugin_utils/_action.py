@@ -120,7 +120,7 @@ class PlanasonixAction(ActionBase):
         else:
             result = self._execute_elsewhere(arguments, task_vars)
         if task_vars.get(HIDDEN_CONTROLS):
-            result = without_controls(result)
+            result = hide_controls(result)
         if holds_secret(result) or (task_vars.get(HIDDEN_RESULT) and not result.get("failed")):
             result["_ansible_no_log"] = True
             self._task.no_log = True  # of a loop, ansible-core before 2.19 would show the whole, which holds the items' results
@@ -205,17 +205,17 @@ VERDICT = ("id", "title", "severity", "resource", "status", "detail", "remediabl
 """What is displayed of a control whose values are not."""
 
 
-def without_controls(result: dict[str, t.Any]) -> dict[str, t.Any]:
+def hide_controls(result: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the result of a baseline without its arguments and what its controls require."""
     shown = {name: value for name, value in result.items() if name != "invocation"}
     if "controls" in shown:
-        shown["controls"] = list(map(verdict_only, shown["controls"]))
+        shown["controls"] = list(map(keep_verdict, shown["controls"]))
     if shown.get("diff"):
-        shown["diff"] = without_configs(shown["diff"])
+        shown["diff"] = hide_configs(shown["diff"])
     return shown
 
 
-def verdict_only(control: dict[str, t.Any]) -> dict[str, t.Any]:
+def keep_verdict(control: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the verdict on a control. How a channel will be changed is in the diff."""
     verdict = {name: control[name] for name in VERDICT if name in control}
     can_be_met = verdict["status"] == "fixed" or (
@@ -226,7 +226,7 @@ def verdict_only(control: dict[str, t.Any]) -> dict[str, t.Any]:
     return verdict
 
 
-def without_configs(diff: dict[str, t.Any]) -> dict[str, t.Any]:
+def hide_configs(diff: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return a diff that names the keys of a channel's config that change, without the values."""
     sides: dict[str, t.Any] = {}
     for side, other in (("before", "after"), ("after", "before")):

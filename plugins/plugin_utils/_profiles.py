@@ -215,8 +215,8 @@ def is_named(item: Values) -> bool:
     return name_of(item) is not None
 
 
-def left_out(facts: Values, unavailable: Collection[str] = ()) -> list[str]:
-    """What an export leaves out, as sentences."""
+def list_omissions(facts: Values, unavailable: Collection[str] = ()) -> list[str]:
+    """Return what an export leaves out, as sentences."""
     notes = []
     for resource, what in (("channels", "channel"), ("rules", "rule")):
         items = facts.get(f"notification_{resource}") or ()

@@ -30,7 +30,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._requirements imp
 from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import (
     exported,
     exported_rule,
-    left_out,
+    list_omissions,
     named,
 )
 
@@ -67,7 +67,7 @@ def take_snapshot(facts: Values, unavailable: Collection[str] = ()) -> Values:
     snapshot: Values = {"controls": exported(facts, unavailable)}
     if facts.get("organization"):
         snapshot = {"organization": facts["organization"], **snapshot}
-    notes = left_out(facts, unavailable)
+    notes = list_omissions(facts, unavailable)
     if notes:
         snapshot["notes"] = notes
     snapshot = escape(snapshot)
@@ -360,12 +360,14 @@ def rules_back(
     }
     ids = None if channels is None else {str(channel.get("id")) for channel in channels}
     for rule in later.values():
-        required += newer_rule(rule, ids, back)
+        required += disable_newer_rule(rule, ids, back)
     return required
 
 
-def newer_rule(rule: Values, channel_ids: Collection[str] | None, back: Rollback) -> list[Values]:
-    """What to require of a rule that is newer than the snapshot.
+def disable_newer_rule(
+    rule: Values, channel_ids: Collection[str] | None, back: Rollback
+) -> list[Values]:
+    """Return what to require of a rule that is newer than the snapshot.
 
     The API accepts no rule whose channel is gone, not even a rule that is to be disabled.
 

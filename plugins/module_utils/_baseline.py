@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from ansible_collections.planasonix.admin.plugins.module_utils._account import (
     settle_preferences,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._channel_writes import CHANNEL
 from ansible_collections.planasonix.admin.plugins.module_utils._channels import (
-    CHANNEL,
     Channels,
     check_secrets_given,
     label_of,
@@ -106,11 +106,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     nothing_missed,
     show_state,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._rules import (
+from ansible_collections.planasonix.admin.plugins.module_utils._rule_writes import (
     RULE,
     ChannelIsGone,
-    Rules,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._rules import Rules
 
 
 @dataclass(frozen=True)

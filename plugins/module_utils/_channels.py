@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Notification channels.
+"""Notification channels: what a task asks for, planned.
 
 Endpoints: ``/api/notifications/channels``, ``/api/notifications/channels/{id}`` and
 ``/api/notifications/channels/{id}/test``.
@@ -16,16 +16,13 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
-    AnswerLost,
     ApiError,
     InvalidOption,
-    NotApplied,
     RefusedPlan,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
@@ -35,7 +32,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     hidden_paths,
     is_masked,
     is_placeholder,
-    is_secret_name,
     is_unknown,
     leaf_paths,
     list_paths,
@@ -45,11 +41,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     CHANNELS_PATH,
-    MISSING,
-    Gap,
     as_mapping,
     channel_path,
-    explain_stored,
     has_name,
     is_alike,
     name_of,
@@ -58,7 +51,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
     read_flag,
     read_rules,
     require_names,
-    resembles,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Call,
@@ -69,13 +61,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     merged,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
-    Applied,
-    Resource,
-    create_once,
-    looks,
     require_field,
     same_id,
-    send,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
 
@@ -99,7 +86,6 @@ CHANNEL_OPTIONS: FieldTable = {
 
 TYPES_WITHOUT_SECRETS = frozenset({"email", "inapp", "sms"})
 """Types that deliver by the product itself. Any other type may have a secret that is not shown."""
-CENSORED = "********"
 
 
 @dataclass(frozen=True)
@@ -527,303 +513,3 @@ def shown_channel(channel: Values, options: Values) -> Values:
 def shown_config(config: Mapping[str, t.Any], options: Values) -> Values:
     """Return a config without what is or may be a secret, and without what the task says is."""
     return without_paths(visible(config), list(leaf_paths(options.get("secret_config", {}))))
-
-
-# Applying.
-
-
-def apply_channel(client: Client, plan: Plan, current: Channels, dummy_options: Values) -> Applied:
-    """Send what changes something.
-
-    A creation whose answer is lost is settled by reading, so there is one channel in the end.
-    """
-    ids: dict[str, str] = {}
-    find_by: Values = {}
-    for call in plan.calls:
-        if call.path == CHANNELS_PATH:
-            created = create_channel(client, plan, call, current.channels)
-            ids["new"] = quote(str(created["id"]), safe="")
-            find_by = {"channel_id": created["id"]}
-        elif call.changes:
-            send(client, call, **ids)
-    return Applied(identity=find_by)
-
-
-def create_channel(client: Client, plan: Plan, call: Call, known: Iterable[Values]) -> Values:
-    """Create a channel, and return it as the API answered or lists it."""
-    known_ids = {str(channel["id"]) for channel in known}
-    name = call.body["name"]
-
-    def find() -> list[Values]:
-        channels = read_channel_list(client)
-        new = [channel for channel in channels if str(channel["id"]) not in known_ids]
-        named = [channel for channel in new if has_name(channel, name)]
-        return named or [channel for channel in new if resembles(channel, name)]
-
-    try:
-        return create_once(client, call, find)
-    except ApiError as error:
-        if plan.calls[0].method == "DELETE":
-            error.message += " The old channel is already deleted; run again once this is fixed."
-        raise
-
-
-def send_test(client: Client, plan: Plan, options: Values) -> Values:
-    """Send the test notification of a plan, once its channel is as asked for.
-
-    :returns: The delivery, as the API queued it.
-    """
-    result: Values = {}
-    for call in plan.calls:
-        if call.changes:
-            continue
-        try:
-            new = quote(str(options.get("channel_id")), safe="")
-            result["delivery"] = send(client, call, new=new) or {}
-        except ApiError as error:
-            doubt = "; the test may have been sent" if isinstance(error, AnswerLost) else ""
-            error.message += f" The channel itself is as asked for{doubt}."
-            raise
-    return result
-
-
-# Reading back.
-
-
-def missed_in_channels(current: Channels, plan: Plan, options: Values) -> list[str]:
-    """Return what the API does not show of a plan. Secrets cannot be read back."""
-    deleted = deleted_paths(plan)
-    texts = [
-        f"{label_of(channel)!r} ({channel['id']}) is still listed"
-        for channel in current.channels
-        if channel_path(channel["id"]) in deleted
-    ]
-    if options["state"] == "absent":
-        return texts
-    found = matching(current.channels, options)
-    if len(found) != 1:
-        label = options.get("name") or options.get("channel_id")
-        return [*texts, f"{label!r} is listed {len(found)} times"]
-    texts += [
-        f"{name_of(channel)!r} is also the name of {channel['id']}"
-        for channel in namesakes(current.channels, found[0], options)
-        if channel_path(channel["id"]) not in deleted
-    ]
-    gaps = [*field_gaps(found[0], plan, options), *lost_fields(found[0], plan, options)]
-    return texts + [str(gap) for gap in gaps]
-
-
-def deleted_paths(plan: Plan) -> set[str]:
-    """Return the paths of the channels that a plan deletes."""
-    return {call.path for call in plan.calls if call.method == "DELETE"}
-
-
-def field_gaps(channel: Values, plan: Plan, options: Values) -> list[Gap]:
-    """Return the fields that a plan set and that do not show."""
-    subject = f"notification channel {label_of(channel)!r}"
-    before: Values = plan.basis or {}
-    gaps = []
-    for name in ("name", "type", "enabled"):
-        desired, now = plan.after.get(name), channel.get(name, MISSING)
-        if desired is None or (name == "type" and plan.basis and name not in options):
-            continue
-        if name == "type":
-            is_met = same_type(now, desired)
-        elif name == "enabled":
-            now, desired = (read_flag(one, name, subject) for one in (channel, plan.after))
-            is_met = now == desired
-        else:
-            is_met = is_alike(now, desired)
-        if not is_met:
-            gaps.append(Gap(name, before.get(name, MISSING), now, desired))
-    if options.get("config"):
-        old = as_mapping(before.get("config")) or {}
-        gaps += config_gaps(old, read_config(channel, subject), options["config"], ("config",))
-    return gaps
-
-
-def config_gaps(
-    before: Mapping[str, t.Any],
-    now: Mapping[str, t.Any],
-    desired: Mapping[str, t.Any],
-    path: KeyPath,
-) -> Iterator[Gap]:
-    """Yield the keys of a config that a task names and that do not show."""
-    for key, value in desired.items():
-        old, new = before.get(key, MISSING), now.get(key, MISSING)
-        if isinstance(new, Mapping) and isinstance(value, Mapping) and not is_masked(new):
-            inner = old if isinstance(old, Mapping) else {}
-            yield from config_gaps(inner, new, value, (*path, key))
-        elif differs(key, None if new is MISSING else new, value):
-            yield gap_of((*path, key), old, new, value)
-
-
-def gap_of(path: KeyPath, before: t.Any, now: t.Any, desired: t.Any) -> Gap:
-    """Return a difference in a config; of what is named like a secret without the values."""
-    place = ".".join(map(str, path))
-    if is_secret_name(path[-1]):
-        return Gap(place, CENSORED, MISSING if now is MISSING else CENSORED, CENSORED)
-    return Gap(place, before, now, desired)
-
-
-def lost_fields(channel: Values, plan: Plan, options: Values) -> list[Gap]:
-    """Return what changed of a channel although the task does not name it."""
-    before: Values = plan.basis or {}
-    gaps = []
-    kind = channel.get("type", MISSING)
-    if "type" in before and "type" not in options and not same_type(kind, before["type"]):
-        gaps.append(Gap("type", before["type"], kind, before["type"]))
-    old = as_mapping(before.get("config"))
-    if old:
-        now = as_mapping(channel.get("config")) or {}
-        given = merged(options.get("config", {}), options.get("secret_config", {}))
-        gaps += lost_keys(old, now, given, ("config",))
-    return gaps
-
-
-def lost_keys(
-    before: Mapping[str, t.Any], now: Mapping[str, t.Any], given: t.Any, path: KeyPath
-) -> Iterator[Gap]:
-    """Yield the keys of a config that the task does not give, and that are gone or changed."""
-    for key, old in before.items():
-        place, new = (*path, key), now.get(key, MISSING)
-        own = given.get(key, MISSING) if isinstance(given, Mapping) else MISSING
-        if isinstance(old, Mapping) and isinstance(new, Mapping) and not is_masked(old):
-            yield from lost_keys(old, new, {} if own is MISSING else own, place)
-        elif own is MISSING and has_changed(key, old, new):
-            yield gap_of(place, old, new, old)
-
-
-def has_changed(key: str, old: t.Any, new: t.Any) -> bool:
-    """Return whether a key of a config is gone, or has another value as far as values show."""
-    if new is MISSING:
-        return old not in (None, "", [], {})
-    hidden = is_secret_name(key) or is_unknown(key, old) or is_unknown(key, new)
-    return not hidden and not is_alike(new, old)
-
-
-def explain_channel(client: Client, plan: Plan, current: t.Any, options: Values) -> None:
-    """Say why a write does not show, and undo what must not stay.
-
-    :raises NotApplied: with the particulars, if there is more to say than that.
-    """
-    found = [] if current is None else matching(current.channels, options)
-    if len(found) != 1 or options["state"] == "absent":
-        return
-    creation = next((call for call in plan.calls if call.path == CHANNELS_PATH), None)
-    if creation is not None and not has_name(found[0], creation.body["name"]):
-        undo_creation(client, plan, found[0], creation.body["name"])
-    doubles = [
-        channel
-        for channel in namesakes(current.channels, found[0], options)
-        if channel_path(channel["id"]) not in deleted_paths(plan)
-    ]
-    if creation is not None and doubles:
-        ids = ", ".join(str(channel["id"]) for channel in (*doubles, *found))
-        raise NotApplied(
-            f"Several notification channels are named {options['name']!r}: {ids}, since another "
-            "run created one at the same time. Delete all but one by channel_id."
-        )
-    lost = lost_fields(found[0], plan, options)
-    if lost:
-        restore_channel(client, plan, found[0], lost, options)
-    explain_stored(field_gaps(found[0], plan, options))
-
-
-def undo_creation(client: Client, plan: Plan, channel: Values, name: str) -> t.NoReturn:
-    """Delete a new channel that the API named otherwise: a second run would create one more.
-
-    :raises NotApplied: with both names.
-    """
-    stored = name_of(channel)
-    text = f"The API stores the name of a new notification channel as {stored!r}, not {name!r}."
-    advice = f"Write {stored!r} in the task." if stored else "Give it another name."
-    if plan.calls[0].method == "DELETE":
-        raise NotApplied(f"{text} The old channel was deleted, and the new one stays. {advice}")
-    try:
-        send(client, delete_call(channel))
-    except ApiError as error:
-        error.message = f"{text} It stays under the id {channel['id']}. {error.message}"
-        raise
-    raise NotApplied(f"{text} The channel was deleted again. {advice}")
-
-
-def restore_channel(
-    client: Client, plan: Plan, channel: Values, lost: Sequence[Gap], options: Values
-) -> t.NoReturn:
-    """Restore what an update took from a channel although the task did not name it, and say so.
-
-    :raises NotApplied: with the keys, and in ``lost_config`` the values that could not be restored.
-    """
-    old = as_mapping(plan.basis.get("config")) or {}
-    text = (
-        f"The update of the notification channel {label_of(channel)!r} also changed "
-        f"{', '.join(gap.path for gap in lost)}."
-    )
-    body = restoring_body(plan.basis, channel, options)
-    left = lost
-    if body is not None:
-        action = f"restore the config of the notification channel {label_of(channel)!r}"
-        try:
-            send(client, Call("PUT", channel_path(channel["id"]), body, action))
-            left = look_for_lost(client, plan, channel["id"], options)
-        except ApiError as error:
-            error.message = f"{text} {error.message}"
-            error.details["lost_config"] = visible(old)
-            raise
-    left_paths = [gap.path for gap in left]
-    restored = [gap.path for gap in lost if gap.path not in left_paths]
-    if restored:
-        text += f" Restored: {', '.join(restored)}."
-    if not left:
-        raise NotApplied(text)
-    raise NotApplied(
-        f"{text} Not restored: {', '.join(left_paths)}; give this in config and secret_config.",
-        lost_config=visible(old),
-    )
-
-
-def restoring_body(before: Values, channel: Values, options: Values) -> Values | None:
-    """Return the PUT that restores the config of a channel as far as it is known.
-
-    :returns: ``None`` if a secret that the channel still has would be lost by it.
-    """
-    old = dict(as_mapping(before.get("config")) or {})
-    secrets = options.get("secret_config", {})
-    known = without_paths(secrets, placeholder_paths(secrets))
-    given = merged(options.get("config", {}), known)
-    hidden = [path for path in hidden_paths(old) if not has_path(given, path)]
-    is_empty = not as_mapping(channel.get("config"))
-    if not is_empty and (hidden or may_hide_secret(before, old, options)):
-        return None
-    return {**kept_fields(channel), "config": merged(visible(old), given)}
-
-
-def look_for_lost(client: Client, plan: Plan, channel_id: t.Any, options: Values) -> Sequence[Gap]:
-    """Return what is still missing of a channel, once the API shows a write that restored it."""
-    left: Sequence[Gap] = ()
-    for _look in looks(client):
-        found = matching(read_channel_list(client), {"channel_id": channel_id})
-        left = lost_fields(found[0] if found else {}, plan, options)
-        if not left:
-            break
-    return left
-
-
-def show_channel(current: Channels, options: Values) -> Values:
-    """Return the channel as it now is."""
-    found = matching(current.channels, options)
-    return shown_channel(found[0], options) if found else {}
-
-
-CHANNEL = Resource(
-    "channel",
-    read_channels,
-    plan_channel,
-    show_channel,
-    missed_in_channels,
-    apply_channel,
-    check_channel,
-    explain=explain_channel,
-    finish=send_test,
-)

@@ -182,10 +182,8 @@ delivery:
   sample: {"delivery_id": "ndl_01jq8test", "status": "queued"}
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._channels import (
-    CHANNEL,
-    CHANNEL_OPTIONS,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._channel_writes import CHANNEL
+from ansible_collections.planasonix.admin.plugins.module_utils._channels import CHANNEL_OPTIONS
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(

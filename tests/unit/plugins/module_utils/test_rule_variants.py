@@ -353,6 +353,13 @@ def test_filters_in_another_spelling(stored, desired):
     assert not perform_both(api, MODULE, name="R", filters=desired)["changed"]
 
 
+def test_a_null_filter_is_not_echoed():
+    api = VariantApi()
+    api.add_rule("R", filters={"threshold": 1, "severity": None})
+    assert perform_both(api, MODULE, name="R", enabled=False)["changed"]
+    assert api.bodies[0]["filters"] == {"threshold": 1}
+
+
 def test_filters_of_another_shape_are_named():
     api = VariantApi()
     api.add_rule("R", filters="severity=high")

@@ -1,0 +1,324 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How a notification rule is written and confirmed, and how other rules are kept from harm.
+
+Endpoint: ``/api/notifications/rules``. Its POST is documented as "create or replace notification
+rules". An API may understand that as the set of all rules, so the other rules are compared after
+each write.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Mapping, Sequence
+
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    ApiError,
+    NotApplied,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
+    MISSING,
+    RULES_PATH,
+    Gap,
+    explain_stored,
+    has_name,
+    id_of,
+    is_alike,
+    name_of,
+    read_channel_ids,
+    read_rules,
+    resembles,
+    with_channel_names,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Call,
+    Plan,
+    Values,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    Applied,
+    Resource,
+    create_once,
+    looks,
+    same_id,
+    send,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._rules import (
+    RULE_FIELDS,
+    Rules,
+    filter_gaps,
+    filters_of,
+    find_rule,
+    is_changed,
+    is_empty,
+    obsolete_filters,
+    plan_rule,
+    read_rules_and_channels,
+    spell_ids,
+)
+
+
+class ChannelIsGone(ApiError):
+    """The API refused a rule that names a deleted channel; nothing was written."""
+
+
+def apply_rule(client: Client, plan: Plan, current: Rules, options: Values) -> Applied:
+    """Send the plan; if the answer is lost, the list shows whether the rule is as asked for.
+
+    :raises ChannelIsGone: if the API refuses the rule, which names a deleted channel.
+    """
+    call = plan.calls[0] if plan.calls else None
+    if call is None:
+        return Applied()
+
+    def find() -> list[Values]:
+        rules = read_rules(client)
+        return [
+            rule
+            for rule in rules
+            if has_name(rule, options["name"]) and not rule_gaps(rule, plan, options)
+        ]
+
+    try:
+        create_once(client, call, find, deletable=False)
+    except ApiError as error:
+        known = {str(channel["id"]) for channel in current.channels}
+        gone = [str(one) for one in call.body["channel_ids"] if str(one) not in known]
+        if gone and error.status in (400, 404, 409, 422):
+            raise ChannelIsGone(
+                f"{error.message} The rule names {', '.join(gone)}, a channel that no longer "
+                "exists: give channels.",
+                **error.details,
+            ) from error
+        if not error.did_nothing:
+            check_others(client, plan, error)
+        raise
+    return Applied()
+
+
+def check_others(client: Client, plan: Plan, error: ApiError) -> None:
+    """Add to an error what its write did to other rules, if anything."""
+    try:
+        lost = lost_rules(read_rules(client), plan)
+    except ApiError:
+        return
+    if lost:
+        error.message += f" Other rules are gone or changed: {names_of(lost)}."
+        error.details["lost_rules"] = lost
+
+
+# Reading back.
+
+
+def missed_in_rules(current: Rules, plan: Plan, options: Values) -> list[str]:
+    """Return what the API does not show of a plan, and which other rules are not as before."""
+    found = [rule for rule in current.rules if has_name(rule, options["name"])]
+    texts = [
+        f"the notification rule {label_of(rule)!r} is gone or changed"
+        for rule in lost_rules(current.rules, plan)
+    ]
+    if not found:
+        return [*texts, f"{options['name']!r} is not listed"]
+    if len(found) > 1:
+        return [*texts, f"{options['name']!r} is listed {len(found)} times"]
+    return texts + [str(gap) for gap in rule_gaps(found[0], plan, options)]
+
+
+def rule_gaps(rule: Values, plan: Plan, options: Values) -> list[Gap]:
+    """Return the fields that are not as the task asks for, or that were not kept.
+
+    What the API adds to the filters, and what it makes of a field that a new rule does not name,
+    is no gap.
+    """
+    body = plan.calls[0].body
+    before: Values = basis_of(plan, options["name"])
+    subject = f"notification rule {options['name']!r}"
+    gaps = []
+    for name in ("event", "channel_ids", "enabled"):
+        is_named = ("channels" if name == "channel_ids" else name) in options
+        if name not in body or not (is_named or name in before):
+            continue
+        if is_changed(rule, name, body[name], subject):
+            old, new = before.get(name, MISSING), rule.get(name, MISSING)
+            gaps.append(Gap(name, old, new, body[name]))
+    old_filters, now = filters_of(before), filters_of(rule)
+    gaps += filter_gaps(old_filters, now, options.get("filters", body["filters"]))
+    for name in obsolete_filters(old_filters, body["filters"]):
+        if is_alike(now.get(name, MISSING), old_filters[name]):
+            gaps.append(Gap(f"filters.{name}", old_filters[name], now[name], MISSING))
+    return gaps
+
+
+def basis_of(plan: Plan, name: str) -> Values:
+    """Return the rule that a plan replaces; empty if it creates one."""
+    return next((rule for rule in plan.basis if has_name(rule, name)), {})
+
+
+def lost_rules(rules: Sequence[Values], plan: Plan) -> list[Values]:
+    """Return the other rules that are gone or changed since the plan was made, as they were.
+
+    A rule that has another id now is not lost.
+    """
+    written = plan.calls[0].body["name"]
+    lost = []
+    for rule in plan.basis:
+        if has_name(rule, written):
+            continue
+        now = [other for other in rules if same_id(other["id"], rule["id"])]
+        now = now or [other for other in rules if name_of(other) == name_of(rule)]
+        if not any(is_same_rule(other, rule) for other in now):
+            lost.append(rule)
+    return lost
+
+
+def is_same_rule(rule: Values, other: Values) -> bool:
+    """Return whether two readings of a rule agree in all that a POST can set."""
+    return is_alike(settings_of(rule), settings_of(other))
+
+
+def settings_of(rule: Values) -> Values:
+    """Return what a POST can set of a rule, as far as it says anything."""
+    settings = {name: rule.get(name) for name in RULE_FIELDS} | {"name": name_of(rule)}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            settings[name] = {key: one for key, one in value.items() if not is_empty(one)}
+        elif isinstance(value, list) and name == "channel_ids":
+            settings[name] = [str(id_of(item) or item) for item in value]
+    return {name: value for name, value in settings.items() if not is_empty(value)}
+
+
+def label_of(rule: Values) -> t.Any:
+    """Return what to call a rule: its name, or else its id."""
+    return name_of(rule) or rule["id"]
+
+
+def names_of(rules: Iterable[Values]) -> str:
+    """Return the names of rules as text."""
+    return ", ".join(repr(label_of(rule)) for rule in rules) or "none"
+
+
+def explain_rule(client: Client, plan: Plan, current: t.Any, options: Values) -> None:
+    """Say why a write does not show, and restore other rules that it took away.
+
+    :raises NotApplied: with the particulars, if there is more to say than that.
+    """
+    if current is None:
+        return
+    lost = lost_rules(current.rules, plan)
+    if lost:
+        restore_rules(client, plan, lost, current)
+    name = options["name"]
+    found = [rule for rule in current.rules if has_name(rule, name)]
+    if len(found) > 1:
+        ids = ", ".join(str(rule["id"]) for rule in found)
+        raise NotApplied(
+            f"The API left the old notification rule {name!r} beside the new one: {ids}; it cannot "
+            "remove one, so remove all but the new one in the product's UI."
+        )
+    old_ids = {str(rule["id"]) for rule in plan.basis}
+    new = [rule for rule in current.rules if str(rule["id"]) not in old_ids]
+    renamed = [name_of(rule) for rule in new if resembles(rule, name)]
+    if not found and renamed:
+        raise NotApplied(
+            f"The API stores the name of the notification rule {name!r} as {renamed[0]!r}. The "
+            f"rule is there; write {renamed[0]!r} in the task."
+        )
+    if found:
+        explain_stored(rule_gaps(found[0], plan, options))
+
+
+def restore_rules(client: Client, plan: Plan, lost: list[Values], current: Rules) -> t.NoReturn:
+    """Restore rules that the write of another one took away, and say so.
+
+    Where each write replaces the whole set, restoring one rule takes away the next. So it stops at
+    the first that does.
+
+    :raises NotApplied: with the names; with the rules that are still lost in ``lost_rules``.
+    """
+    written = plan.calls[0].body
+    rules: Sequence[Values] = current.rules
+    for rule in lost:
+        if name_of(rule) is None:
+            continue
+        others = without_name(rules, name_of(rule))
+        try:
+            rules = post_again(client, rule, current.channels, [*others, rule])
+        except ApiError:
+            rules = read_again(client, rules)
+        if not all(is_listed(rules, other) for other in others):
+            break
+    left = [rule for rule in lost if not is_listed(rules, rule)]
+    label = f"the notification rule {written['name']!r}"
+    is_written = any(has_name(rule, written["name"]) for rule in rules)
+    if is_written and not left:
+        raise NotApplied(
+            f"Writing {label} also removed or changed other rules: {names_of(lost)}. They were "
+            "restored. Manage the rules in the product's UI, since this can happen again."
+        )
+    if not is_written:
+        left = [*left, written]
+    raise NotApplied(
+        f"The API replaced other rules when {label} was written, so this collection cannot manage "
+        f"them. There are now: {names_of(rules)}. Lost: {names_of(left)}; create them again in the "
+        "product's UI, as lost_rules of this result lists them.",
+        lost_rules=left,
+    )
+
+
+def post_again(
+    client: Client, rule: Values, channels: Iterable[Values], expected: Sequence[Values]
+) -> Sequence[Values]:
+    """Write a rule as it was; returns the rules, once they are all listed or will not be."""
+    label = label_of(rule)
+    body = {name: rule[name] for name in RULE_FIELDS if rule.get(name) is not None}
+    body |= {
+        "channel_ids": spell_ids(read_channel_ids(rule), channels),
+        "filters": filters_of(rule),
+    }
+    send(client, Call("POST", RULES_PATH, body, f"restore the notification rule {label!r}"))
+    rules: Sequence[Values] = ()
+    for _look in looks(client):
+        rules = read_rules(client)
+        if all(is_listed(rules, other) for other in expected):
+            break
+    return rules
+
+
+def read_again(client: Client, rules: Sequence[Values]) -> Sequence[Values]:
+    """Return the rules as they are listed now; if that fails, as they were."""
+    try:
+        return read_rules(client)
+    except ApiError:
+        return rules
+
+
+def without_name(rules: Iterable[Values], name: str | None) -> list[Values]:
+    """Return the rules that have another name."""
+    return [rule for rule in rules if not has_name(rule, name)]
+
+
+def is_listed(rules: Iterable[Values], rule: Values) -> bool:
+    """Return whether a rule is among others as it was, whatever its id is now."""
+    return any(is_same_rule(other, rule) for other in rules)
+
+
+def show_rule(current: Rules, options: Values) -> Values:
+    """Return the rule as it now is, with the names of its channels."""
+    rule = find_rule(current.rules, options["name"])
+    return {} if rule is None else with_channel_names(rule, current.channels)
+
+
+RULE = Resource(
+    "rule",
+    read_rules_and_channels,
+    plan_rule,
+    show_rule,
+    missed_in_rules,
+    apply_rule,
+    explain=explain_rule,
+)

@@ -265,13 +265,13 @@ def clean_options(options: Values, where: str = "") -> Values:
         if name in IDENTIFIERS and isinstance(value, str):
             cleaned[name] = clean_text(value, f"{place}{name}")
         elif isinstance(value, list):
-            cleaned[name] = [clean_element(item, f"{place}{name}") for item in value]
+            cleaned[name] = [clean_element(item, f"{place}an element of {name}") for item in value]
     return cleaned
 
 
-def clean_element(item: t.Any, option: str) -> t.Any:
+def clean_element(item: t.Any, what: str) -> t.Any:
     """Trim an element of a list option, if it is a text."""
-    return clean_text(item, f"{option}: an element") if isinstance(item, str) else item
+    return clean_text(item, what) if isinstance(item, str) else item
 
 
 def clean_text(text: str, what: str) -> str:

@@ -1769,12 +1769,12 @@ def test_a_preference_that_the_list_does_not_show_is_read_by_itself(api, listed)
         ),
         pytest.param(
             [control("notification_rules", {"present": [{"name": "r", "channels": [""]}]})],
-            "present: channels: an element is empty",
+            "present: an element of channels is empty",
             id="channel",
         ),
         pytest.param(
             [control("api_keys", {"forbidden_scopes": [""]})],
-            "forbidden_scopes: an element is empty",
+            "an element of forbidden_scopes is empty",
             id="scope",
         ),
     ],

@@ -239,8 +239,8 @@ def test_what_identifies_something_is_trimmed():
             for name in ("name", "key_id", "channel_id", "event", "type")
             for text in ("", " \t\n")
         ),
-        pytest.param({"scopes": ["a", ""]}, "scopes: an element", id="element"),
-        pytest.param({"channels": [" "]}, "channels: an element", id="blank-element"),
+        pytest.param({"scopes": ["a", ""]}, "an element of scopes", id="element"),
+        pytest.param({"channels": [" "]}, "an element of channels", id="blank-element"),
     ],
 )
 def test_what_is_empty_is_refused(options, what):

@@ -71,7 +71,10 @@ def check_preferences(options: Values) -> None:
 
 
 def read_preferences(client: Client, options: Values) -> Values:
-    """Read ``GET /api/user-preferences``, and by itself each preference that the list does not show as the task asks for."""
+    """Read ``GET /api/user-preferences``.
+
+    A preference that the list does not show as the task asks for is also read by itself.
+    """
     preferences = client.get(PREFERENCES_PATH, "read the preferences")
     desired: Values = options.get("preferences", {})
     return settle_preferences(
@@ -82,7 +85,10 @@ def read_preferences(client: Client, options: Values) -> Values:
 
 
 def settle_preferences(client: Client, preferences: Values, keys: Iterable[str]) -> Values:
-    """Return the preferences with some read by ``GET /api/user-preferences/{key}``: a list may nest, hide or cache them."""
+    """Return the preferences with some read by ``GET /api/user-preferences/{key}``.
+
+    A list may nest, hide or cache them.
+    """
     settled = dict(preferences)
     for key in keys:
         try:
@@ -98,7 +104,10 @@ def settle_preferences(client: Client, preferences: Values, keys: Iterable[str])
 
 
 def flatten_along(preferences: Values, key: str) -> Values:
-    """Return the preferences without the mappings in which a list nests a key: ``{a: {b: 1}}`` is ``{a.b: 1}``."""
+    """Return the preferences without the mappings in which a list nests a key.
+
+    ``{a: {b: 1}}`` becomes ``{a.b: 1}``.
+    """
     flat = dict(preferences)
     prefix, *rest = key.split(".")
     while rest and key not in flat and isinstance(flat.get(prefix), dict):

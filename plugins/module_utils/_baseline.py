@@ -386,8 +386,9 @@ def evaluate_bounds(control: Control, current: Organization) -> tuple[t.Any, lis
 
 
 def read_at(resource: str, value: t.Any, path: Path) -> tuple[t.Any, ...]:
-    """Return the value at a path of an object, read by its documented type, in a tuple of one; an empty tuple if there is none.
+    """Return the value at a path of an object, read by its documented type.
 
+    :returns: The value in a tuple of one, or an empty tuple if there is none.
     :raises ApiError: if it is of another type.
     """
     found = at(value, path)
@@ -401,12 +402,13 @@ def read_at(resource: str, value: t.Any, path: Path) -> tuple[t.Any, ...]:
 def check_comparable(value: t.Any, bound: Bound, kind: Kind, name: str) -> None:
     """Refuse to compare what is documented otherwise, since the verdict could be false.
 
-    :raises ApiError: if a number may mean no limit, or a list holds objects where the bound names texts.
+    :raises ApiError: if a number may mean no limit, or a list has objects for texts.
     """
     if kind.positive and is_unlimited(value) and not bound.names(value):
         raise ApiError(
-            f"{name} is {shown(value)}; the API documents numbers from 1 on, so it may mean no limit. "
-            "It is neither compared nor changed: set it with its module, or allow it in one_of."
+            f"{name} is {shown(value)}; the API documents numbers from 1 on, "
+            "so it may mean no limit. It is neither compared nor changed: "
+            "set it with its module, or allow it in one_of."
         )
     if bound.wants_list and has_objects(value) and not has_objects(bound.contains + bound.excludes):
         raise ApiError(

@@ -62,7 +62,7 @@ class NotStored(PlanasonixError):
 class ApiError(PlanasonixError):
     """The API could not be reached, or did not answer as documented.
 
-    ``status`` is the HTTP status, and ``None`` where there was no answer, or a success of another shape.
+    ``status`` is the HTTP status. It is ``None`` without an answer, or with one of another shape.
 
     :ivar answered: Whether there was an answer.
     """

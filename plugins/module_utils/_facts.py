@@ -116,7 +116,7 @@ def read_facts(
 ) -> tuple[Values, Values]:
     """Read the chosen subsets over one connection.
 
-    :param skip_forbidden: Whether a subset that :func:`is_unavailable` is listed instead of failing.
+    :param skip_forbidden: Whether to list an unavailable subset instead of failing.
     :returns: The facts by subset, and the unavailable subsets with ``status``, ``code`` and ``msg``.
     :raises ApiError: if a subset cannot be read.
     """
@@ -136,7 +136,7 @@ def read_facts(
 
 
 def is_unavailable(error: ApiError) -> bool:
-    """Return whether one subset cannot be had: it is forbidden, missing, or of another shape than documented."""
+    """Return whether a subset is forbidden, missing, or of another shape than documented."""
     if error.status is None:
         return error.answered
     return error.status in (403, 404) or 200 <= error.status < 300

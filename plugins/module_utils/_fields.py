@@ -99,7 +99,8 @@ def read_id(value: t.Any) -> str:
 def read_names(value: t.Any) -> list[str] | None:
     """Read a list of names.
 
-    An object ``{name, enabled}`` in the list, or an entry ``name: enabled`` of a mapping, counts if it is enabled.
+    An object ``{name, enabled}`` in the list, or an entry ``name: enabled`` of a mapping, counts if
+    it is enabled.
     """
     if value is None:
         return None
@@ -168,7 +169,7 @@ ZONE_ALIASES: dict[str, tuple[str, ...]] = {
     "Pacific/Auckland": ("NZ",),
     "Pacific/Honolulu": ("US/Hawaii",),
 }
-"""Common names that the IANA time zone database links to one zone. Python has no table of its links."""
+"""Common names that the IANA time zone database links to one zone. Python has no such table."""
 
 ZONES = {
     alias.casefold(): zone.casefold() for zone, names in ZONE_ALIASES.items() for alias in names
@@ -271,12 +272,12 @@ def quote_value(value: t.Any) -> str:
 
 
 def is_unlimited(value: t.Any) -> bool:
-    """Return whether a value that was read may stand for no limit, where numbers from 1 on are documented."""
+    """Return whether a value may mean no limit, where numbers from 1 on are documented."""
     return value is None or value < 1
 
 
 def unlimited_fields(resource: str, values: Values) -> list[str]:
-    """Return the fields of an object that may stand for no limit."""
+    """Return the fields of an object whose value may mean no limit."""
     found: list[str] = []
     for name, kind in DOCUMENTED[resource].items():
         if not kind.positive or name not in values:

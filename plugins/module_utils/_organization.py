@@ -68,8 +68,8 @@ def check_settings(options: Values) -> None:
 def read_settings(client: Client, options: Values) -> Values:
     """Read the settings.
 
-    ``GET /api/settings`` is documented as partial, so ``GET /api/settings/all`` is read where it lacks a setting,
-    and where ``extra`` is given.
+    ``GET /api/settings`` is documented as partial, so ``GET /api/settings/all`` is read where it
+    lacks a setting, and where ``extra`` is given.
     """
     settings: Values = {}
     if "extra" not in options:
@@ -127,7 +127,7 @@ BOOKKEEPING = re.compile("(created|updated|modified|changed)|version|revision|et
 
 
 def missed_in_settings(current: Values, plan: Plan, options: Values) -> Sequence[Mismatch | str]:
-    """What is not as the task asks for, and each other setting and flag that was to stay and did not."""
+    """Return what is not as the task asks for, and what was to stay and did not."""
     kept = {
         name: value
         for name, value in without(plan.outcome, *plan.after).items()

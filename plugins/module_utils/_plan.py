@@ -145,7 +145,10 @@ def find_mismatches(
     before: Mapping[str, t.Any],
     equal: Equal = equal_values,
 ) -> list[Mismatch]:
-    """Return the fields of ``wanted`` that were not found so. Keys that the API adds to a mapping do not count."""
+    """Return the fields of ``wanted`` that were not found so.
+
+    Keys that the API adds to a mapping do not count.
+    """
     mismatches: list[Mismatch] = []
     for name in sorted(wanted):
         shown, value, old = (values.get(name, UNSET) for values in (found, wanted, before))

@@ -141,7 +141,8 @@ class Resource:
     :param read: Reads the current state. Only GET.
     :param plan: Decides what to write, from the state and the given options. No I/O.
     :param show: The object that the module returns, from the state and the options.
-    :param missed: What a plan wanted and the state that was read back does not show: fields, and texts about what is no field.
+    :param missed: What a plan wanted and the state that was read back does not show: fields, and
+        texts about what is no field.
     :param apply: Sends the calls of the plan, given the state that it was made from.
     :param check: Refuses options that contradict each other, before anything is read.
     :param reads_back: Whether the state is read again after a write, to see whether it took effect; where ``apply`` does that, or nothing can, it is not.
@@ -456,7 +457,9 @@ def check_filled(options: Values, *names: str) -> None:
 def require_field(values: Values, name: str, subject: str) -> t.Any:
     """The field of an answer.
 
-    :raises ApiError: if the answer lacks it, or it identifies an object and is no text. A missing field is never taken for equal.
+    A missing field is never taken for equal.
+
+    :raises ApiError: if the answer lacks it, or it identifies an object and is no text.
     """
     if name not in values:
         raise ApiError(

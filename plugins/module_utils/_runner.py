@@ -164,7 +164,7 @@ def attempt(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -
 
 
 def make_printable(result: Values) -> Values:
-    """Return the result so that each way of running can return it, and no message obeys a terminal.
+    """Spell out what a packed module cannot return, and in messages what a terminal would obey.
 
     ansible-core 2.21 refuses the result of a packed module with half a character in it. What was
     read of the API has none, nor do the options, but an error may quote anything.

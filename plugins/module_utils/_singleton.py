@@ -55,7 +55,8 @@ def singleton(
     :param path: Documented path of its GET and PUT.
     :param fields: What the PUT takes.
     :param check: Refuses options that contradict each other.
-    :param check_result: Refuses the object that a change would make, before anything is written; returns warnings.
+    :param check_result: Refuses the object that a change would make, before anything is written;
+        returns warnings.
     """
     title = f"the {name.replace('_', ' ')}"
     equal = compare_fields(name)
@@ -76,7 +77,7 @@ def singleton(
             return Plan(before, after, outcome=current)
         outcome = {**current, **after}
         # The documented PUT takes all fields; without one, a server that replaces the object would reset it.
-        # What is null stays out: some servers refuse it, and reading back tells whether it stayed null.
+        # What is null stays out: some servers refuse it, and reading back shows if it stayed null.
         body = {
             field: require_field(outcome, field, title)
             for field in fields
@@ -99,7 +100,7 @@ def singleton(
         )
 
     def missed(current: Values, plan: Plan, dummy_options: Values) -> Sequence[Mismatch | str]:
-        """What is not as the task asks for, and what was to stay and did not."""
+        """Return what is not as the task asks for, and what was to stay and did not."""
         wanted = {field: plan.outcome[field] for field in fields if field in plan.outcome}
         return find_mismatches(current, wanted, {**wanted, **plan.before}, equal)
 

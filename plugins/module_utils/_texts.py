@@ -66,10 +66,7 @@ def spell_out(text: str) -> str:
 
 
 class Halves:
-    """The texts of an API that contain half characters.
-
-    They are spelled out wherever they are used, and sent as they came.
-    """
+    """The texts of an API that contain half characters: spelled out in use, sent as they came."""
 
     def __init__(self) -> None:
         self.originals: dict[str, str] = {}

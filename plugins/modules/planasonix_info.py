@@ -59,8 +59,8 @@ options:
       - "!notification_rules"
   on_forbidden:
     description:
-      - What to do if the API answers C(403) or C(404) for a subset, for example because the key lacks a scope,
-        or if its answer has another shape than documented.
+      - What to do if the API answers C(403) or C(404) for a subset, for example because the key
+        lacks a scope, or if its answer has another shape than documented.
       - V(fail) fails the task.
       - V(skip) lists the subset in RV(unavailable) and goes on.
     type: str
@@ -115,7 +115,8 @@ planasonix:
 unavailable:
   description:
     - The subsets that could not be read, with O(on_forbidden=skip).
-    - C(status) and C(code) are null if the API answered in another shape than documented; C(msg) names the field.
+    - C(status) and C(code) are null if the API answered in another shape than documented; C(msg)
+      names the field.
   returned: success
   type: dict
   sample: {"mfa": {"status": 403, "code": "insufficient_scope", "msg": "Could not read the MFA status."}}

@@ -12,9 +12,10 @@ version_added: 1.0.0
 description:
   - Sets for how many days the logs of an organization are kept. What is older is deleted for good, so a shorter retention cannot be taken back.
   - An option that is left out is left alone. The module sends the object whole, merged with what it is.
-  - After a change the object is read back, and the task fails if the API did not apply a field, or changed another one.
-  - The API documents numbers from 1 on. V(0), V(-1) and V(null) may mean no limit, and the module warns if it
-    replaces one.
+  - After a change the object is read back, and the task fails if the API did not apply a field, or
+    changed another one.
+  - The API documents numbers from 1 on. V(0), V(-1) and V(null) may mean no limit, and the module
+    warns if it replaces one.
 author:
   - Planasonix collection contributors (@planasonix)
 extends_documentation_fragment:

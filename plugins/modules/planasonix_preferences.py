@@ -12,8 +12,8 @@ version_added: 1.0.0
 description:
   - Sets preferences of the user that the API key acts as, such as those of the canvas. One that is not named is left alone.
   - The API cannot remove a preference.
-  - A preference that the list does not show as the task asks for is read by itself before and after a change. The task
-    fails if the API did not apply it.
+  - A preference that the list does not show as the task asks for is read by itself before and after
+    a change. The task fails if the API did not apply it.
 author:
   - Planasonix collection contributors (@planasonix)
 extends_documentation_fragment:

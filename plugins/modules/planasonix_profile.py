@@ -12,8 +12,10 @@ version_added: 1.0.0
 description:
   - Sets the name, time zone and locale of the user that the API key acts as.
   - An option that is left out is left alone. The module sends the object whole, merged with what it is.
-  - After a change the object is read back, and the task fails if the API did not apply a field, or changed another one.
-  - Names of one time zone, such as V(UTC) and V(Etc/UTC), and spellings of one locale count as equal.
+  - After a change the object is read back, and the task fails if the API did not apply a field, or
+    changed another one.
+  - Names of one time zone, such as V(UTC) and V(Etc/UTC), and spellings of one locale count as
+    equal.
 author:
   - Planasonix collection contributors (@planasonix)
 extends_documentation_fragment:

@@ -12,9 +12,10 @@ version_added: 1.0.0
 description:
   - Sets after how many idle minutes, and after how many in all, a session of the product's UI ends. API keys ignore it.
   - An option that is left out is left alone. The module sends the object whole, merged with what it is.
-  - After a change the object is read back, and the task fails if the API did not apply a field, or changed another one.
-  - The API documents numbers from 1 on. V(0), V(-1) and V(null) may mean no limit. They are not compared, and the
-    module warns where it matters.
+  - After a change the object is read back, and the task fails if the API did not apply a field, or
+    changed another one.
+  - The API documents numbers from 1 on. V(0), V(-1) and V(null) may mean no limit. They are not
+    compared, and the module warns where it matters.
 author:
   - Planasonix collection contributors (@planasonix)
 extends_documentation_fragment:

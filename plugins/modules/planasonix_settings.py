@@ -13,8 +13,8 @@ description:
   - Sets the time zone, the SSO requirement, the data residency and other settings of an organization.
   - An option that is left out is left alone.
   - Only the settings that differ are sent. They are read back afterwards, and the task fails if the API did not apply one.
-  - The task also fails if the API changed another setting, or a feature flag that O(extra) does not name. The message
-    shows its old value.
+  - The task also fails if the API changed another setting, or a feature flag that O(extra) does not
+    name. The message shows its old value.
   - Names of one time zone, such as V(UTC) and V(Etc/UTC), count as equal.
 author:
   - Planasonix collection contributors (@planasonix)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever JSON stands at a documented place of an answer, each module ends with a result or with a sentence."""
+"""For any JSON at a documented place of an answer, each module ends with a result or a sentence."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading back with patience, in the runner and in the baseline, and one rule for options that identify something."""
+"""Reading back with patience, in the runner and in the baseline, and options that identify."""
 
 from __future__ import annotations
 

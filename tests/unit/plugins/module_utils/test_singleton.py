@@ -252,7 +252,8 @@ def test_a_value_that_is_stored_otherwise_is_told_with_both(api):
         assert (result["failed"], result["changed"], result["msg"]) == (
             True,
             True,
-            "The API stores audit_logs_days as 365; the task asks for 500: write it as the API does.",
+            "The API stores audit_logs_days as 365; the task asks for 500: "
+            "write it as the API does.",
         )
 
 
@@ -328,7 +329,8 @@ def test_a_warning_says_that_no_limit_may_be_replaced(api, value):
     api.objects["settings/log-retention"]["audit_logs_days"] = value
     result = perform_both(api, RETENTION, audit_logs_days=365)
     assert result["warnings"] == [
-        f"audit_logs_days was {json.dumps(value)}, which may mean no limit; the task sets it to 365."
+        f"audit_logs_days was {json.dumps(value)}, which may mean no limit; "
+        "the task sets it to 365."
     ]
 
 

@@ -354,9 +354,11 @@ class BareApi(FakeApi):
 
     bare: bytes = b""
 
-    def _respond(self, request: requests.PreparedRequest, status: int, body: t.Any) -> t.Any:  # type: ignore[override]
-        response = super()._respond(request, status, body)
-        if request.method == "POST" and status < 300:
+    def send(
+        self, request: requests.PreparedRequest, *arguments: t.Any, **more: t.Any
+    ) -> requests.Response:
+        response = super().send(request, *arguments, **more)
+        if request.method == "POST" and response.ok:
             response._content = self.bare
         return response
 
@@ -501,7 +503,7 @@ def test_a_404_for_an_entry_that_is_still_listed_is_an_error() -> None:
     ids=["remove", "enforce"],
 )
 def test_a_list_that_changed_since_it_was_planned_for(options: Values) -> None:
-    """Another run removes what covers the protected address, between the plan and its first write."""
+    """Another run removes what covers the protected address, after the plan was made."""
     api = FakeApi().fail(LIST, lambda rows: rows[1:], skip=1, times=99)
     api.add_entry(A)
     api.add_entry(B)

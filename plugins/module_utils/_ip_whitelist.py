@@ -558,7 +558,7 @@ class Writer:
         """Add an entry, once; whether the API lists it is read later."""
 
         def find() -> list[Values]:
-            found = find_entries(read_entries(self.client), call.body["cidr"], self.wanted)
+            found = self.find(read_entries(self.client), call.body["cidr"])
             return [entry for entry in found if str(entry["id"]) not in self.known]
 
         created = create_once(self.client, call, find, needs_id=False)
@@ -589,6 +589,13 @@ class Writer:
         if self.takes_access():
             self.check_cover(entries)
 
+    def find(self, entries: Iterable[Values], cidr: str) -> list[Values]:
+        """Find the entries of a network, without those that stood for another one before."""
+        old = find_entries(self.current.entries, cidr, self.wanted)
+        others = self.paths_before() - set(map(entry_path, old))
+        left = [entry for entry in entries if entry_path(entry) not in others]
+        return find_entries(left, cidr, self.wanted)
+
     def takes_access(self) -> bool:
         """Whether a step of the plan may take access from an address that is protected."""
         if self.options.get("allow_lockout") or not self.plan.after["enabled"]:
@@ -597,7 +604,7 @@ class Writer:
 
     def find_added(self, entries: Sequence[Values], body: Values) -> list[Values]:
         """Find the entries that show an addition: it was planned since no listed one fitted."""
-        found = find_entries(entries, body["cidr"], self.wanted)
+        found = self.find(entries, body["cidr"])
         return [entry for entry in found if fits(entry, body.get("label"))]
 
     def explain_missing(self, entries: Sequence[Values], body: Values) -> None:
@@ -608,7 +615,7 @@ class Writer:
         :raises NotApplied: always.
         """
         cidr = body["cidr"]
-        listed = {entry_path(entry): entry for entry in find_entries(entries, cidr, self.wanted)}
+        listed = {entry_path(entry): entry for entry in self.find(entries, cidr)}
         new = [entry for path, entry in listed.items() if path not in self.paths_before()]
         changed = [entry for entry in listed.values() if self.has_new_label(entry)]
         if not new and not changed:
@@ -738,7 +745,7 @@ class Writer:
         :raises NotApplied: if there is none.
         """
         for _look in looks(self.client):
-            for entry in find_entries(read_entries(self.client), cidr, self.wanted):
+            for entry in self.find(read_entries(self.client), cidr):
                 # A removed entry may still be listed, or come back with the new label.
                 if entry_path(entry) not in self.removed or fits(entry, label):
                     return entry
@@ -756,7 +763,7 @@ class Writer:
         found: list[Values] = []
         for _look in looks(self.client):
             try:
-                found = find_entries(read_entries(self.client), cidr, self.wanted)
+                found = self.find(read_entries(self.client), cidr)
             except ApiError:
                 found = []  # an API that refuses second entries will say so
             # The list may show an entry for a while that is gone.

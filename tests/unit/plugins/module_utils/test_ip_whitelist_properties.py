@@ -884,6 +884,12 @@ RELABEL: Values = {"entries": [{"cidr": "10.0.0.0/29", "label": "x"}], **PROTECT
             set(),
             id="removed-with-an-error-and-not-put-back",
         ),
+        pytest.param(
+            Situation((*OFFICE, ("::ffff:10.0.0.0/125", None, 0)), False, RELABEL, 409),
+            [("DELETE *", "500 after", 0, 1)],
+            set(),
+            id="mapped-network-taken-for-it",
+        ),
     ],
 )
 def test_what_was_found_once(situation, faults, pretended):

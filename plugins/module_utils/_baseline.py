@@ -879,6 +879,7 @@ def apply_baseline(
         if not assessment.verdicts[control.id].remediable
     }
     is_refused = False
+    is_changed = False
     try:
         while left:
             try:
@@ -888,6 +889,7 @@ def apply_baseline(
                 is_refused = True
                 continue
             done = left.pop(0)
+            is_changed = True
             for control_id in done.controls:
                 verdict = assessment.verdicts[control_id]
                 if (
@@ -910,7 +912,7 @@ def apply_baseline(
                 )
         error.details = {**without(assessment.result(), "msg"), **error.details}
         raise
-    return Applied(assessment.result())
+    return Applied({**assessment.result(), "changed": is_changed})
 
 
 def note_refusal(

@@ -37,7 +37,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     PlanasonixError,
     Unexpected,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._escapes import readable
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import read_facts
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, scalars
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
@@ -286,7 +285,7 @@ def run_as_module(module: Module) -> None:
     )
     for library, error in module.missing_libraries().items():
         ansible_module.fail_json(msg=missing_required_lib(library), exception=error)
-    result = readable(run(module, ansible_module.params, ansible_module.check_mode))
+    result = run(module, ansible_module.params, ansible_module.check_mode)
     for warning in result.pop("warnings", []):
         ansible_module.warn(warning)
     # Not inside an except block: there fail_json would add a traceback at -vvv.
@@ -310,7 +309,7 @@ def run_in_worker(
             message = f"Unsupported parameters for ({name}) module: {message}"
         result: Values = {"failed": True, "msg": message}
     else:
-        result = readable(run(module, validation.validated_parameters, check_mode))
+        result = run(module, validation.validated_parameters, check_mode)
     if invocation:
         result["invocation"] = {
             "module_args": map_texts(validation.validated_parameters, spell_out)

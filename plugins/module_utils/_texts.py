@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import typing as t
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 HALF = re.compile("[\ud800-\udfff]")
 """Half of a character that takes two (a lone surrogate): JSON can contain one, UTF-8 cannot."""
@@ -50,12 +50,12 @@ def spellings(secrets: t.Iterable[str]) -> list[str]:
 
 
 def map_texts(value: t.Any, change: Callable[[str], str]) -> t.Any:
-    """Return a JSON value with each text in it changed, keys of mappings too."""
+    """Return a value with each text in it changed, keys of mappings too."""
     if isinstance(value, str):
         return change(value)
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [map_texts(item, change) for item in value]
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {map_texts(key, change): map_texts(item, change) for key, item in value.items()}
     return value
 

@@ -11,8 +11,8 @@ short_description: Read the state of a Planasonix organization
 version_added: 1.0.0
 description:
   - Reads what the API tells of an organization and of the user behind the key, over one connection.
-  - A text with half a character (a lone surrogate), which Ansible does not accept from a module,
-    is returned with C(ESCAPED:) before it and C(%uD83D) instead of that half.
+  - Half a character (a lone surrogate) in a text, which Ansible does not accept from a module, is
+    returned as an escape such as C(\\ud83d).
 author:
   - Planasonix collection contributors (@planasonix)
 extends_documentation_fragment:

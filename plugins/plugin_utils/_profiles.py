@@ -226,12 +226,6 @@ def list_omissions(facts: Values, unavailable: Collection[str] = ()) -> list[str
                 for item in items
                 if not is_named(item)
             ]
-    for rule in facts.get("notification_rules") or ():
-        if is_named(rule) and not all(rule.get("channels") or ()):
-            notes.append(
-                f"The channels of the notification rule {rule['name']!r} are left out: "
-                "one of them has no name."
-            )
     return notes
 
 

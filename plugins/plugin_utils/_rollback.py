@@ -20,6 +20,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import In
 from ansible_collections.planasonix.admin.plugins.module_utils._escapes import escape, unescape
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import is_placeholder
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import canonical
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import id_of
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
     merged,
@@ -63,7 +64,6 @@ def take_snapshot(facts: Values, unavailable: Collection[str] = ()) -> Values:
     :param unavailable: Subsets that it could not read, and that are left out.
     :raises InvalidOption: if nothing could be restored from it.
     """
-    facts = unescape(facts)
     snapshot: Values = {"controls": exported(facts, unavailable)}
     if facts.get("organization"):
         snapshot = {"organization": facts["organization"], **snapshot}
@@ -85,7 +85,7 @@ def rolled_back(snapshot: t.Any, facts: Values) -> Rollback:
     """
     back = Rollback()
     gone: set[str] = set()
-    snapshot, facts = unescape(snapshot), unescape(facts)
+    snapshot = unescape(snapshot)
     controls = parse_snapshot(snapshot)
     listed = facts.get("notification_channels")
     facts = with_named(facts)
@@ -359,41 +359,31 @@ def rules_back(
         if rule["name"] not in names and rule.get("enabled") is not False
     }
     ids = None if channels is None else {str(channel.get("id")) for channel in channels}
-    for rule in later.values():
-        required += disable_newer_rule(rule, ids, back)
+    required += [disable_newer_rule(rule, ids) for rule in later.values()]
+    back.notes += [
+        f"The notification rule {name!r} is newer than the snapshot and is disabled, "
+        "since the API cannot delete it."
+        for name in later
+    ]
     return required
 
 
-def disable_newer_rule(
-    rule: Values, channel_ids: Collection[str] | None, back: Rollback
-) -> list[Values]:
-    """Return what to require of a rule that is newer than the snapshot.
+def disable_newer_rule(rule: Values, channel_ids: Collection[str] | None) -> Values:
+    """Return what to require of a rule that is newer than the snapshot: that it is disabled.
 
-    The API accepts no rule whose channel is gone, not even a rule that is to be disabled.
+    Many APIs refuse a rule whose channel is gone, even if the rule is to be disabled. Such a
+    channel is left out if the rule has another one.
 
     :param channel_ids: Ids of the channels that there are; ``None`` if they could not be read.
     """
-    name = rule["name"]
-    used = [str(channel_id) for channel_id in rule.get("channel_ids") or ()]
-    lost = [one for one in used if channel_ids is not None and one not in channel_ids]
-    disabled = {"name": name, "enabled": False}
-    if lost and len(lost) == len(used):
-        back.left.append(
-            f"The notification rule {name!r} is newer than the snapshot and stays enabled, since "
-            f"its channel {', '.join(lost)} is gone; give it a channel, and run again."
-        )
-        return []
-    if lost:
-        rest = [
-            channel
-            for channel, channel_id in zip(rule.get("channels") or (), used, strict=False)
-            if channel_id not in lost and channel
-        ]
-        disabled["channels"] = rest
-    back.notes.append(
-        f"The notification rule {name!r} is newer than the snapshot and is disabled, since the API cannot delete it."
-    )
-    return [disabled]
+    disabled = {"name": rule["name"], "enabled": False}
+    used = list(zip(rule.get("channels") or (), rule.get("channel_ids") or (), strict=False))
+    there = [
+        channel for channel, item in used if channel_ids is None or str(id_of(item)) in channel_ids
+    ]
+    if there and len(there) < len(used):
+        disabled["channels"] = there
+    return disabled
 
 
 def rule_back(item: Values, gone: set[str], back: Rollback) -> list[Values]:

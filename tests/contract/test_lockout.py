@@ -84,6 +84,7 @@ SERVERS = {
             "labelled_again": "answered 500",
         },
     ),
+    "shows late": Server({"variants": {"*": ["lag_seconds", "toggle_later"]}}),
 }
 
 

@@ -367,7 +367,7 @@ def test_no_controls(api):
         ),
         pytest.param(
             control("api_keys", {"forbidden_scopes": ["a", ""]}),
-            ["forbidden_scopes: an element is empty"],
+            ["an element of forbidden_scopes is empty"],
             id="keys-empty-scope",
         ),
         pytest.param(
@@ -2382,7 +2382,11 @@ def test_a_channel_or_rule_without_a_name_is_left_alone(name):
         ("notification_channels", {"name": " ", "type": "email"}, "name is empty"),
         ("notification_channels", {"name": "New", "type": " "}, "type is empty"),
         ("notification_rules", {"name": "New", "event": " ", "channels": []}, "event is empty"),
-        ("notification_rules", {"name": "N", "event": "e", "channels": [""]}, "channels: an elem"),
+        (
+            "notification_rules",
+            {"name": "N", "event": "e", "channels": [""]},
+            "element of channels",
+        ),
     ],
 )
 def test_an_empty_text_in_an_item_is_an_unset_variable(resource, item, complaint):

@@ -12,7 +12,7 @@ version_added: 1.0.0
 description:
   - Reads what the API tells of an organization and of the user behind the key, over one connection.
   - Half a character (a lone surrogate) in a text, which Ansible does not accept from a module, is
-    returned as an escape such as C(\\ud83d).
+    returned as an escape such as C(\ud83d).
 author:
   - Planasonix collection contributors (@planasonix)
 extends_documentation_fragment:

@@ -375,6 +375,6 @@ def test_the_session_follows_no_redirect_itself():
     with ScriptedServer(Answer(302, "", {"Location": "/moved"})) as server:
         with _transport.Session() as session:
             response = session.get(server.url, allow_redirects=False, stream=True, timeout=5)
-            assert not response._content_consumed and response.status_code == 302
+            assert not vars(response)["_content_consumed"] and response.status_code == 302
             response.close()
         assert requests.get(server.url, timeout=5).ok

@@ -402,9 +402,16 @@ class Client:
         if not answer.content:
             return None
         try:
-            body = parse_json(answer.content)
+            return self._decode(answer)
         except ValueError:
             raise self._not_documented(answer, request) from None
+
+    def _decode(self, answer: Answer) -> t.Any:
+        """Return the JSON of an answer, with half characters spelled out.
+
+        :raises ValueError: if it is no JSON.
+        """
+        body = parse_json(answer.content)
         return self.halves.read(body) if b"\\u" in answer.content else body
 
     def _proof(self, answer: Answer, request: Request) -> t.Any:
@@ -428,7 +435,7 @@ class Client:
         :raises ApiError: for the page of a proxy.
         """
         try:
-            body = parse_json(answer.content)
+            body = self._decode(answer)
         except ValueError:
             if request.method != "DELETE" and self._page(answer):
                 raise self._not_documented(answer, request) from None

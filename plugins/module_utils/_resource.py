@@ -35,7 +35,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Plan,
     Values,
     describe_mismatches,
-    find_mismatches,
 )
 
 CONFIRMATION_PAUSES = (0.25, 0.5, 1.0, 1.5, 2.0)
@@ -312,11 +311,6 @@ def nothing_missed(
 ) -> Sequence[Mismatch | str]:
     """A ``missed`` of what cannot be read back, or was read back before."""
     return []
-
-
-def unlike(current: Values, body: Values) -> list[t.Any]:
-    """Return what an object that was read does not have of the body that was sent."""
-    return list(find_mismatches(current, body, current))
 
 
 ISO_TIME = re.compile(

@@ -165,13 +165,13 @@ def exported_channel(channel: Values) -> Values:
     needed = NEEDED_SECRETS.get(type_key(channel.get("type")))
     if not hidden and needed:
         hidden = [(needed,)]
-    result: Values = {
-        name: channel[name] for name in ("name", "type") if channel.get(name) is not None
-    }
+    result: Values = {"name": channel["name"]}
+    if isinstance(channel.get("type"), str):
+        result["type"] = channel["type"]
     result |= exported_flag(channel)
     result["config"] = visible(config)
     if hidden:
-        result["secret_config"] = placeholders(str(name_of(channel)), hidden)
+        result["secret_config"] = placeholders(channel["name"], hidden)
     return result
 
 
@@ -186,7 +186,9 @@ def exported_flag(item: Values) -> Values:
 
 def exported_rule(rule: Values) -> Values:
     """Return one rule, with the names of its channels, as far as it can be read."""
-    result = {name: rule[name] for name in ("name", "event") if rule.get(name) is not None}
+    result = {"name": rule["name"]}
+    if isinstance(rule.get("event"), str):
+        result["event"] = rule["event"]
     channels = rule.get("channels") if "channel_ids" in rule else None
     if channels is not None and all(isinstance(item, (str, int)) for item in channels):
         result["channels"] = channels
@@ -206,8 +208,11 @@ def exported_rules(rules: Iterable[Values]) -> Values:
 
 
 def named(items: Iterable[Values]) -> list[Values]:
-    """Return the channels or rules that a control can name: some APIs list one without a name."""
-    return [item for item in items if is_named(item)]
+    """Return the channels or rules that a control can name, with their names as tasks write them.
+
+    Some APIs list one without a name.
+    """
+    return [{**item, "name": name_of(item)} for item in items if is_named(item)]
 
 
 def is_named(item: Values) -> bool:

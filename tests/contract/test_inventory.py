@@ -431,6 +431,7 @@ ODD: dict[str, dict[str, Any]] = {
         "objects",
         features={"features": [{"name": "sso", "enabled": True}, {"name": "x", "enabled": False}]},
     ),
+    "features as a map": odd_one("map", features={"features": {"sso": True}}),
     "reserved slug": odd_one("all"),
     "slug of another": odd_one("twin", {"id": "org_twin_1"}),
     "slug of another, again": odd_one("twin", {"id": "org_twin_2"}),
@@ -451,11 +452,10 @@ ODD: dict[str, dict[str, Any]] = {
     "many features": odd_one("many", features={"features": ["a"] * 50_000}),
     "tag": odd_one("tag", tier={"__ansible_type": "TrustedAsTemplate", "value": "x"}),
     "vault": odd_one("vault", tier={"tier": {"__ansible_vault": "x"}}),
-    "features as a map": odd_one("map", features={"features": {"sso": True}}),
     "tier as a list": odd_one("list", tier=["enterprise"]),
     "refusal that quotes the key": {},
 }
-"""Organizations by what is odd about them. The first four can be used."""
+"""Organizations by what is odd about them. The first five can be used."""
 
 
 class OddHandler(BaseHTTPRequestHandler):
@@ -525,7 +525,7 @@ def test_odd_organizations_harm_no_other(odd: Fleet) -> None:
         "cache_plugin": "ansible.builtin.jsonfile",
         "cache_connection": str(odd.folder / "cache"),
     }
-    usable = ["fixed", "good", "objects", "texts"]
+    usable = ["fixed", "good", "map", "objects", "texts"]
     for options in ({}, cache, cache):
         write_odd(odd, on_error="skip", **options)
         done = odd.inventory("--list")
@@ -534,8 +534,8 @@ def test_odd_organizations_harm_no_other(odd: Fleet) -> None:
         assert screen.count(" is left out. ") == len(ODD) - len(usable)
         found = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(name))
         assert sorted(found["_meta"]["hostvars"]) == usable
-        assert sorted(found["tier_enterprise"]["hosts"]) == ["fixed", "good", "objects"]
-        assert sorted(found["feature_sso"]["hosts"]) == ["fixed", "good", "objects"]
+        assert sorted(found["tier_enterprise"]["hosts"]) == ["fixed", "good", "map", "objects"]
+        assert sorted(found["feature_sso"]["hosts"]) == ["fixed", "good", "map", "objects"]
         assert "ODD_1'" in str(found["_meta"]["hostvars"]["fixed"]["planasonix_api_key"])
     for arguments in (["--graph"], ["--graph", "--vars"], ["--list", "--yaml"]):
         done = odd.inventory(*arguments)
@@ -550,7 +550,7 @@ def test_odd_organizations_harm_no_other(odd: Fleet) -> None:
     assert len(groups["planasonix_unreachable"]["hosts"]) == len(ODD) - len(usable)
     assert set(groups["_meta"]["hostvars"]) == {
         *usable,
-        *(f"organization_{number}" for number in range(5, len(ODD) + 1)),
+        *(f"organization_{number}" for number in range(6, len(ODD) + 1)),
     }
 
 
@@ -560,7 +560,7 @@ def test_a_file_with_odd_organizations_is_whole_or_not_there(odd: Fleet) -> None
     done = odd.inventory("--list")
     assert done.returncode != 0
     # The slugs of groups are known to be such only when all others can be used.
-    assert f"{len(ODD) - 6} of {len(ODD)} organizations cannot be used." in check_screen(done)
+    assert f"{len(ODD) - 7} of {len(ODD)} organizations cannot be used." in check_screen(done)
 
     del odd.environment["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"]
     fails = {"found": "planasonix_limits.max_pipelines + planasonix_organization.nothing"}

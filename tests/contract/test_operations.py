@@ -80,7 +80,7 @@ TABLE = [
     Reach(
         "api_key",
         {"name": "New", "scopes": ["a:read"]},
-        ("GET /api/user/api-keys", "GET /api/user/api-keys/{id}", "POST /api/user/api-keys"),
+        ("GET /api/user/api-keys", "POST /api/user/api-keys"),
     ),
     Reach(
         "api_key",

@@ -134,32 +134,33 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
     :param parameters: Validated arguments, ``None`` where an option was left out.
     :returns: The result, with ``failed`` where it failed. No exception leaves this function.
     """
-    return make_printable(attempt(module, parameters, check_mode))
-
-
-def attempt(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Values:
-    """Do the work of a task; the result may contain any character."""
     client: Client | None = None
     try:
-        options = clean_options(
-            {
-                name: given(parameters[name])
-                for name in module.options
-                if parameters.get(name) is not None
-            }
-        )
-        if isinstance(module.manages, Resource):
-            module.manages.check(options)
-        with Client(
-            connection_of(parameters), read_only=check_mode, secrets=secrets_in(module, parameters)
-        ) as client:
+        try:
+            options = clean_options(
+                {
+                    name: given(parameters[name])
+                    for name in module.options
+                    if parameters.get(name) is not None
+                }
+            )
             if isinstance(module.manages, Resource):
-                return manage(client, module.manages, options, check_mode)
-            return module.manages(client, options)
-    except PlanasonixError as error:
-        return failure(error, client)
+                module.manages.check(options)
+            secrets = secrets_in(module, parameters)
+            with Client(connection_of(parameters), read_only=check_mode, secrets=secrets) as client:
+                result = work(client, module, options, check_mode)
+        except PlanasonixError as error:
+            result = failure(error, client)
+        return make_printable(result)
     except Exception as error:  # pylint: disable=broad-exception-caught
         return failure(Unexpected(error), client)
+
+
+def work(client: Client, module: Module, options: Values, check_mode: bool) -> Values:
+    """Manage or read what the module is about."""
+    if isinstance(module.manages, Resource):
+        return manage(client, module.manages, options, check_mode)
+    return module.manages(client, options)
 
 
 def make_printable(result: Values) -> Values:

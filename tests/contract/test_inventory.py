@@ -532,7 +532,7 @@ def test_odd_organizations_harm_no_other(odd: Fleet) -> None:
         screen = check_screen(done)
         assert done.returncode == 0, screen
         assert screen.count(" is left out. ") == len(ODD) - len(usable)
-        found = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(name))
+        found = json.loads(done.stdout, parse_constant=pytest.fail)
         assert sorted(found["_meta"]["hostvars"]) == usable
         assert sorted(found["tier_enterprise"]["hosts"]) == ["fixed", "good", "map", "objects"]
         assert sorted(found["feature_sso"]["hosts"]) == ["fixed", "good", "map", "objects"]

@@ -29,7 +29,7 @@ from unit.plugins.tasks import (
 
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module
 
-Place = tuple[str | int, ...]
+Place = tuple[t.Any, ...]
 MISSING = "(missing)"
 """Stands for a place that is left out."""
 

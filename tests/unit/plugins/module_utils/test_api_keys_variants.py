@@ -490,7 +490,7 @@ def test_times_that_give_no_lifetime(api):
 @pytest.mark.parametrize(
     "spell",
     [
-        lambda time: int(time),
+        int,
         lambda time: int(time * 1000),
         lambda time: str(int(time)),
         lambda time: datetime.datetime.fromtimestamp(time, datetime.timezone.utc).strftime(

@@ -68,7 +68,7 @@ def test_a_file_of_yaml_has_no_mark_and_is_read_as_it_was(value):
     """Neither the file has a mark, which a template renders, nor a value of it."""
     written = str(to_nice_yaml({"controls": escape(value)}, indent=2, sort_keys=False))
     assert not any(mark in written for mark in ("{{", "{%", "{#"))
-    for loader in {yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)}:
+    for loader in (yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         found = yaml.load(written, Loader=loader)
         assert not any(mark in part for part in texts_in(found) for mark in ("{{", "{%", "{#"))
         assert unescape(found)["controls"] == value

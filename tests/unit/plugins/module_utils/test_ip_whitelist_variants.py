@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import typing as t
 from collections.abc import Callable
@@ -279,6 +280,11 @@ def test_labels_are_compared_as_apis_store_them(asked: str, stored: str | None) 
     assert (perform(api, MODULE, **task)["changed"], len(api.entries)) == (False, 1)
 
 
+def note_absence(api: FakeApi, seen: list[bool]) -> None:
+    """Note whether A is not listed."""
+    seen.append(A not in [cidr for cidr, _label in listed(api)])
+
+
 @pytest.mark.parametrize("enabled", [False, True])
 @pytest.mark.parametrize("second", [0, 409])
 def test_a_label_that_the_api_changes(second: int, enabled: bool) -> None:
@@ -290,11 +296,7 @@ def test_a_label_that_the_api_changes(second: int, enabled: bool) -> None:
     api.add_entry("203.0.113.7/32")
     for _number in range(2):
         uncovered: list[bool] = []
-
-        def look(seen: list[bool] = uncovered) -> None:
-            seen.append(A not in [cidr for cidr, _label in listed(api)])
-
-        api.observe = look
+        api.observe = functools.partial(note_absence, api, uncovered)
         result = perform(api, MODULE, entries=[{"cidr": A, "label": "R&D"}], **PROTECTED)
         words = f"The API stores the label 'R&D' of {A} as 'r&d'. Write it in that way in the task."
         assert result["failed"] and words in result["msg"]

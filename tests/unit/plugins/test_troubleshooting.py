@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The messages that the guide to troubleshooting quotes are those of the collection, to the word."""
+"""The messages that guides quote are those of the collection, to the word."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ import yaml
 from ansible_collections.planasonix.admin.plugins.module_utils._client import HINTS
 
 ROOT = Path(__file__).resolve().parents[3]
-GUIDE = ROOT / "docs" / "docsite" / "rst" / "guide_troubleshooting.rst"
+GUIDES = ROOT / "docs" / "docsite" / "rst"
+GUIDE = GUIDES / "guide_troubleshooting.rst"
+FAILURES = GUIDES / "guide_failures.rst"
 FOREIGN = "Messages of Ansible itself"
 """The section whose messages are not the collection's."""
 PYTHON = ("module_utils", "plugin_utils", "inventory", "filter")
@@ -28,6 +30,10 @@ YAML = ("playbooks/*.yml", "roles/*/tasks/*.yml", "roles/*/vars/*.yml")
 SECTION = re.compile(r"^(\S.*)\n-+\n", re.MULTILINE)
 ENTRY = re.compile(r"^(``.+``)\n(?=  \S)", re.MULTILINE)
 LITERAL = re.compile(r"``(.+?)``(?=$| )")
+CELL = re.compile(r"^     - ``(.+)``$", re.MULTILINE)
+"""A cell of a list-table that is one literal."""
+REFUSED = re.compile(r"^Refused\n~+\n(.*?)\n-{3,}\n", re.MULTILINE | re.DOTALL)
+"""The section of the guide to failures whose tables quote messages."""
 HOLE = "\0"
 """What stands in a text of the source for a value that is filled in."""
 SHORT = 8
@@ -41,6 +47,12 @@ def messages(guide: str) -> Iterator[tuple[str, str]]:
         for entry in ENTRY.findall(section):
             for message in LITERAL.findall(entry):
                 yield title, message
+
+
+def refusals(guide: str) -> list[str]:
+    """Return the messages that the tables about refusals quote, each in a cell of its own."""
+    sections = REFUSED.findall(guide)
+    return CELL.findall(sections[0]) if sections else []
 
 
 def fixed_parts(message: str) -> list[str]:
@@ -118,11 +130,21 @@ def sources() -> str:
 
 MESSAGES = list(messages(GUIDE.read_text(encoding="utf-8")))
 OWN = [message for title, message in MESSAGES if title != FOREIGN]
+REFUSALS = refusals(FAILURES.read_text(encoding="utf-8"))
 
 
 def test_there_are_messages():
     assert len(OWN) >= 60
     assert {"IP allowlist", "Inventory plugin", FOREIGN} <= {title for title, _message in MESSAGES}
+    assert len(REFUSALS) >= 30
+
+
+def test_each_refusal_has_a_message():
+    """The tables have three columns, of which the second is a message."""
+    section = REFUSED.findall(FAILURES.read_text(encoding="utf-8"))[0]
+    assert len(re.findall(r"^   \* -", section, re.MULTILINE)) == (
+        len(REFUSALS) + section.count("list-table")
+    )
 
 
 def test_no_message_is_overlooked():
@@ -132,11 +154,11 @@ def test_no_message_is_overlooked():
 
 
 def test_no_message_is_there_twice():
-    every = [message for _title, message in MESSAGES]
-    assert sorted(set(every)) == sorted(every)
+    for every in ([message for _title, message in MESSAGES], REFUSALS):
+        assert sorted(set(every)) == sorted(every)
 
 
-@pytest.mark.parametrize("message", OWN)
+@pytest.mark.parametrize("message", dict.fromkeys([*OWN, *REFUSALS]))
 def test_each_message_is_one_of_the_collection(message):
     parts = fixed_parts(message)
     assert parts, "nothing of it could be looked for"
@@ -220,3 +242,11 @@ def test_messages_of_a_guide_are_found_by_section():
     two = "Two\n---\n\n``f`` is text.\n\n``g``\n  Text.\n"
     guide = f"Title\n=====\n\nIntroduction.\n\n{one}{two}"
     assert list(messages(guide)) == [("One", "a ... b"), ("One", "c"), ("One", "d"), ("Two", "g")]
+
+
+def test_refusals_are_the_literals_of_their_tables():
+    accepted = "Accepted\n~~~~~~~~\n\n   * - a\n     - ``b``\n\n"
+    refused = "Refused\n~~~~~~~\n\n   * - c\n     - ``d ``e`` f``\n     - Set ``g``.\n\n"
+    other = "Next\n----\n\n   * - h\n     - ``i``\n"
+    assert refusals(accepted + refused + other) == ["d ``e`` f"]
+    assert refusals(accepted + other) == []

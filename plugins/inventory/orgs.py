@@ -77,10 +77,9 @@ options:
         type: str
   on_error:
     description:
-      - What to do with an organization that cannot be used, because its key is missing or dead,
-        because the API cannot be reached or refuses, because its answer is not the documented one,
-        because its key belongs to another organization, or because its slug cannot be the name of
-        a host.
+      - What to do with an organization that cannot be used. Its key is missing, dead or belongs to
+        another organization, the API cannot be reached or refuses, its answer is not the documented
+        one, or its slug cannot be the name of a host.
       - V(fail) makes the whole file unusable, and lists all organizations that cannot be used.
       - V(skip) leaves the organization out, with a warning.
       - V(group) makes a host in the group C(planasonix_unreachable), which has no other variables than C(planasonix_api_url), C(planasonix_api_key) and
@@ -155,7 +154,7 @@ notes:
     organization cannot be used until its entry has a O(organizations[].name).
   - If an entry cannot be used and another organization takes its slug, that organization gets its
     host variables. Give each entry a O(organizations[].name) or an O(organizations[].organization)
-    where host variables hold secrets.
+    if host variables contain secrets.
   - Either all hosts of the file are in the inventory or none. An expression that fails under
     O(strict) makes the whole file unusable.
   - The cache holds what was read, and no key. It knows an organization again by its URL and by the place of its key, so organizations that are added later are

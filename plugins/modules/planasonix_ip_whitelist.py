@@ -56,8 +56,8 @@ options:
   state:
     description:
       - V(present) lists the O(entries).
-      - V(absent) removes them, whatever their label. It needs O(entries), and cannot be combined
-        with O(purge=true) or O(enabled=true).
+      - V(absent) removes them, with any label. It needs O(entries), and cannot be combined with
+        O(purge=true) or O(enabled=true).
     type: str
     choices: [present, absent]
     default: present

@@ -61,8 +61,8 @@ options:
         changes nothing.
       - Lists compare in any order, e-mail addresses in any case, and a number equals the text that
         spells it.
-      - A value that the API hides is not compared, such as V(****), V([REDACTED]) or
-        V(https://...), and so is a secret that its answer leaves out.
+      - A value that the API hides, such as V(****), V([REDACTED]) or V(https://...), is not
+        compared. Neither is a secret that its answer leaves out.
     type: dict
   secret_config:
     description:
@@ -70,10 +70,11 @@ options:
         with O(config), and are neither compared nor shown.
       - Only secrets belong here. Ansible censors each of these values wherever it occurs in the
         result.
-      - An update of O(config) sends the configuration whole. The module never sends a secret that
-        it read. If the channel has a key whose value the API hides, or that is named like a secret
-        (C(url), C(webhook_url), C(token), C(password), C(routing_key), C(api_key) and the like),
-        the task fails before it writes, and names the keys to give here.
+      - An update of O(config) sends the configuration whole, without the secrets that the module
+        read. If the channel has a key with a secret, the task fails before it writes, and names the
+        keys to give here.
+      - A key has a secret if the API hides its value, or if it is named like a secret, such as
+        C(url), C(webhook_url), C(token), C(password), C(routing_key) or C(api_key).
       - A channel of a type other than V(email), V(in_app) and V(sms) may have a secret that the API
         leaves out of its answer. An update of its O(config) needs this option. V({}) says that the
         channel has no secret; it changes nothing else.
@@ -99,8 +100,9 @@ options:
     default: false
   test:
     description:
-      - When to send a test notification. It is never a change, and not sent in check mode.
-      - It is sent once, after the change of the channel shows.
+      - When to send a test notification. A test does not count as a change, and is not sent in
+        check mode.
+      - The test is sent once, after the change of the channel shows.
     type: str
     choices: [never, on_change, always]
     default: never

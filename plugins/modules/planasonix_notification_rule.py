@@ -50,9 +50,9 @@ options:
       - Which of these events count, such as C(pipeline_ids) or a C(threshold).
       - They are replaced whole. V({}) takes all filters away, and so does V(null) a single one.
       - An empty filter (null, an empty text or list) is the same as no filter.
-      - A number, boolean or text of an undocumented filter that the task does not name is left
-        alone, and RV(msg) says so, since it may be a default that the API adds to each rule. To
-        remove it, name it with V(null).
+      - An undocumented filter with a number, boolean or text stays if the task does not name it,
+        and RV(msg) lists it. It may be a default that the API adds to each rule. To remove it, name
+        it with V(null).
     type: dict
   enabled:
     description: Whether the rule is in force. A new rule is, unless this says otherwise.
@@ -120,7 +120,7 @@ diff:
     after: {"name": "Failures", "event": "pipeline.run.failed", "channels": ["On-call"], "filters": {}, "enabled": false}
 rule:
   description:
-    - The rule as it now is, with C(channels), the names of its channels, beside C(channel_ids). The
+    - The rule as it now is, with C(channels), the names of its channels, next to C(channel_ids). The
       id of a channel that is gone stands for itself.
     - In check mode a rule that would be made or replaced has no C(id).
   returned: success

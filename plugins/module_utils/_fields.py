@@ -45,6 +45,13 @@ class Kind:
         """Return whether two values mean the same."""
         return same(self._key_of(one), self._key_of(other))
 
+    def read_or_none(self, value: t.Any) -> t.Any:
+        """Read a value; ``None`` if it is null, or of another type."""
+        try:
+            return self.read(value)
+        except ValueError:
+            return None
+
     def _key_of(self, value: t.Any) -> t.Any:
         try:
             return self.key(self.read(value))

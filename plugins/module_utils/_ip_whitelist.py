@@ -27,6 +27,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     PlanasonixError,
     RefusedPlan,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import BOOLEAN, NUMBER
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import (
     canonical,
     counterpart,
@@ -62,9 +63,6 @@ REFUSALS_OF_A_SECOND_ENTRY = frozenset({400, 409, 422})
 # What the API answers to a switch that it does not act on. A 403 is none of them: after a lost
 # answer it may come from the allowlist that is on by now.
 CERTAIN_REFUSALS = frozenset({400, 401, 404, 405, 409, 415, 422, 429})
-
-SWITCH = {"true": True, "1": True, "false": False, "0": False}
-"""Spellings of a boolean."""
 
 LATE = datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
 
@@ -144,11 +142,7 @@ def read_listed(client: Client) -> list[Values]:
     """Read all listed entries, each with an id and the canonical form of its network."""
     entries = client.get_list(ENTRIES_PATH, "read the IP allowlist")
     for entry in entries:
-        entry_id = require_field(entry, "id", "an IP allowlist entry")
-        if isinstance(entry_id, bool) or not isinstance(entry_id, (str, int)) or entry_id == "":
-            raise ApiError(
-                f"An IP allowlist entry has the id {entry_id!r}; expected a text or a number."
-            )
+        require_field(entry, "id", "an IP allowlist entry")
         entry["cidr"] = canonical(require_field(entry, "cidr", "an IP allowlist entry"))
     return entries
 
@@ -174,7 +168,7 @@ def read_enabled(status: Values) -> bool:
     :raises ApiError: if the status does not say so by a boolean.
     """
     value = require_field(status, "enabled", "the IP allowlist's status")
-    enabled = SWITCH.get(str(value).strip().lower())
+    enabled: bool | None = BOOLEAN.read_or_none(value)
     if enabled is None:
         raise ApiError(
             f"The IP allowlist's status has {value!r} in the field 'enabled'; expected true or "
@@ -191,16 +185,13 @@ def read_count(status: Values) -> int | None:
     value = status.get("entry_count")
     if value is None:
         return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = -1
-    if isinstance(value, bool) or not 0 <= number < 1e9 or number != int(number):
+    count: int | None = NUMBER.read_or_none(value)
+    if count is None or not 0 <= count < 10**9:
         raise ApiError(
             f"The IP allowlist's status has {value!r} in the field 'entry_count'; expected the "
             "number of entries. Whether the list is complete is not known."
         )
-    return int(number)
+    return count
 
 
 def read_applies_to(status: Values) -> list[str] | None:

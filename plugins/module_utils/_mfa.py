@@ -33,6 +33,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     RefusedPlan,
     hiding,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import BOOLEAN
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Call,
     Plan,
@@ -144,10 +145,10 @@ def is_on(status: Values) -> bool:
     :raises ApiError: if the API does not say so by a boolean, or 0 or 1.
     """
     value = require_field(status, "enabled", "the MFA status")
-    texts = {"true": True, "1": True, "false": False, "0": False}
-    if isinstance(value, (bool, int, str)) and str(value).lower() in texts:
-        return texts[str(value).lower()]
-    raise ApiError(f"The API's answer for the MFA status has no boolean in enabled: {value!r}.")
+    enabled: bool | None = BOOLEAN.read_or_none(value)
+    if enabled is None:
+        raise ApiError(f"The API's answer for the MFA status has no boolean in enabled: {value!r}.")
+    return enabled
 
 
 def methods_of(status: Values) -> list[str]:

@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, NotApplied
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import BOOLEAN
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     in_force,
@@ -156,15 +157,13 @@ def read_flag(item: Values, name: str, subject: str) -> bool | None:
     :raises ApiError: if there is none, or it has another shape.
     """
     value = require_field(item, name, subject)
-    if value is None or isinstance(value, bool):
-        return value
-    spelled = {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
-    if spelled is None:
+    flag: bool | None = BOOLEAN.read_or_none(value)
+    if flag is None and value is not None:
         raise ApiError(
             f"The API's answer for the {subject} has {name}: {json.dumps(value)}, which is neither "
             "true nor false."
         )
-    return spelled
+    return flag
 
 
 def as_mapping(value: t.Any) -> Mapping[str, t.Any] | None:

@@ -51,8 +51,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     CHANNELS_PATH,
-    MISSING,
-    Gap,
     as_mapping,
     channel_path,
     explain_stored,
@@ -64,7 +62,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
     resembles,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    UNSET,
     Call,
+    Mismatch,
     Plan,
     Values,
     merged,
@@ -166,13 +166,13 @@ def deleted_paths(plan: Plan) -> set[str]:
     return {call.path for call in plan.calls if call.method == "DELETE"}
 
 
-def field_gaps(channel: Values, plan: Plan, options: Values) -> list[Gap]:
+def field_gaps(channel: Values, plan: Plan, options: Values) -> list[Mismatch]:
     """Return the fields that a plan set and that do not show."""
     subject = f"notification channel {label_of(channel)!r}"
     before: Values = plan.basis or {}
     gaps = []
     for name in ("name", "type", "enabled"):
-        desired, now = plan.after.get(name), channel.get(name, MISSING)
+        desired, now = plan.after.get(name), channel.get(name, UNSET)
         if desired is None or (name == "type" and plan.basis and name not in options):
             continue
         if name == "type":
@@ -183,7 +183,7 @@ def field_gaps(channel: Values, plan: Plan, options: Values) -> list[Gap]:
         else:
             is_met = is_alike(now, desired)
         if not is_met:
-            gaps.append(Gap(name, before.get(name, MISSING), now, desired))
+            gaps.append(Mismatch(name, before.get(name, UNSET), desired, now))
     if options.get("config"):
         old = as_mapping(before.get("config")) or {}
         gaps += config_gaps(old, read_config(channel, subject), options["config"], ("config",))
@@ -195,32 +195,32 @@ def config_gaps(
     now: Mapping[str, t.Any],
     desired: Mapping[str, t.Any],
     path: KeyPath,
-) -> Iterator[Gap]:
+) -> Iterator[Mismatch]:
     """Yield the keys of a config that a task names and that do not show."""
     for key, value in desired.items():
-        old, new = before.get(key, MISSING), now.get(key, MISSING)
+        old, new = before.get(key, UNSET), now.get(key, UNSET)
         if isinstance(new, Mapping) and isinstance(value, Mapping) and not is_masked(new):
             inner = old if isinstance(old, Mapping) else {}
             yield from config_gaps(inner, new, value, (*path, key))
-        elif differs(key, None if new is MISSING else new, value):
+        elif differs(key, None if new is UNSET else new, value):
             yield gap_of((*path, key), old, new, value)
 
 
-def gap_of(path: KeyPath, before: t.Any, now: t.Any, desired: t.Any) -> Gap:
+def gap_of(path: KeyPath, before: t.Any, now: t.Any, desired: t.Any) -> Mismatch:
     """Return a difference in a config; of what is named like a secret without the values."""
     place = ".".join(map(str, path))
     if is_secret_name(path[-1]):
-        return Gap(place, CENSORED, MISSING if now is MISSING else CENSORED, CENSORED)
-    return Gap(place, before, now, desired)
+        return Mismatch(place, CENSORED, CENSORED, UNSET if now is UNSET else CENSORED)
+    return Mismatch(place, before, desired, now)
 
 
-def lost_fields(channel: Values, plan: Plan, options: Values) -> list[Gap]:
+def lost_fields(channel: Values, plan: Plan, options: Values) -> list[Mismatch]:
     """Return what changed of a channel although the task does not name it."""
     before: Values = plan.basis or {}
     gaps = []
-    kind = channel.get("type", MISSING)
+    kind = channel.get("type", UNSET)
     if "type" in before and "type" not in options and not same_type(kind, before["type"]):
-        gaps.append(Gap("type", before["type"], kind, before["type"]))
+        gaps.append(Mismatch("type", before["type"], before["type"], kind))
     old = as_mapping(before.get("config"))
     if old:
         now = as_mapping(channel.get("config")) or {}
@@ -231,20 +231,20 @@ def lost_fields(channel: Values, plan: Plan, options: Values) -> list[Gap]:
 
 def lost_keys(
     before: Mapping[str, t.Any], now: Mapping[str, t.Any], given: t.Any, path: KeyPath
-) -> Iterator[Gap]:
+) -> Iterator[Mismatch]:
     """Yield the keys of a config that the task does not give, and that are gone or changed."""
     for key, old in before.items():
-        place, new = (*path, key), now.get(key, MISSING)
-        own = given.get(key, MISSING) if isinstance(given, Mapping) else MISSING
+        place, new = (*path, key), now.get(key, UNSET)
+        own = given.get(key, UNSET) if isinstance(given, Mapping) else UNSET
         if isinstance(old, Mapping) and isinstance(new, Mapping) and not is_masked(old):
-            yield from lost_keys(old, new, {} if own is MISSING else own, place)
-        elif own is MISSING and has_changed(key, old, new):
+            yield from lost_keys(old, new, {} if own is UNSET else own, place)
+        elif own is UNSET and has_changed(key, old, new):
             yield gap_of(place, old, new, old)
 
 
 def has_changed(key: str, old: t.Any, new: t.Any) -> bool:
     """Return whether a key of a config is gone, or has another value as far as values show."""
-    if new is MISSING:
+    if new is UNSET:
         return old not in (None, "", [], {})
     hidden = is_secret_name(key) or is_unknown(key, old) or is_unknown(key, new)
     return not hidden and not is_alike(new, old)
@@ -297,7 +297,7 @@ def undo_creation(client: Client, plan: Plan, channel: Values, name: str) -> t.N
 
 
 def restore_channel(
-    client: Client, plan: Plan, channel: Values, lost: Sequence[Gap], options: Values
+    client: Client, plan: Plan, channel: Values, lost: Sequence[Mismatch], options: Values
 ) -> t.NoReturn:
     """Restore what an update took from a channel although the task did not name it, and say so.
 
@@ -306,7 +306,7 @@ def restore_channel(
     old = as_mapping(plan.basis.get("config")) or {}
     text = (
         f"The update of the notification channel {label_of(channel)!r} also changed "
-        f"{', '.join(gap.path for gap in lost)}."
+        f"{', '.join(gap.field for gap in lost)}."
     )
     body = restoring_body(plan.basis, channel, options)
     left = lost
@@ -319,8 +319,8 @@ def restore_channel(
             error.message = f"{text} {error.message}"
             error.details["lost_config"] = visible(old)
             raise
-    left_paths = [gap.path for gap in left]
-    restored = [gap.path for gap in lost if gap.path not in left_paths]
+    left_paths = [gap.field for gap in left]
+    restored = [gap.field for gap in lost if gap.field not in left_paths]
     if restored:
         text += f" Restored: {', '.join(restored)}."
     if not left:
@@ -347,9 +347,11 @@ def restoring_body(before: Values, channel: Values, options: Values) -> Values |
     return {**kept_fields(channel), "config": merged(visible(old), given)}
 
 
-def look_for_lost(client: Client, plan: Plan, channel_id: t.Any, options: Values) -> Sequence[Gap]:
+def look_for_lost(
+    client: Client, plan: Plan, channel_id: t.Any, options: Values
+) -> Sequence[Mismatch]:
     """Return what is still missing of a channel, once the API shows a write that restored it."""
-    left: Sequence[Gap] = ()
+    left: Sequence[Mismatch] = ()
     for _look in looks(client):
         found = matching(read_channel_list(client), {"channel_id": channel_id})
         left = lost_fields(found[0] if found else {}, plan, options)

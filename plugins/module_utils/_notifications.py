@@ -18,13 +18,17 @@ import re
 import typing as t
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, NotApplied
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import BOOLEAN
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    UNSET,
+    Mismatch,
+    Values,
+    as_text,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     in_force,
     require_field,
@@ -32,9 +36,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
 
 CHANNELS_PATH = "/api/notifications/channels"
 RULES_PATH = "/api/notifications/rules"
-
-MISSING: t.Any = type("Missing", (), {"__repr__": lambda dummy_self: "(unset)"})()
-"""The value of a field that an object does not have."""
 
 
 # Reading.
@@ -202,8 +203,8 @@ def covers(items: Sequence[t.Any], others: Sequence[t.Any]) -> bool:
         return {spelling_of(other) for other in others} <= {spelling_of(item) for item in items}
     left = list(items)
     for other in others:
-        found = next((item for item in left if is_alike(item, other)), MISSING)
-        if found is MISSING:
+        found = next((item for item in left if is_alike(item, other)), UNSET)
+        if found is UNSET:
             return False
         if isinstance(found, (Mapping, list)):
             left.remove(found)
@@ -230,45 +231,15 @@ def is_spelled(text: t.Any, value: t.Any) -> bool:
 # What was written and does not show.
 
 
-@dataclass(frozen=True)
-class Gap:
-    """A field that is not as it was written, or that changed although nobody wrote it.
-
-    :param before: Its value before the write, or ``MISSING``.
-    :param now: Its value as read back, or ``MISSING``.
-    :param desired: The value that was written, or that it should have kept.
-    """
-
-    path: str
-    before: t.Any
-    now: t.Any
-    desired: t.Any
-
-    @property
-    def is_stored_otherwise(self) -> bool:
-        """Whether the API did change the field, and to another value."""
-        return self.now is not MISSING and not is_alike(self.now, self.before)
-
-    def __str__(self) -> str:
-        return f"{self.path} {spelled(self.now)} -> {spelled(self.desired)}"
-
-
-def spelled(value: t.Any) -> str:
-    """Return a value as JSON."""
-    if value is MISSING:
-        return repr(value)
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
-def explain_stored(gaps: Sequence[Gap]) -> None:
+def explain_stored(gaps: Sequence[Mismatch]) -> None:
     """Say that an API stores other values than it was given, if that is all that is wrong.
 
     :raises NotApplied: with both values of each field.
     """
-    if gaps and all(gap.is_stored_otherwise for gap in gaps):
+    if gaps and all(gap.found is not UNSET and not is_alike(gap.found, gap.before) for gap in gaps):
         fields = "; ".join(
-            f"the API stores {gap.path} as {spelled(gap.now)}, and the task asks for "
-            f"{spelled(gap.desired)}"
+            f"the API stores {gap.field} as {as_text(gap.found)}, and the task asks for "
+            f"{as_text(gap.wanted)}"
             for gap in gaps
         )
         raise NotApplied(

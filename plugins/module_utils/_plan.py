@@ -133,6 +133,9 @@ class Mismatch:
     wanted: t.Any
     found: t.Any
 
+    def __str__(self) -> str:
+        return f"{self.field} {as_text(self.found)} -> {as_text(self.wanted)}"
+
 
 def equal_values(dummy_field: str, one: t.Any, other: t.Any) -> bool:
     """Compare two values, whatever the field."""
@@ -185,7 +188,7 @@ def describe_mismatches(mismatches: Sequence[Mismatch | str]) -> str:
             was, now = as_text(one.before), as_text(one.found)
             lost.append(f"{one.field}, which was to stay: it was {was} and is {now}")
         elif one.found is UNSET or same(one.found, one.before):
-            without_effect.append(f"{one.field} {as_text(one.found)} -> {as_text(one.wanted)}")
+            without_effect.append(str(one))
             spelled = spelled or (isinstance(one.found, str) and isinstance(one.wanted, str))
         else:
             stored.append(one)

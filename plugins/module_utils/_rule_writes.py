@@ -22,9 +22,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     NotApplied,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
-    MISSING,
     RULES_PATH,
-    Gap,
     explain_stored,
     has_name,
     id_of,
@@ -36,7 +34,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
     with_channel_names,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    UNSET,
     Call,
+    Mismatch,
     Plan,
     Values,
 )
@@ -129,7 +129,7 @@ def missed_in_rules(current: Rules, plan: Plan, options: Values) -> list[str]:
     return texts + [str(gap) for gap in rule_gaps(found[0], plan, options)]
 
 
-def rule_gaps(rule: Values, plan: Plan, options: Values) -> list[Gap]:
+def rule_gaps(rule: Values, plan: Plan, options: Values) -> list[Mismatch]:
     """Return the fields that are not as the task asks for, or that were not kept.
 
     What the API adds to the filters, and what it makes of a field that a new rule does not name,
@@ -144,13 +144,13 @@ def rule_gaps(rule: Values, plan: Plan, options: Values) -> list[Gap]:
         if name not in body or not (is_named or name in before):
             continue
         if is_changed(rule, name, body[name], subject):
-            old, new = before.get(name, MISSING), rule.get(name, MISSING)
-            gaps.append(Gap(name, old, new, body[name]))
+            old, new = before.get(name, UNSET), rule.get(name, UNSET)
+            gaps.append(Mismatch(name, old, body[name], new))
     old_filters, now = filters_of(before), filters_of(rule)
     gaps += filter_gaps(old_filters, now, options.get("filters", body["filters"]))
     for name in obsolete_filters(old_filters, body["filters"]):
-        if is_alike(now.get(name, MISSING), old_filters[name]):
-            gaps.append(Gap(f"filters.{name}", old_filters[name], now[name], MISSING))
+        if is_alike(now.get(name, UNSET), old_filters[name]):
+            gaps.append(Mismatch(f"filters.{name}", old_filters[name], UNSET, now[name]))
     return gaps
 
 

@@ -21,9 +21,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
-    MISSING,
     RULES_PATH,
-    Gap,
     has_name,
     is_alike,
     name_of,
@@ -35,7 +33,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
     with_channel_names,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    UNSET,
     Call,
+    Mismatch,
     Plan,
     Values,
     describe,
@@ -240,16 +240,16 @@ def without_null(filters: Mapping[str, t.Any]) -> Values:
 
 def is_empty(value: t.Any) -> bool:
     """Return whether a filter filters nothing: APIs list such filters or leave them out."""
-    return value is MISSING or value is None or value in ("", [], {})
+    return value is UNSET or value is None or value in ("", [], {})
 
 
-def filter_gaps(before: Values, now: Values, desired: Mapping[str, t.Any]) -> list[Gap]:
+def filter_gaps(before: Values, now: Values, desired: Mapping[str, t.Any]) -> list[Mismatch]:
     """Return the filters that are not as desired. Filters that nobody named do not count."""
     gaps = []
     for name, value in desired.items():
-        new = now.get(name, MISSING)
+        new = now.get(name, UNSET)
         if not (is_empty(new) and is_empty(value)) and not is_alike_filter(new, value):
-            gaps.append(Gap(f"filters.{name}", before.get(name, MISSING), new, value))
+            gaps.append(Mismatch(f"filters.{name}", before.get(name, UNSET), value, new))
     return gaps
 
 

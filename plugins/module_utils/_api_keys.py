@@ -23,6 +23,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
     RefusedPlan,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
+    has_name,
+    normalize_name,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._key_secrets import (
     apply_key,
     deleted_by,
@@ -33,7 +37,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     Keys,
     confirm_key,
     find_key,
-    has_name,
     is_expired,
     is_gone,
     key_path,
@@ -43,7 +46,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     own_keys,
     read_key_list,
     scopes_of,
-    spelled,
     whole_days,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
@@ -129,7 +131,9 @@ def select(current: Keys, options: Values) -> Choice:
     note, key_id = current.file.note, options.get("key_id")
     name, by_id = select_by_id(current, options)
     if note is not None and name is not None:
-        _secret_file.check_note(options["secret_file"], note, spelled(name), current.identity)
+        _secret_file.check_note(
+            options["secret_file"], note, normalize_name(name), current.identity
+        )
     named = [key for key in namesakes(current.keys, name) if not is_gone(key, current.now)]
     orphans = [key for key in named if note is not None and is_orphan(key, note)]
     if by_id is not None and by_id in orphans:
@@ -321,7 +325,7 @@ def foreign_content(current: Keys, options: Values, replaced: Sequence[Values]) 
         return _secret_file.UNKNOWN_CONTENT
     text = _secret_file.describe_record(record)
     name = replaced[0]["name"] if replaced else options.get("name")
-    if record.get("kind") != "api_key" or record.get("name") != spelled(name):
+    if record.get("kind") != "api_key" or record.get("name") != normalize_name(name):
         return text
     if record.get("api_url") != current.identity["api_url"]:
         return f"{text} at {record.get('api_url')}"

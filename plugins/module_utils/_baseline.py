@@ -52,7 +52,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     NAMES,
     Kind,
     find_kind,
+    has_name,
     is_unlimited,
+    read_name,
     read_value,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import (
@@ -74,8 +76,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     CHANNELS_PATH,
-    has_name,
-    name_of,
     read_channel_list,
     read_rules,
     require_names,
@@ -309,7 +309,7 @@ def with_pending_channels(current: Organization) -> Organization:
     }
     pending = [
         {"id": pending_id(name), "name": name}
-        for name in sorted(names - {name_of(channel) for channel in listed})
+        for name in sorted(names - {read_name(channel) for channel in listed})
     ]
     return replace(current, values={**current.values, "channels_of_rules": [*listed, *pending]})
 
@@ -528,7 +528,7 @@ def evaluate_channels(control: Control, current: Organization) -> tuple[t.Any, l
         options = {"state": "present", **item}
         texts += object_texts(CHANNEL, channels_state(current), options)
     extra = (
-        [name_of(channel) for channel in unlisted(channels, names)]
+        [read_name(channel) for channel in unlisted(channels, names)]
         if control.require.get("purge")
         else []
     )
@@ -538,7 +538,7 @@ def evaluate_channels(control: Control, current: Organization) -> tuple[t.Any, l
 
 def unlisted(channels: Iterable[Values], names: Sequence[str]) -> list[Values]:
     """Return the channels that have a name which is not among those that may stay."""
-    return [channel for channel in channels if name_of(channel) not in (None, *names)]
+    return [channel for channel in channels if read_name(channel) not in (None, *names)]
 
 
 def shown_objects(
@@ -548,7 +548,7 @@ def shown_objects(
     return [
         {name: item[name] for name in fields if name in item}
         for item in items
-        if name_of(item) in names and name_of(item) is not None
+        if read_name(item) in names and read_name(item) is not None
     ]
 
 

@@ -38,6 +38,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     NotApplied,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     KeyPath,
     has_path,
@@ -54,9 +55,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
     as_mapping,
     channel_path,
     explain_stored,
-    has_name,
     is_alike,
-    name_of,
     read_channel_list,
     read_flag,
     resembles,
@@ -153,7 +152,7 @@ def missed_in_channels(current: Channels, plan: Plan, options: Values) -> list[s
         label = options.get("name") or options.get("channel_id")
         return [*texts, f"{label!r} is listed {len(found)} times"]
     texts += [
-        f"{name_of(channel)!r} is also the name of {channel['id']}"
+        f"{read_name(channel)!r} is also the name of {channel['id']}"
         for channel in namesakes(current.channels, found[0], options)
         if channel_path(channel["id"]) not in deleted
     ]
@@ -283,7 +282,7 @@ def undo_creation(client: Client, plan: Plan, channel: Values, name: str) -> t.N
 
     :raises NotApplied: with both names.
     """
-    stored = name_of(channel)
+    stored = read_name(channel)
     text = f"The API stores the name of a new notification channel as {stored!r}, not {name!r}."
     advice = f"Write {stored!r} in the task." if stored else "Give it another name."
     if plan.calls[0].method == "DELETE":

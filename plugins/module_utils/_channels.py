@@ -25,6 +25,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
     RefusedPlan,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     KeyPath,
     has_mask,
@@ -43,9 +44,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
     CHANNELS_PATH,
     as_mapping,
     channel_path,
-    has_name,
     is_alike,
-    name_of,
     read_channel_ids,
     read_channel_list,
     read_flag,
@@ -239,7 +238,7 @@ def plan_channel(current: Channels, options: Values) -> Plan:
     found = find_channel(current.channels, options)
     if options["state"] == "absent":
         return plan_deletion(current, found, options)
-    label = options.get("name") or name_of(found or {}) or options.get("channel_id")
+    label = options.get("name") or read_name(found or {}) or options.get("channel_id")
     subject = f"notification channel {label!r}"
     if found is None:
         return plan_creation(subject, {}, (), options, "created")
@@ -252,7 +251,7 @@ def plan_channel(current: Channels, options: Values) -> Plan:
             "change it; set replace: true to delete and create it again."
         )
     check_unused(current, found, "replaced")
-    kept = {"name": name_of(found), "enabled": read_enabled(found, subject)}
+    kept = {"name": read_name(found), "enabled": read_enabled(found, subject)}
     recreation = {name: value for name, value in kept.items() if value is not None} | options
     return plan_creation(
         subject,
@@ -292,7 +291,7 @@ def plan_deletion(current: Channels, found: Values | None, options: Values) -> P
 
 def label_of(channel: Values) -> t.Any:
     """Return what to call a channel: its name, or else its id."""
-    return name_of(channel) or channel["id"]
+    return read_name(channel) or channel["id"]
 
 
 def check_unused(current: Channels, channel: Values, what: str) -> None:
@@ -301,7 +300,7 @@ def check_unused(current: Channels, channel: Values, what: str) -> None:
     :raises RefusedPlan: with the names of the rules.
     """
     users = [
-        str(name_of(rule) or rule["id"])
+        str(read_name(rule) or rule["id"])
         for rule in current.rules or ()
         if ("enabled" not in rule or read_flag(rule, "enabled", "notification rule") is not False)
         and any(same_id(channel["id"], other) for other in read_channel_ids(rule))
@@ -427,7 +426,7 @@ def kept_fields(channel: Values) -> Values:
 
     Null says nothing, and an API that does not take it would refuse the rest.
     """
-    fields = {"name": channel["name"]} if name_of(channel) is not None else {}
+    fields = {"name": channel["name"]} if read_name(channel) is not None else {}
     if channel.get("enabled") is not None:
         fields["enabled"] = channel["enabled"]
     return fields

@@ -15,12 +15,12 @@ import json
 import math
 import re
 import typing as t
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Equal, Values, same
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import normalize
 
 LONGEST_QUOTE = 60
 """Characters of a value that a message quotes."""
@@ -128,9 +128,27 @@ def read_names(value: t.Any) -> list[str] | None:
     return names
 
 
+def normalize_name(name: t.Any) -> str | None:
+    """Return a name as tasks write it: trimmed, with composed characters; ``None`` if it is none."""
+    if isinstance(name, bool) or not isinstance(name, (str, int, float)):
+        return None
+    return normalize(str(name)) or None
+
+
+def read_name(item: Values) -> str | None:
+    """Return the name of a listed object, or ``None``; then no task can address it by name."""
+    return normalize_name(item.get("name"))
+
+
+def has_name(item: Values, name: t.Any) -> bool:
+    """Return whether a listed object is the one that a task names."""
+    wanted = normalize_name(name)
+    return wanted is not None and read_name(item) == wanted
+
+
 def key_of_text(value: t.Any) -> t.Any:
     """Return a text without outer blanks, and with composed characters."""
-    return unicodedata.normalize("NFC", value.strip()) if isinstance(value, str) else value
+    return normalize(value) if isinstance(value, str) else value
 
 
 def key_of_name(value: t.Any) -> t.Any:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import datetime
 import typing as t
-import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -52,6 +51,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     require_field,
     send,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import normalize
 
 ENTRIES_PATH = "/api/settings/ip-whitelist"
 STATUS_PATH = "/api/settings/ip-whitelist/status"
@@ -216,7 +216,7 @@ def read_applies_to(status: Values) -> list[str] | None:
 
 def clean_label(label: t.Any) -> str:
     """Return a label as APIs store it: trimmed, composed (NFC); none is the empty label."""
-    return unicodedata.normalize("NFC", "" if label is None else str(label)).strip()
+    return "" if label is None else normalize(str(label))
 
 
 def wanted_entries(options: Values) -> dict[str, str | None]:

@@ -28,18 +28,17 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     NotStored,
     PlanasonixError,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     DAY,
     KEYS_PATH,
     Keys,
     find_key,
-    has_name,
     ids_of,
     key_path,
     moment,
     read_key_list,
     scopes_of,
-    spelled,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Call,
@@ -148,7 +147,7 @@ def note_of_plan(plan: Plan, current: Keys) -> Values | None:
     post = next((call for call in plan.calls if call.method == "POST"), None)
     if post is None:
         return None
-    name = spelled((plan.after or plan.before)["name"])
+    name = read_name(plan.after or plan.before)
     ids = ids_of(current.keys)
     if post.path != KEYS_PATH:
         return {"name": name, "operation": "regenerate", "ids": sorted(ids), **current.identity}
@@ -242,7 +241,7 @@ def note_revocations(path: str, plan: Plan, call: Call, current: Keys, new_id: t
     revoke = deleted_by(plan.calls[plan.calls.index(call) :], current)
     if revoke and _secret_file.is_ours(path):
         note = {
-            "name": spelled(plan.after["name"]),
+            "name": read_name(plan.after),
             "operation": "recreate",
             "ids": sorted(ids_of(current.keys) | {str(new_id)}),
             "revoke": sorted(revoke),
@@ -535,7 +534,7 @@ def store(path: str, key: Values, secret: str, current: Keys) -> None:
         )
     owner = {
         "kind": "api_key",
-        "name": spelled(key["name"]),
+        "name": read_name(key),
         "id": key["id"],
         "created_at": key.get("created_at"),
         **current.identity,

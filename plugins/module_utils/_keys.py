@@ -15,7 +15,6 @@ import datetime
 import math
 import re
 import typing as t
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -25,6 +24,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._client import Cl
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
     without,
@@ -97,16 +97,6 @@ def find_key(keys: Iterable[Values], key_id: t.Any) -> Values | None:
 def ids_of(keys: Iterable[Values]) -> set[str]:
     """Return the ids of keys, as they are spelled."""
     return {str(key["id"]) for key in keys}
-
-
-def spelled(name: t.Any) -> str | None:
-    """Return a name as options have it: trimmed, and with composed characters (NFC)."""
-    return unicodedata.normalize("NFC", name.strip()) if isinstance(name, str) else None
-
-
-def has_name(key: Values, name: str | None) -> bool:
-    """Whether a key has a name. A key whose name is null has none."""
-    return name is not None and spelled(key["name"]) == spelled(name)
 
 
 def scopes_of(key: Values) -> list[str]:

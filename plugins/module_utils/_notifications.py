@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, NotApplied
-from ansible_collections.planasonix.admin.plugins.module_utils._fields import BOOLEAN
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import BOOLEAN, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     UNSET,
     Mismatch,
@@ -33,6 +33,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     in_force,
     require_field,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import normalize
 
 CHANNELS_PATH = "/api/notifications/channels"
 RULES_PATH = "/api/notifications/rules"
@@ -77,25 +78,9 @@ def require_names(items: Sequence[Values], kind: str) -> None:
         require_field(items[0], "name", f"a {kind}")
 
 
-def name_of(item: Values) -> str | None:
-    """Return the name of a channel or rule as tasks write it: trimmed, with composed characters.
-
-    :returns: ``None`` if it has no name; then no task can address it by name.
-    """
-    name = item.get("name")
-    if isinstance(name, bool) or not isinstance(name, (str, int, float)):
-        return None
-    return unicodedata.normalize("NFC", str(name)).strip() or None
-
-
-def has_name(item: Values, name: t.Any) -> bool:
-    """Return whether a listed object is the one that a task names."""
-    return name is not None and name_of(item) == name_of({"name": name})
-
-
 def resembles(item: Values, name: str) -> bool:
     """Return whether a listed name may be what an API made of the name that it was given."""
-    listed = name_of(item)
+    listed = read_name(item)
     return listed is not None and simplified(listed) == simplified(name)
 
 
@@ -119,7 +104,7 @@ def read_channel_ids(rule: Values) -> list[t.Any]:
     found = [id_of(item) for item in ids] if isinstance(ids, list) else [None]
     if None in found:
         raise ApiError(
-            f"The API's answer for the notification rule {name_of(rule) or rule['id']!r} has no "
+            f"The API's answer for the notification rule {read_name(rule) or rule['id']!r} has no "
             "list of ids in channel_ids."
         )
     return found
@@ -140,7 +125,7 @@ def with_channel_names(rule: Values, channels: Iterable[Values]) -> Values:
     ids = rule.get("channel_ids")
     if ids is not None and not isinstance(ids, list):
         return rule
-    names = {str(channel["id"]): name_of(channel) for channel in channels}
+    names = {str(channel["id"]): read_name(channel) for channel in channels}
     shown = []
     for item in ids or []:
         channel_id = id_of(item)
@@ -213,7 +198,7 @@ def covers(items: Sequence[t.Any], others: Sequence[t.Any]) -> bool:
 
 def spelling_of(text: str) -> str:
     """Return a text as it compares."""
-    text = unicodedata.normalize("NFC", text).strip()
+    text = normalize(text)
     return text.casefold() if re.fullmatch(r"[^@\s]+@[^@\s]+", text) else text
 
 

@@ -13,7 +13,6 @@ import datetime
 import email.utils
 import re
 import typing as t
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -36,6 +35,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
     describe_mismatches,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import HALF, normalize
 
 CONFIRMATION_PAUSES = (0.25, 0.5, 1.0, 1.5, 2.0)
 """Seconds between two looks at a write that does not show yet."""
@@ -279,7 +279,7 @@ def clean_text(text: str, what: str) -> str:
 
     :raises InvalidOption: if nothing remains.
     """
-    cleaned = unicodedata.normalize("NFC", text.strip())
+    cleaned = normalize(text)
     if not cleaned:
         raise InvalidOption(f"{what} is empty; is the variable that it comes from set?")
     return cleaned
@@ -295,7 +295,7 @@ def check_characters(value: t.Any, what: str) -> None:
     if isinstance(value, (list, tuple)):
         for item in value:
             check_characters(item, what)
-    elif isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+    elif isinstance(value, str) and HALF.search(value):
         raise InvalidOption(
             f"{what} contains half a character (a lone surrogate); write the whole character."
         )

@@ -21,13 +21,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     NotApplied,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     RULES_PATH,
     explain_stored,
-    has_name,
     id_of,
     is_alike,
-    name_of,
     read_channel_ids,
     read_rules,
     resembles,
@@ -170,7 +169,7 @@ def lost_rules(rules: Sequence[Values], plan: Plan) -> list[Values]:
         if has_name(rule, written):
             continue
         now = [other for other in rules if same_id(other["id"], rule["id"])]
-        now = now or [other for other in rules if name_of(other) == name_of(rule)]
+        now = now or [other for other in rules if read_name(other) == read_name(rule)]
         if not any(is_same_rule(other, rule) for other in now):
             lost.append(rule)
     return lost
@@ -183,7 +182,7 @@ def is_same_rule(rule: Values, other: Values) -> bool:
 
 def settings_of(rule: Values) -> Values:
     """Return what a POST can set of a rule, as far as it says anything."""
-    settings = {name: rule.get(name) for name in RULE_FIELDS} | {"name": name_of(rule)}
+    settings = {name: rule.get(name) for name in RULE_FIELDS} | {"name": read_name(rule)}
     for name, value in settings.items():
         if isinstance(value, Mapping):
             settings[name] = {key: one for key, one in value.items() if not is_empty(one)}
@@ -194,7 +193,7 @@ def settings_of(rule: Values) -> Values:
 
 def label_of(rule: Values) -> t.Any:
     """Return what to call a rule: its name, or else its id."""
-    return name_of(rule) or rule["id"]
+    return read_name(rule) or rule["id"]
 
 
 def names_of(rules: Iterable[Values]) -> str:
@@ -222,7 +221,7 @@ def explain_rule(client: Client, plan: Plan, current: t.Any, options: Values) ->
         )
     old_ids = {str(rule["id"]) for rule in plan.basis}
     new = [rule for rule in current.rules if str(rule["id"]) not in old_ids]
-    renamed = [name_of(rule) for rule in new if resembles(rule, name)]
+    renamed = [read_name(rule) for rule in new if resembles(rule, name)]
     if not found and renamed:
         raise NotApplied(
             f"The API stores the name of the notification rule {name!r} as {renamed[0]!r}. The "
@@ -243,9 +242,9 @@ def restore_rules(client: Client, plan: Plan, lost: list[Values], current: Rules
     written = plan.calls[0].body
     rules: Sequence[Values] = current.rules
     for rule in lost:
-        if name_of(rule) is None:
+        if read_name(rule) is None:
             continue
-        others = without_name(rules, name_of(rule))
+        others = without_name(rules, read_name(rule))
         try:
             rules = post_again(client, rule, current.channels, [*others, rule])
         except ApiError:

@@ -20,11 +20,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     RULES_PATH,
-    has_name,
     is_alike,
-    name_of,
     read_channel_ids,
     read_channel_list,
     read_flag,
@@ -115,7 +114,7 @@ def channel_ids_of(
         ]
         found = found or [channel_id for channel_id in kept if same_id(channel_id, name)][:1]
         if not found:
-            known = ", ".join(sorted(repr(name_of(channel)) for channel in channels)) or "none"
+            known = ", ".join(sorted(repr(read_name(channel)) for channel in channels)) or "none"
             raise InvalidOption(
                 f"channels: no notification channel has the name or id {name!r}; there are: "
                 f"{known}."
@@ -146,7 +145,7 @@ def filters_of(rule: Values) -> Values:
         return {}
     if not isinstance(filters, Mapping):
         raise ApiError(
-            f"The API's answer for the notification rule {name_of(rule) or rule.get('id')!r} has "
+            f"The API's answer for the notification rule {read_name(rule) or rule.get('id')!r} has "
             "filters that are no mapping."
         )
     return dict(filters)

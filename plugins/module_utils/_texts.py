@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+import unicodedata
 from collections.abc import Callable, Mapping
 
 HALF = re.compile("[\ud800-\udfff]")
@@ -22,6 +23,11 @@ UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 """Characters that control a terminal, reverse the direction of text, or cannot be encoded."""
+
+
+def normalize(text: str) -> str:
+    """Return a text as APIs store it: without outer blanks, and with composed characters (NFC)."""
+    return unicodedata.normalize("NFC", text).strip()
 
 
 def one_line(text: str, limit: int = 200) -> str:

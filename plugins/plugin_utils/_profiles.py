@@ -19,6 +19,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     hidden_paths,
     placeholders,
@@ -26,7 +27,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     as_mapping,
-    name_of,
     read_flag,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
@@ -178,7 +178,7 @@ def exported_channel(channel: Values) -> Values:
 def exported_flag(item: Values) -> Values:
     """Return ``enabled`` of a channel or rule as a boolean; nothing if the API does not say."""
     try:
-        flag = read_flag(item, "enabled", f"object {name_of(item)!r}")
+        flag = read_flag(item, "enabled", f"object {read_name(item)!r}")
     except ApiError:
         return {}
     return {} if flag is None else {"enabled": flag}
@@ -212,12 +212,12 @@ def named(items: Iterable[Values]) -> list[Values]:
 
     Some APIs list one without a name.
     """
-    return [{**item, "name": name_of(item)} for item in items if is_named(item)]
+    return [{**item, "name": read_name(item)} for item in items if is_named(item)]
 
 
 def is_named(item: Values) -> bool:
     """Return whether a channel or rule has a name, without which nothing can refer to it."""
-    return name_of(item) is not None
+    return read_name(item) is not None
 
 
 def list_omissions(facts: Values, unavailable: Collection[str] = ()) -> list[str]:

@@ -11,7 +11,6 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
-import datetime
 import typing as t
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,8 +36,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     Keys,
     confirm_key,
     find_key,
-    is_expired,
-    is_gone,
     key_path,
     lifetime,
     moment,
@@ -58,6 +55,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
     in_force,
+    is_expired,
+    is_gone,
 )
 
 
@@ -108,7 +107,7 @@ def read_keys(client: Client, options: Values) -> Keys:
     Endpoints: ``GET /api/user/api-keys`` and ``GET /api/user/api-keys/{id}``.
     """
     keys = read_key_list(client)
-    now = datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc)
+    now = client.now()
     key_id, path = options.get("key_id"), options.get("secret_file")
     found = find_key(keys, key_id)
     if found is not None and not is_gone(found, now) and "applied" not in options:

@@ -66,8 +66,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist imp
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     DAY,
-    is_expired,
-    is_gone,
     lifetime,
     moment,
     read_key_list,
@@ -103,6 +101,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     Applied,
     Resource,
     apply_and_confirm,
+    is_expired,
+    is_gone,
     nothing_missed,
     show_state,
 )
@@ -244,7 +244,7 @@ def read_organization(client: Client, options: Values) -> Organization:
         controls,
         values,
         errors,
-        datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc),
+        client.now(),
     )
 
 

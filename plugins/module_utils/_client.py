@@ -11,6 +11,7 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
+import datetime
 import random
 import re
 import time
@@ -245,6 +246,10 @@ class Client:
             data = self._outcome(answer, request)
         self.wrote = self.wrote or changes
         return data
+
+    def now(self) -> datetime.datetime:
+        """Return the time, in UTC."""
+        return datetime.datetime.fromtimestamp(self.clock(), datetime.timezone.utc)
 
     def pause(self, attempt: int, asked: float | None = None) -> bool:
         """Wait before another attempt, within the retry budget.

@@ -125,7 +125,7 @@ def read_allowlist(client: Client, dummy_options: Values) -> Allowlist:
         status = read_status(client)
         count = read_count(status)
         if count is None or count <= len(listed):
-            active = [entry for entry in listed if is_in_force(client, entry)]
+            active = [entry for entry in listed if in_force(entry, client.now())]
             return Allowlist(
                 tuple(active),
                 read_enabled(status),
@@ -149,12 +149,7 @@ def read_listed(client: Client) -> list[Values]:
 
 def read_entries(client: Client) -> list[Values]:
     """Read the entries that are in force."""
-    return [entry for entry in read_listed(client) if is_in_force(client, entry)]
-
-
-def is_in_force(client: Client, entry: Values) -> bool:
-    """Whether an entry lets anyone in now."""
-    return in_force(entry, datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc))
+    return [entry for entry in read_listed(client) if in_force(entry, client.now())]
 
 
 def read_status(client: Client) -> Values:

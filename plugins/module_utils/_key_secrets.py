@@ -13,7 +13,6 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import re
 import typing as t
 from collections.abc import Sequence
@@ -426,7 +425,7 @@ def days_of(client: Client, made: Values) -> float | None:
     expires = moment(made, "expires_at")
     if expires is None:
         return None
-    now = datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc)
+    now = client.now()
     return (expires - (parse_time(made.get("created_at")) or now)) / DAY
 
 

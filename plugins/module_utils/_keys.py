@@ -27,12 +27,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
-    without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
-    in_force,
-    is_never,
-    parse_time,
+    read_time,
     require_field,
     same_id,
 )
@@ -125,22 +122,6 @@ def scopes_of(key: Values) -> list[str]:
     return scopes
 
 
-def is_expired(key: Values, now: datetime.datetime) -> bool:
-    """Whether a key is past its ``expires_at``, or listed as expired."""
-    states = {str(key[name]).lower() for name in ("state", "status") if name in key}
-    if "expired" in states or key.get("expired") is True:
-        return True
-    expires = moment(key, "expires_at") if "expires_at" in key else None
-    return expires is not None and expires <= now
-
-
-def is_gone(key: Values, now: datetime.datetime) -> bool:
-    """Whether a key is listed although it was revoked, deleted or switched off."""
-    rest = without(key, "expires_at", "expired")
-    states = [name for name in ("state", "status") if str(rest.get(name)).lower() == "expired"]
-    return not in_force(without(rest, *states), now)
-
-
 def own_keys(keys: Sequence[Values], secret: str) -> frozenset[str]:
     """Return the ids of the keys that a secret may belong to: those with a long prefix of it.
 
@@ -166,16 +147,9 @@ def moment(key: Values, name: str) -> datetime.datetime | None:
 
     :raises ApiError: if the field is missing or is no time.
     """
-    value = require_field(key, name, f"the API key {key['name']!r}")
-    if is_never(value):
-        return None
-    time = parse_time(value)
-    if time is None:
-        raise ApiError(
-            f"The API's answer for the API key {key['name']!r} has no known time in {name}: "
-            f"{value!r}."
-        )
-    return time
+    subject = f"the API key {key['name']!r}"
+    require_field(key, name, subject)
+    return read_time(key, name, subject)
 
 
 def lifetime(key: Values) -> datetime.timedelta | None:

@@ -11,7 +11,6 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
-import datetime
 import html
 import json
 import re
@@ -54,7 +53,7 @@ def read_rules(client: Client) -> tuple[Values, ...]:
 
 def read_listed(client: Client, path: str, kind: str) -> tuple[Values, ...]:
     """Read a list of objects, each with an id."""
-    now = datetime.datetime.fromtimestamp(client.clock(), datetime.timezone.utc)
+    now = client.now()
     items = client.get_list(path, f"read the {kind}s")
     for item in items:
         require_field(item, "id", f"a {kind}")

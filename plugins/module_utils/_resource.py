@@ -400,42 +400,68 @@ def _iso_time(match: re.Match[str]) -> datetime.datetime:
 GRANT_FIELDS = frozenset({"cidr", "scopes", "prefix"})
 """Fields that only an allowlist entry or an API key has."""
 ENDS = ("revoked_at", "deleted_at", "archived_at", "removed_at")
-ENDED = frozenset({"revoked", "deleted", "archived", "removed", "expired"})
+ENDED = frozenset({"revoked", "deleted", "archived", "removed"})
 OFF = frozenset({"disabled", "inactive", "deactivated", "suspended", "off", "false", "0"})
 
 
-def in_force(item: Values, now: datetime.datetime) -> bool:
-    """Whether a listed object still counts: it is not revoked, deleted or expired.
+def read_time(item: Values, name: str, subject: str) -> datetime.datetime | None:
+    """Return a time of a listed object, in UTC; ``None`` if it means "never".
 
-    An API key or an allowlist entry that is switched off does not count either. For a channel or
-    a rule ``enabled: false`` is an ordinary setting, so those still count, unless they have another
-    field that says that they are not active.
+    :raises ApiError: if it is no known time.
+    """
+    value = item.get(name)
+    if is_never(value):
+        return None
+    time = parse_time(value)
+    if time is None:
+        raise ApiError(f"The API's answer for {subject} has no known time in {name}: {value!r}.")
+    return time
+
+
+def in_force(item: Values, now: datetime.datetime) -> bool:
+    """Return whether a listed object still counts: it is not revoked, deleted or expired.
 
     :raises ApiError: if ``expires_at`` is no known time, so that nobody can say.
+    """
+    return not is_gone(item, now) and not is_expired(item, now)
+
+
+def is_expired(item: Values, now: datetime.datetime) -> bool:
+    """Return whether a listed object is past its ``expires_at``, or listed as expired.
+
+    :raises ApiError: if ``expires_at`` is no known time.
+    """
+    if "expired" in _read_words(item, "state", "status") or item.get("expired") is True:
+        return True
+    expires = read_time(item, "expires_at", repr(item.get("name") or item.get("id")))
+    return expires is not None and expires <= now
+
+
+def is_gone(item: Values, now: datetime.datetime) -> bool:
+    """Return whether an object is listed although it was revoked, deleted or switched off.
+
+    An API key or an allowlist entry that is switched off is gone. For a channel or a rule
+    ``enabled: false`` is an ordinary setting, so those still count, unless they have another field
+    that says that they are not active.
     """
     for name in ENDS:
         if not is_never(item.get(name)):
             time = parse_time(item[name])
             if time is None or time <= now:
-                return False
-    if not is_never(item.get("expires_at")):
-        time = parse_time(item["expires_at"])
-        if time is None:
-            raise ApiError(
-                f"The API's answer for {item.get('name') or item.get('id')!r} has no known time "
-                f"in expires_at: {item['expires_at']!r}."
-            )
-        if time <= now:
-            return False
-    states = {str(item[name]).lower() for name in ("state", "status") if name in item}
-    active = {str(item[name]).lower() for name in ("active", "is_active") if name in item}
-    enabled = str(item.get("enabled", True)).lower()
-    over = bool(states & ENDED) or any(item.get(name) is True for name in ENDED)
-    if "enabled" in item:
-        over = over or bool(active & OFF)
-    off = bool((states | active | {enabled}) & OFF) or item.get("disabled") is True
-    is_grant = not GRANT_FIELDS.isdisjoint(item)
-    return not over and not (off and is_grant)
+                return True
+    states = _read_words(item, "state", "status")
+    active = _read_words(item, "active", "is_active")
+    if states & ENDED or any(item.get(name) is True for name in ENDED):
+        return True
+    if "enabled" in item and active & OFF:
+        return True
+    is_off = (states | active | _read_words(item, "enabled")) & OFF or item.get("disabled") is True
+    return bool(is_off) and not GRANT_FIELDS.isdisjoint(item)
+
+
+def _read_words(item: Values, *names: str) -> set[str]:
+    """Return the values of the fields that an object has, as words in lower case."""
+    return {str(item[name]).lower() for name in names if name in item}
 
 
 def check_filled(options: Values, *names: str) -> None:

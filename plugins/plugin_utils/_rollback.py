@@ -28,6 +28,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._requirements import check_baseline
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import same_id
 from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import (
     exported,
     exported_rule,
@@ -154,7 +155,7 @@ def check_organization(taken: t.Any, found: t.Any) -> None:
     :raises InvalidOption: if both are known and differ.
     """
     ids = [one.get("id") if isinstance(one, Mapping) else None for one in (taken, found)]
-    if None not in ids and ids[0] != ids[1]:
+    if None not in ids and not same_id(*ids):
         names = [
             f"{one.get('name') or one.get('slug') or 'an organization'} ({one['id']})"
             for one in (taken, found)

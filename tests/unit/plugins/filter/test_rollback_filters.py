@@ -316,6 +316,12 @@ def test_the_snapshot_of_another_organization(organization):
         )
 
 
+def test_an_id_that_was_spelled_otherwise_when_the_snapshot_was_taken(organization):
+    facts = {**organization.facts(), "organization": {"id": 43, "name": "Acme"}}
+    taken = {"id": "43", "name": "Acme"}
+    assert rollback_controls({**organization.snapshot, "organization": taken}, facts)
+
+
 def test_single_sign_on_that_the_plan_no_longer_has(organization):
     organization.api.settings["require_sso"] = True
     organization.take()

@@ -23,7 +23,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._channel_writes i
 from ansible_collections.planasonix.admin.plugins.module_utils._channels import (
     Channels,
     check_secrets_given,
-    label_of,
     same_type,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
@@ -74,6 +73,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     CHANNELS_PATH,
+    label_of,
     read_channel_list,
     read_rules,
     require_names,

@@ -45,6 +45,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
     as_mapping,
     channel_path,
     is_alike,
+    label_of,
     read_channel_ids,
     read_channel_list,
     read_flag,
@@ -289,18 +290,13 @@ def plan_deletion(current: Channels, found: Values | None, options: Values) -> P
     )
 
 
-def label_of(channel: Values) -> t.Any:
-    """Return what to call a channel: its name, or else its id."""
-    return read_name(channel) or channel["id"]
-
-
 def check_unused(current: Channels, channel: Values, what: str) -> None:
     """Keep a channel that an enabled rule sends to.
 
     :raises RefusedPlan: with the names of the rules.
     """
     users = [
-        str(read_name(rule) or rule["id"])
+        str(label_of(rule))
         for rule in current.rules or ()
         if ("enabled" not in rule or read_flag(rule, "enabled", "notification rule") is not False)
         and any(same_id(channel["id"], other) for other in read_channel_ids(rule))

@@ -77,6 +77,11 @@ def require_names(items: Sequence[Values], kind: str) -> None:
         require_field(items[0], "name", f"a {kind}")
 
 
+def label_of(item: Values) -> t.Any:
+    """Return what to call a channel or rule: its name, or else its id."""
+    return read_name(item) or item["id"]
+
+
 def resembles(item: Values, name: str) -> bool:
     """Return whether a listed name may be what an API made of the name that it was given."""
     listed = read_name(item)
@@ -103,7 +108,7 @@ def read_channel_ids(rule: Values) -> list[t.Any]:
     found = [id_of(item) for item in ids] if isinstance(ids, list) else [None]
     if None in found:
         raise ApiError(
-            f"The API's answer for the notification rule {read_name(rule) or rule['id']!r} has no "
+            f"The API's answer for the notification rule {label_of(rule)!r} has no "
             "list of ids in channel_ids."
         )
     return found

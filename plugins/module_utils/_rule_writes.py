@@ -27,6 +27,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
     explain_stored,
     id_of,
     is_alike,
+    label_of,
     read_channel_ids,
     read_rules,
     resembles,
@@ -189,11 +190,6 @@ def settings_of(rule: Values) -> Values:
         elif isinstance(value, list) and name == "channel_ids":
             settings[name] = [str(id_of(item) or item) for item in value]
     return {name: value for name, value in settings.items() if not is_empty(value)}
-
-
-def label_of(rule: Values) -> t.Any:
-    """Return what to call a rule: its name, or else its id."""
-    return read_name(rule) or rule["id"]
 
 
 def names_of(rules: Iterable[Values]) -> str:

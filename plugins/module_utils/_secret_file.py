@@ -84,18 +84,23 @@ def look(path: str) -> Found:
     """
     raw_note = read_raw_note(path)
     note = parse_note(path, raw_note) if raw_note else None
-    hindrance = obstacle(path)
-    if hindrance:
-        return Found(hindrance, note=note, raw_note=raw_note)
-    try:
-        content, record = read_private(path), read_private(owner_path(path))
-    except OSError as error:
-        return Found(f"{path} cannot be read ({error.strerror})", note=note, raw_note=raw_note)
-    return Found(None, digest_of(content or b""), parse_record(record), note, raw_note)
+    obstacle = find_obstacle(path)
+    content = record = None
+    if obstacle is None:
+        one = path
+        try:
+            content = read_private(one)
+            one = owner_path(path)
+            record = read_private(one)
+        except NotOurs as error:
+            obstacle = f"{one} {error.strerror}"
+        except OSError as error:
+            obstacle = f"{one} cannot be read ({error.strerror})"
+    return Found(obstacle, digest_of(content or b""), parse_record(record), note, raw_note)
 
 
-def obstacle(path: str) -> str | None:
-    """Return why no file can be written there, or ``None``. Creates nothing."""
+def find_obstacle(path: str) -> str | None:
+    """Return why no file can be made there, or ``None``. Creates nothing."""
     folder, name = os.path.split(path)
     if os.path.isdir(path) and not os.path.islink(path):
         return f"{path} is a folder"
@@ -105,13 +110,6 @@ def obstacle(path: str) -> str | None:
         return f"the folder {folder} does not exist"
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"the folder {folder} is not writable"
-    for one in (path, owner_path(path)):
-        try:
-            read_private(one)
-        except NotOurs as error:
-            return f"{one} {error.strerror}"
-        except OSError as error:
-            return f"{one} cannot be read ({error.strerror})"
     return None
 
 
@@ -307,10 +305,15 @@ def read_raw_note(path: str) -> bytes | None:
             "or choose another secret_file."
         ) from None
     except OSError as error:
-        raise InvalidOption(
-            f"{note_path(path)} cannot be read ({type(error).__name__}): "
-            "look which API keys exist, then remove it."
-        ) from None
+        raise unreadable_note(path, error) from None
+
+
+def unreadable_note(path: str, error: Exception) -> InvalidOption:
+    """Return the failure of a task whose note cannot be read."""
+    return InvalidOption(
+        f"{note_path(path)} cannot be read ({type(error).__name__}): "
+        "look which API keys exist, then remove it."
+    )
 
 
 def parse_note(path: str, content: bytes) -> Values:
@@ -321,10 +324,7 @@ def parse_note(path: str, content: bytes) -> Values:
     try:
         note: t.Any = json.loads(content)
     except ValueError as error:
-        raise InvalidOption(
-            f"{note_path(path)} cannot be read ({type(error).__name__}): "
-            "look which API keys exist, then remove it."
-        ) from None
+        raise unreadable_note(path, error) from None
     if (
         not isinstance(note, dict)
         or not {"name", "operation", "ids"} <= note.keys()

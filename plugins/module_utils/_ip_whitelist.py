@@ -119,12 +119,12 @@ def read_allowlist(client: Client, dummy_options: Values) -> Allowlist:
     :raises ApiError: if an answer has another shape, or the two contradict each other.
     """
     listed: list[Values] = []
-    count: int | None = None
+    count = 0
     for _look in looks(client):
         listed = read_listed(client)
         status = read_status(client)
         count = read_count(status)
-        if count is None or count <= len(listed):
+        if count <= len(listed):
             active = [entry for entry in listed if in_force(entry, client.now())]
             return Allowlist(
                 tuple(active),
@@ -172,14 +172,14 @@ def read_enabled(status: Values) -> bool:
     return enabled
 
 
-def read_count(status: Values) -> int | None:
-    """Return how many entries the status counts, if it does.
+def read_count(status: Values) -> int:
+    """Return how many entries the status counts; 0 if it counts none.
 
     :raises ApiError: if that is no number.
     """
     value = status.get("entry_count")
     if value is None:
-        return None
+        return 0
     count: int | None = NUMBER.read_or_none(value)
     if count is None or not 0 <= count < 10**9:
         raise ApiError(
@@ -560,18 +560,19 @@ class Writer:
             would lose access.
         """
         bodies = [call.body for call in self.additions if call not in self.refused]
+        if not bodies and not self.takes_access():
+            return
         entries: list[Values] = []
-        pending: list[Values] = []
-        for _look in looks(self.client) if bodies or self.takes_access() else ():
+        for _look in looks(self.client):
             entries = read_entries(self.client)
-            pending = [body for body in bodies if not self.find_added(entries, body)]
-            if not pending:
+            if all(self.find_added(entries, body) for body in bodies):
                 break
-        for body in pending:
-            self.explain_missing(entries, body)
         for body in bodies:
+            added = self.find_added(entries, body)
+            if not added:
+                self.explain_missing(entries, body)
             # An API may change the listed entry instead of adding another.
-            self.kept.update(entry_path(entry) for entry in self.find_added(entries, body))
+            self.kept.update(map(entry_path, added))
         if self.takes_access():
             self.check_cover(entries)
 

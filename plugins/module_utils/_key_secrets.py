@@ -226,10 +226,8 @@ def delete_made(client: Client, key_id: t.Any, action: str) -> None:
     except ApiError as error:
         if error.status != 404:
             raise
-    for _look in looks(client):
-        if find_key(read_key_list(client), key_id) is not None:
-            client.send("DELETE", key_path(key_id), action=action)
-            return
+    if any(find_key(read_key_list(client), key_id) for _look in looks(client)):
+        client.send("DELETE", key_path(key_id), action=action)
 
 
 def note_revocations(path: str, plan: Plan, call: Call, current: Keys, new_id: t.Any) -> None:

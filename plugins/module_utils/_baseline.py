@@ -558,7 +558,9 @@ def evaluate_rules(control: Control, current: Organization) -> tuple[t.Any, list
         tuple(current.values["notification_rules"]), tuple(current.values["channels_of_rules"])
     )
     items = control.require["present"]
-    texts = [text for item in items for text in object_texts(RULE, state, item)]
+    texts: list[str] = []
+    for item in items:
+        texts += object_texts(RULE, state, item)
     names = [item["name"] for item in items]
     return shown_objects(state.rules, names, ("name", "event", "enabled")), texts
 

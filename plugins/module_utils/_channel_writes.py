@@ -202,10 +202,10 @@ def config_gaps(
             inner = old if isinstance(old, Mapping) else {}
             yield from config_gaps(inner, new, value, (*path, key))
         elif differs(key, None if new is UNSET else new, value):
-            yield gap_of((*path, key), old, new, value)
+            yield build_mismatch((*path, key), old, new, value)
 
 
-def gap_of(path: KeyPath, before: t.Any, now: t.Any, desired: t.Any) -> Mismatch:
+def build_mismatch(path: KeyPath, before: t.Any, now: t.Any, desired: t.Any) -> Mismatch:
     """Return a difference in a config; of what is named like a secret without the values."""
     place = ".".join(map(str, path))
     if is_secret_name(path[-1]):
@@ -238,7 +238,7 @@ def lost_keys(
         if isinstance(old, Mapping) and isinstance(new, Mapping) and not is_masked(old):
             yield from lost_keys(old, new, {} if own is UNSET else own, place)
         elif own is UNSET and has_changed(key, old, new):
-            yield gap_of(place, old, new, old)
+            yield build_mismatch(place, old, new, old)
 
 
 def has_changed(key: str, old: t.Any, new: t.Any) -> bool:

@@ -123,8 +123,8 @@ def check_channel(options: Values) -> None:
         )
     if is_placeholder(config):
         raise InvalidOption(
-            "config holds a PLACEHOLDER: of an export; put it in secret_config, or the real value in "
-            "its place."
+            "config holds a PLACEHOLDER: of an export; put it in secret_config, or the real value "
+            "in its place."
         )
     empty = [path for path in leaf_paths(secrets) if is_blank(secrets, path)]
     if empty:

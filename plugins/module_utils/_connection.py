@@ -131,10 +131,10 @@ def resolve(base: str, link: str) -> Target:
     return Target(url, same_origin, one_line(f"{parts.scheme}://{parts.netloc}{parts.path}"))
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
+def _origin(url: str) -> str:
     """Return scheme, host and port, by which two URLs belong to the same server.
 
     :raises ValueError: if the URL cannot be read.
     """
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or DEFAULT_PORTS.get(parts.scheme)}"

@@ -129,7 +129,7 @@ def read_names(value: t.Any) -> list[str] | None:
 
 
 def normalize_name(name: t.Any) -> str | None:
-    """Return a name as tasks write it: trimmed, with composed characters; ``None`` if it is none."""
+    """Return a name as tasks write it: trimmed, with composed characters; ``None`` if none."""
     if isinstance(name, bool) or not isinstance(name, (str, int, float)):
         return None
     return normalize(str(name)) or None
@@ -196,9 +196,9 @@ ZONE_ALIASES: dict[str, tuple[str, ...]] = {
 }
 """Common names that the IANA time zone database links to one zone. Python has no such table."""
 
-ZONES = {
-    alias.casefold(): zone.casefold() for zone, names in ZONE_ALIASES.items() for alias in names
-}
+ZONES: dict[str, str] = {}
+for zone, aliases in ZONE_ALIASES.items():
+    ZONES |= dict.fromkeys(map(str.casefold, aliases), zone.casefold())
 
 
 def key_of_zone(value: t.Any) -> t.Any:

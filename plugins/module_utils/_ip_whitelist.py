@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The IP allowlist: its entries and its enforcement, changed so that protected addresses keep access.
+"""The IP allowlist: its entries and enforcement, changed so that protected addresses keep access.
 
 Endpoints: ``/api/settings/ip-whitelist``, ``/api/settings/ip-whitelist/{id}``,
 ``/api/settings/ip-whitelist/status`` and ``/api/settings/ip-whitelist/toggle``.
@@ -383,8 +383,8 @@ def find_forbidden(
     unread = [entry for entry in entries if read_network(entry["cidr"]) is None]
     if unread and forbid:
         raise ApiError(
-            f"The IP allowlist has an entry for {unread[0]['cidr']!r} ({unread[0]['id']}), which is "
-            "no network. Whether it opens a forbidden network is not known; correct the entry."
+            f"The IP allowlist has an entry for {unread[0]['cidr']!r} ({unread[0]['id']}), which "
+            "is no network. Whether it opens a forbidden network is not known; correct the entry."
         )
     cidrs = list(dict.fromkeys([*(entry["cidr"] for entry in entries), *wanted]))
     found = find_open(forbid, cidrs, wanted)
@@ -632,7 +632,7 @@ class Writer:
 
         :raises NotApplied: if it does not.
         """
-        deferred = {path for call in self.refused for path in self.paths_of(call)}
+        deferred = set().union(*map(self.paths_of, self.refused))
         gone = {call.path for call in self.removals} - self.kept - deferred
         staying = [entry["cidr"] for entry in entries if entry_path(entry) not in gone]
         lost = uncovered(self.options.get("protected_addresses", []), staying)

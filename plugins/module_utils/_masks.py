@@ -109,10 +109,11 @@ STATE_KEYS = frozenset(
 
 def is_secret_name(name: t.Any) -> bool:
     """Return whether a key with this name may have a secret as its value."""
-    words = HINT.sub("", "_".join(words_of(str(name)))).split("_")
+    text = HINT.sub("", "_".join(words_of(str(name))))
+    words = text.split("_")
     if not words[-1] or words[-1] in PUBLIC_ENDINGS:
         return False
-    if any(part in word for part in SECRET_PARTS for word in words):
+    if any(part in text for part in SECRET_PARTS):
         return True
     if not SECRET_WORDS.isdisjoint(words) or words[-1].endswith(("key", "keys")):
         return True

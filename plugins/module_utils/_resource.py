@@ -88,8 +88,8 @@ def create_once(
 
     :param find: Reads the objects that the call may have made.
     :param deletable: Whether the API can delete such an object, so that a double can be undone.
-    :param needs_id: Whether the answer must have the new id. Otherwise the caller finds the object by
-        reading, and a success is never sent again.
+    :param needs_id: Whether the answer must have the new id. Otherwise the caller finds the object
+        by reading, and a success is never sent again.
     :returns: ``data`` of the answer, or the object that was found; empty if neither has an id.
     :raises AnswerLost: if answers were lost until the retries or their budget were used up, and there is no such object.
     """

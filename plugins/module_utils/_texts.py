@@ -47,11 +47,8 @@ def spellings(secrets: t.Iterable[str]) -> list[str]:
     Longer ones come first, as one secret may be a part of another.
     """
     plain = {secret for secret in secrets if secret}
-    escaped = plain | {
-        json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
-        for secret in plain
-        for ascii_only in (True, False)
-    }
+    escaped = plain | {json.dumps(secret)[1:-1] for secret in plain}
+    escaped |= {json.dumps(secret, ensure_ascii=False)[1:-1] for secret in plain}
     return sorted(escaped | {repr(secret)[1:-1] for secret in escaped}, key=len, reverse=True)
 
 

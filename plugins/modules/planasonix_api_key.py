@@ -95,7 +95,8 @@ options:
       - Absolute path of a file, on the host that runs the module, that a new secret is written to. The file holds exactly the secret, has mode V(0600), and
         is written before the task can end. Its folder must exist.
       - A file that is not empty is only replaced if it contains a secret of this very key.
-        Otherwise the task fails before it makes a key, in check mode as well. See O(secret_file_overwrite).
+        Otherwise the task fails before it makes a key, in check mode as well. See
+        O(secret_file_overwrite).
       - The module recognizes its file by a small record, with C(.owner) added to the name and mode
         V(0600). The record contains the name and ID of the key, the API URL, and hashes of the
         secret and of the O(api_key), but no secret.

@@ -194,7 +194,7 @@ class Situation:
         return staying, coming
 
     def home(self, network: Network) -> Network:
-        """The network of the task that an entry stands for, in its own spelling or the mapped one."""
+        """The network of the task that an entry stands for, in its own or the mapped spelling."""
         other = counterpart(network)
         asked = self.asked()
         if network in asked or other is None or other not in asked:
@@ -205,11 +205,11 @@ class Situation:
 
     @property
     def respelled(self) -> bool:
-        """Whether a network of the task is listed in the mapped spelling, or the other way round."""
+        """Whether a network of the task is listed in the mapped spelling, or the reverse."""
         return any(self.home(network) != network for network in self.networks())
 
     def forbidden(self, others: dict[int, Network]) -> set[int]:
-        """The entries that a forbidden network makes go, the largest first until it is not open any more."""
+        """The entries that a forbidden network makes go, the largest first until it is closed."""
         gone: set[int] = set()
         for text in self.task.get("forbid", ()):
             target = opened(network_of(text))
@@ -552,7 +552,8 @@ def check_run(api: Server, situation: Situation, seen: Counter[str]) -> None:
     assert bool(result.get("failed")) == bool(refusal), result["msg"]
     if refusal:
         if refusal == "moment" and situation.respelled:
-            return  # of a respelled network the server takes a second entry, before it refuses another
+            # Of a respelled network the server takes a second entry, before it refuses another.
+            return
         assert (api.outcome(), result["changed"]) == (before, False)
         assert {
             "unnamed": "Set protected_addresses",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Channels and rules with fields of any shape: no internal error, and no write of what was misread."""
+"""Channels and rules with fields of any shape: no internal error, no write of what was misread."""
 
 from __future__ import annotations
 

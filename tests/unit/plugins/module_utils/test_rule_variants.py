@@ -27,8 +27,8 @@ NEW = {"name": "New", "event": "dlq", "channels": ["Mail"]}
 class VariantApi(FakeApi):
     """An API that understands and shows rules in its own way.
 
-    :ivar meaning: What a POST replaces: the ``rule`` of its name, the whole ``set``, or the ``rule``
-        the first time and the set ``later``.
+    :ivar meaning: What a POST replaces: the ``rule`` of its name, the whole ``set``, or the
+        ``rule`` the first time and the set ``later``.
     :ivar harm: Called with the other rules after each POST.
     :ivar show: Makes of a stored rule what the list shows.
     :ivar store: Makes of a body what is stored.

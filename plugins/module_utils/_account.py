@@ -20,6 +20,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._options import check_filled
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     UNSET,
     Call,
@@ -33,7 +34,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
     Resource,
-    check_filled,
     nothing_missed,
     require_field,
     send,

@@ -38,7 +38,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
     is_number,
     nested,
     parse_waivers,
-    shown,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
@@ -83,6 +82,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Call,
     Plan,
     Values,
+    as_text,
     merged,
     without,
 )
@@ -381,7 +381,7 @@ def evaluate_bounds(control: Control, current: Organization) -> tuple[t.Any, lis
             )
         check_comparable(found[0], bound, find_kind(control.resource, path), name)
         equal = find_kind(control.resource, path).same
-        texts += [f"{name} is {shown(found[0])}, {text}" for text in bound.unmet(found[0], equal)]
+        texts += [f"{name} is {as_text(found[0])}, {text}" for text in bound.unmet(found[0], equal)]
     return current_of(control, current), texts
 
 
@@ -406,7 +406,7 @@ def check_comparable(value: t.Any, bound: Bound, kind: Kind, name: str) -> None:
     """
     if kind.positive and is_unlimited(value) and not bound.names(value):
         raise ApiError(
-            f"{name} is {shown(value)}; the API documents numbers from 1 on, "
+            f"{name} is {as_text(value)}; the API documents numbers from 1 on, "
             "so it may mean no limit. It is neither compared nor changed: "
             "set it with its module, or allow it in one_of."
         )

@@ -10,7 +10,6 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import datetime
-import json
 import math
 import re
 import typing as t
@@ -21,11 +20,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
     PlanasonixError,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, same
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+from ansible_collections.planasonix.admin.plugins.module_utils._options import (
     clean_options,
     clean_text,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, as_text, same
 
 OPERATORS = ("at_least", "at_most", "one_of", "not_one_of", "contains", "excludes")
 SEVERITIES = ("low", "medium", "high", "critical")
@@ -69,14 +68,14 @@ class Bound:
         :param equal: Whether two values of this field mean the same.
         """
         texts = [
-            f"{shown(wanted)} is required" for wanted in self.equals if not equal(value, wanted)
+            f"{as_text(wanted)} is required" for wanted in self.equals if not equal(value, wanted)
         ]
         if self.at_least is not None and not (is_number(value) and value >= self.at_least):
-            texts.append(f"at least {shown(self.at_least)} is required")
+            texts.append(f"at least {as_text(self.at_least)} is required")
         if self.at_most is not None and not (is_number(value) and value <= self.at_most):
-            texts.append(f"at most {shown(self.at_most)} is allowed")
+            texts.append(f"at most {as_text(self.at_most)} is allowed")
         if self.one_of is not None and not is_among(value, self.one_of, equal):
-            texts.append(f"one of {shown(list(self.one_of))} is required")
+            texts.append(f"one of {as_text(list(self.one_of))} is required")
         if is_among(value, self.not_one_of, equal):
             texts.append("it is not allowed")
         if self.wants_list and not isinstance(value, list):
@@ -145,13 +144,15 @@ class Bound:
             and merged.at_most is not None
             and merged.at_least > merged.at_most
         ):
-            texts.append(f"at least {shown(merged.at_least)} and at most {shown(merged.at_most)}")
+            texts.append(
+                f"at least {as_text(merged.at_least)} and at most {as_text(merged.at_most)}"
+            )
         if (
             merged.at_least is not None
             and merged.at_least == merged.at_most
             and is_among(merged.at_least, merged.not_one_of)
         ):
-            texts.append(f"{shown(merged.at_least)} is both required and not allowed")
+            texts.append(f"{as_text(merged.at_least)} is both required and not allowed")
         if merged.one_of is not None and not any(
             not merged.unmet(value) for value in merged.one_of
         ):
@@ -179,7 +180,7 @@ class Bound:
             self.wants_list and not isinstance(value, (list, type(None)))
         ):
             raise Unmet(
-                f"{shown(value)} is neither a number nor a list, so no bound can be met by changing it"
+                f"{as_text(value)} is neither a number nor a list, so no bound can be met by changing it"
             )
         target = value
         if self.wants_number:
@@ -204,7 +205,7 @@ class Bound:
             ]
         if self.unmet(target, equal):
             raise Unmet(
-                f"{shown(value)} is not allowed, and nothing says what it should be instead"
+                f"{as_text(value)} is not allowed, and nothing says what it should be instead"
             )
         return target
 
@@ -224,14 +225,9 @@ def in_both(one: Sequence[t.Any], other: Sequence[t.Any]) -> tuple[t.Any, ...]:
     return tuple(value for value in one if is_among(value, other))
 
 
-def shown(value: t.Any) -> str:
-    """A value as text."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
 def listed(values: Iterable[t.Any]) -> str:
     """Values as a list in a sentence."""
-    return ", ".join(map(shown, values))
+    return ", ".join(map(as_text, values))
 
 
 def parse_require(require: t.Any, where: str, path: Path = ()) -> dict[Path, Bound]:
@@ -274,11 +270,11 @@ def operand(operator: str, value: t.Any, place: str) -> t.Any:
     if operator in ("at_least", "at_most"):
         number = as_number(value)
         if number is None:
-            raise InvalidOption(f"{place}: {operator} must be a number, not {shown(value)}.")
+            raise InvalidOption(f"{place}: {operator} must be a number, not {as_text(value)}.")
         return number
     if not isinstance(value, list) or not value:
         raise InvalidOption(
-            f"{place}: {operator} must be a list with at least one value, not {shown(value)}."
+            f"{place}: {operator} must be a list with at least one value, not {as_text(value)}."
         )
     return tuple(value)
 
@@ -427,7 +423,7 @@ def conform(values: t.Any, table: Mapping[str, Mapping[str, t.Any]], where: str)
     :raises InvalidOption: if a field is unknown, missing or of another type.
     """
     if not isinstance(values, Mapping):
-        raise InvalidOption(f"{where} must be a mapping, not {shown(values)}.")
+        raise InvalidOption(f"{where} must be a mapping, not {as_text(values)}.")
     unknown = sorted(set(values) - set(table))
     if unknown:
         raise InvalidOption(
@@ -464,5 +460,5 @@ def typed(value: t.Any, kind: str, where: str) -> t.Any:
     if kind == "str" and is_number(value):
         return str(value)
     if not isinstance(value, CONVERSIONS[kind]) or (kind == "int" and isinstance(value, bool)):
-        raise InvalidOption(f"{where} must be of type {kind}, not {shown(value)}.")
+        raise InvalidOption(f"{where} must be of type {kind}, not {as_text(value)}.")
     return value

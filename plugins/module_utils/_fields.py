@@ -11,7 +11,6 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import typing as t
@@ -19,7 +18,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Equal, Values, same
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Equal,
+    Values,
+    as_text,
+    same,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import normalize
 
 LONGEST_QUOTE = 60
@@ -292,7 +296,7 @@ def read_value(value: t.Any, kind: Kind, name: str, subject: str) -> t.Any:
 
 def quote_value(value: t.Any) -> str:
     """Return a value as JSON, shortened for a message."""
-    text = json.dumps(value, sort_keys=True)
+    text = as_text(value)
     return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}..."
 
 

@@ -34,6 +34,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     hiding,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import BOOLEAN
+from ansible_collections.planasonix.admin.plugins.module_utils._options import check_filled
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Call,
     Plan,
@@ -45,7 +46,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
     Resource,
-    check_filled,
     require_field,
     send,
 )

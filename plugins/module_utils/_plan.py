@@ -14,6 +14,8 @@ import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import visible
+
 Values = dict[str, t.Any]
 Equal = Callable[[str, t.Any, t.Any], bool]
 """Compares two values of a field, whose name comes first."""
@@ -112,10 +114,10 @@ def differences(before: Values, after: Values) -> list[str]:
 
 
 def as_text(value: t.Any) -> str:
-    """Return a value as JSON."""
+    """Return a value as JSON, with control characters as escapes."""
     if value is UNSET:
         return "(unset)"
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return visible(json.dumps(value, sort_keys=True, ensure_ascii=False))
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
     is_number,
     parse_require,
     parse_waivers,
-    shown,
     typed,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
@@ -46,6 +45,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._networks import 
     parse_network,
     uncovered,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._options import clean_text
 from ansible_collections.planasonix.admin.plugins.module_utils._organization import (
     LOG_RETENTION,
     LOG_RETENTION_FIELDS,
@@ -56,6 +56,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._organization imp
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
+    as_text,
     merged,
     same,
     scalars,
@@ -63,7 +64,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
-    clean_text,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._rules import RULE_OPTIONS
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
@@ -205,7 +205,7 @@ def check_scopes(scopes: list[t.Any], where: str) -> None:
     """
     for scope in scopes:
         if not isinstance(scope, str):
-            raise InvalidOption(f"{where}: forbidden_scopes takes texts, not {shown(scope)}.")
+            raise InvalidOption(f"{where}: forbidden_scopes takes texts, not {as_text(scope)}.")
 
 
 def with_types(resource: str, bounds: Mapping[Path, Bound], where: str) -> dict[Path, Bound]:
@@ -224,7 +224,7 @@ def with_types(resource: str, bounds: Mapping[Path, Bound], where: str) -> dict[
             place = f"{where}: {path[0]}"
             for limit in (bound.at_least, bound.at_most):
                 if kind == "int" and limit is not None and limit != int(limit):
-                    raise InvalidOption(f"{place} takes whole numbers, not {shown(limit)}.")
+                    raise InvalidOption(f"{place} takes whole numbers, not {as_text(limit)}.")
             converted[path] = replace(
                 bound,
                 equals=tuple(typed(value, kind, place) for value in bound.equals),
@@ -445,7 +445,7 @@ def merge_objects(controls: Iterable[Control]) -> dict[str, tuple[Values, tuple[
                         reason = (
                             "two secrets"
                             if key == "secret_config"
-                            else f"{shown(other[key])} and {shown(item[key])}"
+                            else f"{as_text(other[key])} and {as_text(item[key])}"
                         )
                         raise conflict(other_id, control.id, (name, key), reason)
             seen.append((control.id, item))

@@ -35,13 +35,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
     describe_mismatches,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._texts import HALF, normalize
 
 CONFIRMATION_PAUSES = (0.25, 0.5, 1.0, 1.5, 2.0)
 """Seconds between two looks at a write that does not show yet."""
-
-IDENTIFIERS = frozenset({"name", "key_id", "channel_id", "event", "type"})
-"""Options that identify something, of any module: an empty text means an unset variable."""
 
 
 @dataclass(frozen=True)
@@ -252,55 +248,6 @@ def same_id(one: t.Any, other: t.Any) -> bool:
     return str(one) == str(other)
 
 
-def clean_options(options: Values, where: str = "") -> Values:
-    """Trim what identifies something, and each text of a list.
-
-    :param where: What the options belong to, for messages.
-    :raises InvalidOption: if one of them is empty, or no text.
-    """
-    place = f"{where}: " if where else ""
-    cleaned = dict(options)
-    for name, value in options.items():
-        check_characters(value, f"{place}{name}")
-        if name in IDENTIFIERS and isinstance(value, str):
-            cleaned[name] = clean_text(value, f"{place}{name}")
-        elif isinstance(value, list):
-            cleaned[name] = [clean_element(item, f"{place}an element of {name}") for item in value]
-    return cleaned
-
-
-def clean_element(item: t.Any, what: str) -> t.Any:
-    """Trim an element of a list option, if it is a text."""
-    return clean_text(item, what) if isinstance(item, str) else item
-
-
-def clean_text(text: str, what: str) -> str:
-    """Trim a text, and compose its characters (NFC), as APIs store names.
-
-    :raises InvalidOption: if nothing remains.
-    """
-    cleaned = normalize(text)
-    if not cleaned:
-        raise InvalidOption(f"{what} is empty; is the variable that it comes from set?")
-    return cleaned
-
-
-def check_characters(value: t.Any, what: str) -> None:
-    """Refuse half a character (a lone surrogate), which no result and no file could hold.
-
-    :raises InvalidOption: with the option.
-    """
-    if isinstance(value, dict):
-        value = [*value.keys(), *value.values()]
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            check_characters(item, what)
-    elif isinstance(value, str) and HALF.search(value):
-        raise InvalidOption(
-            f"{what} contains half a character (a lone surrogate); write the whole character."
-        )
-
-
 def show_state(current: Values, dummy_options: Values) -> Values:
     """Show what was read, as it is."""
     return current
@@ -462,16 +409,6 @@ def is_gone(item: Values, now: datetime.datetime) -> bool:
 def _read_words(item: Values, *names: str) -> set[str]:
     """Return the values of the fields that an object has, as words in lower case."""
     return {str(item[name]).lower() for name in names if name in item}
-
-
-def check_filled(options: Values, *names: str) -> None:
-    """Refuse texts that are empty, which usually come from a variable that is not set.
-
-    :raises InvalidOption: with the first of them.
-    """
-    for name in names:
-        if options.get(name) == "":
-            raise InvalidOption(f"{name} is empty; is the variable that it comes from set?")
 
 
 def require_field(values: Values, name: str, subject: str) -> t.Any:

@@ -38,11 +38,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     Unexpected,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import read_facts
+from ansible_collections.planasonix.admin.plugins.module_utils._options import clean_options
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, scalars
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
     apply_and_confirm,
-    clean_options,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
     map_texts,

@@ -321,3 +321,30 @@ def test_the_subsets_are_those_of_the_interface():
 
 def test_the_secrets_of_results_are_those_of_the_interface():
     assert {"secret", "otpauth_uri", "backup_codes"} == SECRET_RESULTS
+
+
+def list_rows() -> list[list[str]]:
+    """Return the files of ``module_utils`` in each row of the table of CONTRIBUTING.md."""
+    rows: list[list[str]] = []
+    for line in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines():
+        names: list[str] = []
+        if line.startswith("| `plugins/module_utils/_"):
+            for found in re.findall(r"_(\w+|{[\w,]+})\.py", line.split("|")[1]):
+                names += found.strip("{}").split(",")
+            rows.append([*names, "(pure)"] if line.endswith("pure |") else names)
+    return rows
+
+
+def test_imports_only_point_down():
+    rows = list_rows()
+    place = {name: number for number, names in enumerate(rows) for name in names}
+    folder = ROOT / "plugins" / "module_utils"
+    listed = {path.stem[1:] for path in folder.glob("_*.py") if path.stem != "__init__"}
+    assert place.keys() - {"(pure)"} == listed
+    for name in sorted(listed):
+        text = (folder / f"_{name}.py").read_text(encoding="utf-8")
+        imported = re.findall(r"module_utils\._(\w+) import|module_utils import _(\w+)", text)
+        for other in map("".join, imported):
+            assert place[other] >= place[name], (name, other)
+            if "(pure)" in rows[place[name]]:
+                assert other == "errors" or "(pure)" in rows[place[other]], (name, other)

@@ -226,6 +226,12 @@ def test_an_audit_of_what_fails_is_changed_and_not_compliant(api):
     assert (fixed["compliant"], fixed["changed"], fixed["summary"]["fixed"]) == (True, True, 1)
 
 
+def test_control_characters_of_the_api_are_escaped_in_details(api):
+    api.settings["default_timezone"] = "UTC\x1b[31m\x9b31m\u202e"
+    result = audit(api, control("settings", {"default_timezone": "UTC"}, "ID"))
+    assert r'is "UTC\u001b[31m\u009b31m\u202e"' in by_id(result)["ID"]["detail"]
+
+
 def test_the_id_is_by_default_the_resource(api):
     assert list(
         by_id(

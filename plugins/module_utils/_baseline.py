@@ -92,7 +92,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._requirements imp
     WRITABLE,
     Control,
     check_baseline,
-    in_force,
+    drop_waived,
     merge_allowlist,
     merge_objects,
     parse_controls,
@@ -273,7 +273,7 @@ def assess(current: Organization, options: Values) -> Assessment:
     verdicts = {control.id: evaluate(control, foreseen) for control in controls}
     active = [
         control
-        for control in in_force(controls, waivers, today)
+        for control in drop_waived(controls, waivers, today)
         if verdicts[control.id].status in ("pass", "fail")
     ]
     for control in controls:

@@ -45,6 +45,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._paging import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
     Halves,
+    censor,
     one_line,
     spellings,
 )
@@ -65,7 +66,7 @@ try:
 except ImportError:
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
 
-__all__ = ["HINTS", "REQUESTS_IMPORT_ERROR", "Client", "Connection", "spellings"]
+__all__ = ["HINTS", "REQUESTS_IMPORT_ERROR", "Client", "Connection"]
 
 MAXIMUM_REDIRECTS = 5
 FIRST_PAUSE = 0.5
@@ -395,9 +396,7 @@ class Client:
 
         Secrets go before the text is shortened, or a part of one would stay.
         """
-        for secret in spellings(self.secrets):
-            text = text.replace(secret, "********")
-        return one_line(text, limit)
+        return one_line(censor(text, spellings(self.secrets)), limit)
 
     def _parse(self, answer: Answer, request: Request) -> t.Any:
         """Parse the JSON of a success; ``None`` for an empty body.

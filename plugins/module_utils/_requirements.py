@@ -280,7 +280,7 @@ def secrets_of(arguments: t.Any) -> set[str]:
     return set()
 
 
-def in_force(
+def drop_waived(
     controls: Iterable[Control], waivers: Mapping[str, Waiver], today: datetime.date
 ) -> list[Control]:
     """The controls that nobody waived."""
@@ -300,7 +300,7 @@ def check_baseline(options: Values) -> None:
     controls = parse_controls(options)
     waivers = parse_waivers(options.get("waivers", []), [control.id for control in controls])
     # A control that is waived at this hour does not have to hold.
-    active = in_force(controls, waivers, datetime.datetime.now(datetime.timezone.utc).date())
+    active = drop_waived(controls, waivers, datetime.datetime.now(datetime.timezone.utc).date())
     for resource in dict.fromkeys(
         control.resource for control in active if control.resource not in TABLES
     ):

@@ -41,6 +41,13 @@ def visible(text: str) -> str:
     return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+def censor(text: str, secrets: t.Iterable[str]) -> str:
+    """Return a text without secrets, of which each spelling must be given."""
+    for secret in secrets:
+        text = text.replace(secret, "********")
+    return text
+
+
 def spellings(secrets: t.Iterable[str]) -> list[str]:
     """Return secrets as an answer may spell them: as plain text, in JSON, in Python.
 

@@ -18,7 +18,11 @@ from collections.abc import Mapping, Sequence
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
-from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line, visible
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
+    censor,
+    one_line,
+    visible,
+)
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
 Facts = dict[str, t.Any]
@@ -40,17 +44,9 @@ MARK = "__ansible"
 """How the keys begin with which Ansible marks values in JSON, in its cache as well."""
 
 
-def hide(text: str, secrets: Sequence[str]) -> str:
-    """Return the text as a plain one, without the secrets."""
-    text = str.__str__(text)
-    for secret in secrets:
-        text = text.replace(secret, "********")
-    return text
-
-
 def clean_message(message: str, secrets: Sequence[str] = ()) -> str:
     """Return the message on one line, shortened, without secrets and control characters."""
-    return one_line(hide(message, secrets), LONGEST_MESSAGE)
+    return one_line(censor(str.__str__(message), secrets), LONGEST_MESSAGE)
 
 
 def clean(value: t.Any, secrets: Sequence[str] = ()) -> t.Any:
@@ -59,7 +55,7 @@ def clean(value: t.Any, secrets: Sequence[str] = ()) -> t.Any:
         return {clean(key, secrets): clean(item, secrets) for key, item in value.items()}
     if isinstance(value, list):
         return [clean(item, secrets) for item in value]
-    return visible(hide(value, secrets)) if isinstance(value, str) else plain(value)
+    return visible(censor(str.__str__(value), secrets)) if isinstance(value, str) else plain(value)
 
 
 def find_fault(value: t.Any) -> str | None:

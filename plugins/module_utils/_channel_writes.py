@@ -46,7 +46,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     is_secret_name,
     is_unknown,
     placeholder_paths,
-    visible,
+    without_hidden,
     without_paths,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
@@ -316,7 +316,7 @@ def restore_channel(
             left = look_for_lost(client, plan, channel["id"], options)
         except ApiError as error:
             error.message = f"{text} {error.message}"
-            error.details["lost_config"] = visible(old)
+            error.details["lost_config"] = without_hidden(old)
             raise
     left_paths = [gap.field for gap in left]
     restored = [gap.field for gap in lost if gap.field not in left_paths]
@@ -326,7 +326,7 @@ def restore_channel(
         raise NotApplied(text)
     raise NotApplied(
         f"{text} Not restored: {', '.join(left_paths)}; give this in config and secret_config.",
-        lost_config=visible(old),
+        lost_config=without_hidden(old),
     )
 
 
@@ -343,7 +343,7 @@ def restoring_body(before: Values, channel: Values, options: Values) -> Values |
     is_empty = not as_mapping(channel.get("config"))
     if not is_empty and (hidden or may_hide_secret(before, old, options)):
         return None
-    return {**kept_fields(channel), "config": merged(visible(old), given)}
+    return {**kept_fields(channel), "config": merged(without_hidden(old), given)}
 
 
 def look_for_lost(

@@ -37,7 +37,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     leaf_paths,
     list_paths,
     placeholder_paths,
-    visible,
+    without_hidden,
     without_paths,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
@@ -345,7 +345,7 @@ def plan_creation(
     config = options.get("config", {})
     fields = ("type", "name", "enabled")
     shown: Values = {name: options[name] for name in fields if name in options}
-    shown["config"] = visible(config)
+    shown["config"] = without_hidden(config)
     body = {
         "type": options["type"],
         "name": options["name"],
@@ -452,7 +452,7 @@ def whole_config(subject: str, found: Values, config: Values, options: Values) -
             f"{found.get('type')!r} may have a secret that the API does not show. Give it in "
             "secret_config, or set secret_config: {} if there is none."
         )
-    return t.cast(Values, merged(visible(config), given))
+    return t.cast(Values, merged(without_hidden(config), given))
 
 
 def is_shown(config: t.Any, path: KeyPath) -> bool:
@@ -507,4 +507,4 @@ def shown_channel(channel: Values, options: Values) -> Values:
 
 def shown_config(config: Mapping[str, t.Any], options: Values) -> Values:
     """Return a config without what is or may be a secret, and without what the task says is."""
-    return without_paths(visible(config), list(leaf_paths(options.get("secret_config", {}))))
+    return without_paths(without_hidden(config), list(leaf_paths(options.get("secret_config", {}))))

@@ -212,7 +212,7 @@ def hides_value(item: Mapping[str, t.Any]) -> bool:
     return bool(hidden_paths(item))
 
 
-def visible(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
+def without_hidden(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return a config without the keys that have or may have a secret."""
     return without_paths(config, list(raw_hidden_paths(config)))
 

@@ -23,7 +23,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import re
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     hidden_paths,
     placeholders,
-    visible,
+    without_hidden,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     as_mapping,
@@ -169,7 +169,7 @@ def exported_channel(channel: Values) -> Values:
     if isinstance(channel.get("type"), str):
         result["type"] = channel["type"]
     result |= exported_flag(channel)
-    result["config"] = visible(config)
+    result["config"] = without_hidden(config)
     if hidden:
         result["secret_config"] = placeholders(channel["name"], hidden)
     return result

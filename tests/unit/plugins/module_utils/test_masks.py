@@ -20,7 +20,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     is_unknown,
     placeholder_paths,
     placeholders,
-    visible,
+    without_hidden,
 )
 
 
@@ -209,7 +209,7 @@ def test_hidden_and_visible_parts():
         ("odd",),
         ("deep", "x"),
     ]
-    assert visible(CONFIG) == {
+    assert without_hidden(CONFIG) == {
         "method": "POST",
         "headers": {"Accept": "application/json"},
         "plain_pairs": [{"name": "Accept", "value": "text/plain"}],

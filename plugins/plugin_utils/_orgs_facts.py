@@ -15,9 +15,8 @@ import math
 import typing as t
 from collections.abc import Mapping, Sequence
 
-from ansible.module_utils.parsing.convert_bool import boolean
-
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import IDENTIFYING, NAMES
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
     censor,
     one_line,
@@ -99,34 +98,6 @@ def unfit(subset: str, fault: str) -> ApiError:
     )
 
 
-def read_feature_names(features: t.Any) -> list[str]:
-    """Return the names of the enabled features.
-
-    The API may list names, or objects with ``name`` and ``enabled``.
-
-    :raises ApiError: if they have another shape.
-    """
-    if not isinstance(features, list):
-        raise unfit("features", "has no list of features")
-    names: list[str] = []
-    for feature in features:
-        name, enabled = feature, True
-        if isinstance(feature, dict):
-            name, enabled = feature.get("name"), feature.get("enabled", True)
-        if not isinstance(name, str) or not name:
-            raise unfit("features", "has a feature without a name")
-        try:
-            usable = boolean(enabled)
-        except TypeError:
-            raise unfit(
-                "features",
-                f"has a feature, {one_line(name, 60)}, of which enabled is no truth value",
-            ) from None
-        if usable:
-            names.append(name)
-    return names
-
-
 def check_facts(facts: t.Any, secrets: Sequence[str] = ()) -> Facts:
     """Return what was read, or cached, of an organization as plain values with clean texts.
 
@@ -141,7 +112,9 @@ def check_facts(facts: t.Any, secrets: Sequence[str] = ()) -> Facts:
             raise unfit(subset, fault)
         checked[subset] = clean(value, secrets)
         if subset == "features":
-            checked[subset] = read_feature_names(checked[subset])
+            checked[subset] = NAMES.read_or_none(checked[subset])
+            if checked[subset] is None:
+                raise unfit(subset, "has no list of features")
         elif not isinstance(checked[subset], dict):
             raise unfit(subset, "is not the documented object")
     check_identity(checked["organization"])
@@ -154,7 +127,7 @@ def check_identity(organization: Mapping[str, t.Any]) -> None:
     :raises ApiError: with the name of the field.
     """
     identifier, slug = organization.get("id"), organization.get("slug")
-    if isinstance(identifier, bool) or not isinstance(identifier, (str, int)) or identifier == "":
+    if IDENTIFYING["id"].read_or_none(identifier) is None:
         raise unfit("organization", "has no id that is a text")
     if slug is not None and not isinstance(slug, str):
         raise unfit("organization", "has a slug that is no text")

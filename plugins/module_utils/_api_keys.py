@@ -213,13 +213,9 @@ def plan_key(current: Keys, options: Values) -> Plan:
         return plan_absent(current, options, choice, leftovers, notes)
     reasons = reasons_to_recreate(current, choice.key, options) if choice.key else []
     if choice.key is None or reasons:
-        return plan_new(current, options, choice, leftovers, [*notes, *reasons_text(reasons)])
+        how = f"recreated ({', '.join(reasons)})" if reasons else "created"
+        return plan_new(current, options, choice, leftovers, [*notes, how])
     return plan_kept(current, options, choice, leftovers, notes)
-
-
-def reasons_text(reasons: list[str]) -> list[str]:
-    """Return what is done with a key that is made, as the last words of the message."""
-    return [f"recreated ({', '.join(reasons)})"] if reasons else ["created"]
 
 
 def subject_of(choice: Choice, options: Values) -> str:

@@ -183,11 +183,6 @@ def is_enrolled(client: Client, method: str) -> bool:
     return has(read_mfa(client, {}).status, method)
 
 
-def is_disabled(client: Client) -> bool:
-    """Read whether MFA is off now."""
-    return not is_on(read_mfa(client, {}).status)
-
-
 def plan_mfa(current: Mfa, options: Values) -> Plan:
     """Plan an enrollment, started and verified, or to disable MFA.
 
@@ -271,7 +266,11 @@ def apply_mfa(client: Client, plan: Plan, current: Mfa, options: Values) -> Appl
         else lambda dummy_now: str(options["code"])
     )
     send_with_code(
-        client, plan.calls[0], {"password": options["password"]}, code, lambda: is_disabled(client)
+        client,
+        plan.calls[0],
+        {"password": options["password"]},
+        code,
+        lambda: not is_on(read_mfa(client, {}).status),
     )
     return Applied()
 

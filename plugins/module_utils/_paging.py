@@ -107,9 +107,8 @@ class Pages:
         query = self._next_query(fields, headers, len(page), more)
         if query and not (more is False and len(self.objects) == before):
             if query in self.seen or len(self.seen) >= MAXIMUM_PAGES:
-                raise IncompleteList(
-                    f"the pages of {self.name} do not end; the last was {_spelled(query)}"
-                )
+                last = one_line("&".join(f"{name}={value}" for name, value in query), 60)
+                raise IncompleteList(f"the pages of {self.name} do not end; the last was {last}")
             self.seen.add(query)
             return query
         self._check_complete(more, status)
@@ -287,8 +286,3 @@ def _number(fields: list[Field], names: t.AbstractSet[str]) -> int | None:
         if is_number and re.fullmatch("[0-9]{1,15}", str(field.value)):
             return int(field.value)
     return None
-
-
-def _spelled(query: Query) -> str:
-    """Return a query as text."""
-    return one_line("&".join(f"{name}={value}" for name, value in query), 60)

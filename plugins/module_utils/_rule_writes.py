@@ -240,7 +240,7 @@ def restore_rules(client: Client, plan: Plan, lost: list[Values], current: Rules
     for rule in lost:
         if read_name(rule) is None:
             continue
-        others = without_name(rules, read_name(rule))
+        others = [other for other in rules if not has_name(other, read_name(rule))]
         try:
             rules = post_again(client, rule, current.channels, [*others, rule])
         except ApiError:
@@ -290,11 +290,6 @@ def read_again(client: Client, rules: Sequence[Values]) -> Sequence[Values]:
         return read_rules(client)
     except ApiError:
         return rules
-
-
-def without_name(rules: Iterable[Values], name: str | None) -> list[Values]:
-    """Return the rules that have another name."""
-    return [rule for rule in rules if not has_name(rule, name)]
 
 
 def is_listed(rules: Iterable[Values], rule: Values) -> bool:

@@ -182,8 +182,10 @@ def plan_rule(current: Rules, options: Values) -> Plan:
     changes = {
         name: value for name, value in desired.items() if is_changed(found, name, value, subject)
     }
-    if "filters" in options and filters_change(filters_of(found), options["filters"]):
-        changes["filters"] = without_null(options["filters"])
+    if "filters" in options:
+        filters, wanted = filters_of(found), options["filters"]
+        if filter_gaps({}, filters, wanted) or obsolete_filters(filters, wanted):
+            changes["filters"] = without_null(wanted)
     if not changes:
         message = "no change"
         extra = uncompared_filters(found, options)
@@ -216,20 +218,10 @@ def kept_body(rule: Values, channels: Iterable[Values], subject: str) -> Values:
 def is_changed(rule: Values, name: str, desired: t.Any, subject: str) -> bool:
     """Return whether a field of a rule is not as desired."""
     if name == "channel_ids":
-        return not same_ids(read_kept_ids(rule, subject), desired)
+        return set(map(str, read_kept_ids(rule, subject))) != set(map(str, desired))
     if name == "enabled":
         return read_flag(rule, name, subject) is not read_flag({name: desired}, name, subject)
     return not is_alike(require_field(rule, name, subject), desired)
-
-
-def filters_change(filters: Values, desired: Mapping[str, t.Any]) -> bool:
-    """Return whether the filters of a rule are not as a task gives them."""
-    return bool(filter_gaps({}, filters, desired) or obsolete_filters(filters, desired))
-
-
-def same_ids(ids: Iterable[t.Any], others: Iterable[t.Any]) -> bool:
-    """Return whether two lists have the same ids, in any order and spelling."""
-    return set(map(str, ids)) == set(map(str, others))
 
 
 def without_null(filters: Mapping[str, t.Any]) -> Values:

@@ -19,7 +19,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
-from ansible_collections.planasonix.admin.plugins.module_utils._fields import read_name
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
+    normalize_name,
+    read_name,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     hidden_paths,
     placeholders,
@@ -165,14 +168,16 @@ def exported_channel(channel: Values) -> Values:
     needed = NEEDED_SECRETS.get(type_key(channel.get("type")))
     if not hidden and needed:
         hidden = [(needed,)]
-    result: Values = {"name": channel["name"]}
-    if isinstance(channel.get("type"), str):
-        result["type"] = channel["type"]
-    result |= exported_flag(channel)
+    result = exported_texts(channel, "name", "type") | exported_flag(channel)
     result["config"] = without_hidden(config)
     if hidden:
         result["secret_config"] = placeholders(channel["name"], hidden)
     return result
+
+
+def exported_texts(item: Values, *names: str) -> Values:
+    """Return the fields of a channel or rule that are texts, which a control can require."""
+    return {name: item[name] for name in names if normalize_name(item.get(name)) is not None}
 
 
 def exported_flag(item: Values) -> Values:
@@ -186,9 +191,7 @@ def exported_flag(item: Values) -> Values:
 
 def exported_rule(rule: Values) -> Values:
     """Return one rule, with the names of its channels, as far as it can be read."""
-    result = {"name": rule["name"]}
-    if isinstance(rule.get("event"), str):
-        result["event"] = rule["event"]
+    result = exported_texts(rule, "name", "event")
     channels = rule.get("channels") if "channel_ids" in rule else None
     if channels is not None and all(isinstance(item, (str, int)) for item in channels):
         result["channels"] = channels

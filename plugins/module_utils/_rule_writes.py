@@ -176,9 +176,9 @@ def lost_rules(rules: Sequence[Values], plan: Plan) -> list[Values]:
     return lost
 
 
-def is_same_rule(rule: Values, other: Values) -> bool:
+def is_same_rule(first: Values, second: Values) -> bool:
     """Return whether two readings of a rule agree in all that a POST can set."""
-    return is_alike(settings_of(rule), settings_of(other))
+    return is_alike(settings_of(first), settings_of(second))
 
 
 def settings_of(rule: Values) -> Values:

@@ -16,6 +16,7 @@ import typing as t
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ansible_collections.planasonix.admin.plugins.module_utils._channels import same_type
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._escapes import escape, unescape
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import is_placeholder
@@ -308,7 +309,7 @@ def channel_back(item: Values, current: Iterable[Values], back: Rollback) -> Val
         )
         return None
     kind = found[0].get("type")
-    if item.get("type", kind) == kind or len(found) > 1:
+    if same_type(kind, item.get("type")) or len(found) > 1:
         back.secrets += [f"{name}.{key}" for key in sorted(item.get("secret_config", {}))]
         held = merged(item.get("config", {}), item.get("secret_config", {}))
         paths = added(held, found[0].get("config")) if "config" in item else []

@@ -322,6 +322,12 @@ def test_an_id_that_was_spelled_otherwise_when_the_snapshot_was_taken(organizati
     assert rollback_controls({**organization.snapshot, "organization": taken}, facts)
 
 
+def test_a_type_that_the_api_spells_otherwise_by_now(organization):
+    organization.channel("Hook")["type"] = "Web-Hook"
+    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert organization.api.writes == []
+
+
 def test_single_sign_on_that_the_plan_no_longer_has(organization):
     organization.api.settings["require_sso"] = True
     organization.take()

@@ -180,7 +180,8 @@ class Bound:
             self.wants_list and not isinstance(value, (list, type(None)))
         ):
             raise Unmet(
-                f"{as_text(value)} is neither a number nor a list, so no bound can be met by changing it"
+                f"{as_text(value)} is neither a number nor a list, "
+                "so no bound can be met by changing it"
             )
         target = value
         if self.wants_number:

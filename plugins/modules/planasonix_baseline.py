@@ -78,8 +78,8 @@ options:
             C(not_one_of) alone cannot be remediated. C(contains) and C(excludes) add and remove just these elements.
           - Of V(ip_whitelist) it contains C(enabled), C(entries) with C(cidr) and C(label),
             C(purge), whether no other entry may be listed, and C(forbid), a list of networks that
-            may not be open as a whole. Entries that open one together, such as two halves, are not allowed either.
-            Entries that are not in force do not count.
+            may not be open as a whole. Entries that open one together, such as two halves, are not
+            allowed either. Entries that are not in force do not count.
           - Of V(notification_channels) it holds C(present), a list of channels as M(planasonix.admin.planasonix_notification_channel) takes them, and C(purge).
             A value of C(secret_config) that begins with C(PLACEHOLDER:) stands for the secret that the channel has.
           - Of V(notification_rules) it holds C(present), a list of rules as M(planasonix.admin.planasonix_notification_rule) takes them.

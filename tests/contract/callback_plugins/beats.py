@@ -17,7 +17,7 @@ from ansible.plugins.callback import CallbackBase
 class CallbackModule(CallbackBase):
     """Adds one line of JSON for each result to the file that the environment names.
 
-    Its fields: host, task, start and end (monotonic clock of the machine, in seconds), failed, result.
+    Its fields: host, task, start and end (seconds of the monotonic clock), failed, result.
     """
 
     CALLBACK_VERSION = 2.0

@@ -41,6 +41,10 @@ def linked(*links: str) -> list[Answer]:
     ]
 
 
+def headed(*headers: dict[str, str]) -> list[Answer]:
+    return [Answer(200, page(number), header) for number, header in enumerate(headers)]
+
+
 CURSORS = ["cursor=b", "cursor=c"]
 NUMBERS = ["page=2", "page=3"]
 OFFSETS = ["offset=2", "offset=4"]
@@ -172,6 +176,73 @@ def nested(*names: str, last: t.Any = None, **more: t.Any) -> list[Answer]:
             OFFSETS,
             id="offset-and-total",
         ),
+        pytest.param(
+            script({"@odata.nextLink": f"{PATH}?cursor=b"}, {"odata.nextLink": "?cursor=c"}, {}),
+            CURSORS,
+            id="odata",
+        ),
+        pytest.param(
+            script(
+                {"links": [{"rel": ["self"], "href": PATH}, {"rel": ["next"], "url": "?cursor=b"}]},
+                {"links": [{"rel": "last next", "uri": "?cursor=c"}]},
+                {"links": [{"rel": ["next"], "href": None}]},
+            ),
+            CURSORS,
+            id="list-of-links-with-lists",
+        ),
+        pytest.param(
+            headed({"X-Next-Page": "2"}, {"X-Next-Page": "3"}, {"X-Next-Page": ""}),
+            NUMBERS,
+            id="next-page-header",
+        ),
+        pytest.param(
+            headed({"X-Next-Cursor": "b"}, {"X-Next-Cursor": "c"}, {}),
+            CURSORS,
+            id="next-cursor-header",
+        ),
+        pytest.param(
+            headed(*({"X-Page": str(number), "X-Total-Pages": "3"} for number in (1, 2, 3))),
+            NUMBERS,
+            id="page-headers",
+        ),
+        pytest.param(
+            headed(
+                *(
+                    {"X-Pagination-Current-Page": str(number), "X-Pagination-Page-Count": "3"}
+                    for number in (1, 2, 3)
+                )
+            ),
+            NUMBERS,
+            id="pagination-headers",
+        ),
+        pytest.param(
+            headed(
+                *(
+                    {"X-Pagination": f'{{"CurrentPage": {number}, "TotalPages": 3}}'}
+                    for number in (1, 2, 3)
+                )
+            ),
+            NUMBERS,
+            id="json-header",
+        ),
+        pytest.param(
+            script(
+                {"paging": {"next": "?after=b", "cursors": {"after": "b"}}},
+                {"paging": {"next": "?after=c", "cursors": {"after": "c"}}},
+                {"paging": {"cursors": {"after": "d"}}},
+            ),
+            ["after=b", "after=c"],
+            id="cursors-next-to-links",
+        ),
+        pytest.param(
+            script(
+                {"page": 1, "total_pages": "3", "count": 2, "total": 5.0},
+                {"page": 2, "total_pages": "3", "count": 2, "total": 5.0},
+                {"page": 3, "total_pages": "3", "count": 1, "total": 5.0},
+            ),
+            NUMBERS,
+            id="count-of-the-page",
+        ),
     ],
 )
 def test_forms_of_paging(answers, queries):
@@ -233,6 +304,38 @@ def test_absolute_links(prefix):
         ),
         ({"next": "https://[::1"}, "the next page is at https://[::1"),
         ({"next": PATH}, "the next page is at {server}/api/things"),
+        ({"meta": {"cursor": "abc", "limit": 2}}, "meta.cursor is 'abc'"),
+        ({"cursor": "abc"}, "cursor is 'abc'"),
+        ({"cursor": "abc", "limit": 2, "count": 2}, "cursor is 'abc'"),
+        ({"paging": {"cursors": {"after": "abc"}}}, "paging.cursors.after is 'abc'"),
+        ({"continuationToken": "abc"}, "continuationToken is 'abc'"),
+        ({"metadata": {"continue": "abc"}}, "metadata.continue is 'abc'"),
+        ({"LastEvaluatedKey": {"id": "b"}}, "LastEvaluatedKey.id is 'b'"),
+        ({"meta": {"end_cursor": "abc"}}, "meta.end_cursor is 'abc'"),
+        (
+            {"meta": {"end_cursor": "abc", "has_next_page": True}},
+            "it says that there is more, but not where",
+        ),
+        ({"links": [{"rel": ["next"]}]}, "links.next is \"{'rel': ['next']}\""),
+        ({"count": 4}, "it has 4 objects, and gave 2"),
+        ({"@odata.count": 4}, "it has 4 objects, and gave 2"),
+        ({"meta": {"total": 4.0}}, "it has 4 objects, and gave 2"),
+        ({"meta": {"total": " 4.0 "}}, "it has 4 objects, and gave 2"),
+        ({"meta": {"total": {"value": 4, "relation": "eq"}}}, "it has 4 objects, and gave 2"),
+        ({"totalElements": 4}, "it has 4 objects, and gave 2"),
+        ({"page": {"size": 2, "totalElements": 4}}, "it has 4 objects, and gave 2"),
+        ({"meta": {"total_entries": 4}}, "it has 4 objects, and gave 2"),
+        ({"list": {"total": 4}}, "it has 4 objects, and gave 2"),
+        ({"recordsTotal": 4}, "it has 4 objects, and gave 2"),
+        ({"count": 2, "total": 4}, "it has 4 objects, and gave 2"),
+        ({"remaining": 2}, "it has 4 objects, and gave 2"),
+        ({"metadata": {"remainingItemCount": 2}}, "it has 4 objects, and gave 2"),
+        ({"hasMoreResults": True}, "it says that there is more, but not where"),
+        ({"moreResultsAvailable": "yes"}, "it says that there is more, but not where"),
+        ({"partial": True}, "it says that there is more, but not where"),
+        ({"incomplete_results": True}, "it says that there is more, but not where"),
+        ({"done": False}, "it says that there is more, but not where"),
+        ({"complete": "false"}, "it says that there is more, but not where"),
     ],
     ids=str,
 )
@@ -256,6 +359,15 @@ def test_a_list_that_goes_on_in_another_way_is_an_error(answer, sign):
         (206, {"Content-Range": "items 0-1/5"}),
         (206, {"Content-Range": "items 0-1/*"}),
         (206, {}),
+        (206, {"X-Count": "2"}),
+        (200, {"Content-Range": "items 0-1/*"}),
+        (200, {"X-Has-More": "true"}),
+        (200, {"X-Total-Pages": "2"}),
+        (200, {"X-Pagination": '{"TotalCount": 4}'}),
+        (200, {"X-Pagination": '{"HasNext": true}'}),
+        (200, {"X-Pagination-Total-Count": "4"}),
+        (200, {"X-Cursor": "abc"}),
+        (200, {"X-Continuation-Token": "abc"}),
         (200, {"Link": "<https://elsewhere.example.com/things?cursor=b>; rel=next"}),
     ],
     ids=str,
@@ -285,6 +397,28 @@ def test_headers_that_tell_of_more(status, headers):
         ({}, {"X-Total-Count": "2"}),
         ({}, {"Content-Range": "items 0-1/2"}),
         ({}, {"Link": f"<{PATH}>; rel=self"}),
+        ({"meta": {"next_maintenance": "2026-12-01T00:00:00Z"}}, {}),
+        ({"meta": {"next_maintenance": {"at": "2026-12-01", "id": 4}}}, {}),
+        ({"meta": {"next_run_at": "2026-12-01T00:00:00Z", "next_start": "2026-12-01"}}, {}),
+        ({"meta": {"next_invoice": 4, "nextSteps": "read the docs"}}, {}),
+        ({"count": 2, "next": None, "previous": None}, {}),
+        ({"meta": {"per_page": 2}}, {}),
+        ({"limit": 2}, {}),
+        ({"page_size": 2, "page": 1}, {}),
+        ({"meta": {"cursor": "abc", "limit": 100}}, {}),
+        ({"meta": {"cursor": "abc", "total": 2}}, {}),
+        ({"meta": {"cursor": None, "limit": 2}}, {}),
+        ({"meta": {"end_cursor": "abc", "has_next_page": False}}, {}),
+        ({"remaining": 0, "done": True, "partial": False}, {}),
+        ({"meta": {"rate_limit": {"remaining": 99, "limit": 2}}}, {}),
+        ({"organization": {"pipelines": {"count": 9}, "total": 9}}, {}),
+        ({"meta": {"member_count": 40, "total_time": 40, "request_id": "abc"}}, {}),
+        ({"@odata.nextLink": None, "@odata.count": 2}, {}),
+        ({}, {"X-RateLimit-Remaining": "99", "X-RateLimit-Limit": "100", "X-Remaining": "99"}),
+        ({}, {"X-Page": "1", "X-Total-Pages": "1", "X-Total": "2", "X-Next-Page": ""}),
+        ({}, {"X-Pagination": "none"}),
+        ({}, {"X-Has-More": "false", "X-Next-Cursor": ""}),
+        ({"has_more": False}, {"Content-Range": "items 0-1/*"}),
     ],
     ids=str,
 )
@@ -335,7 +469,18 @@ def test_pages_that_overlap(total):
         ]
 
 
-@pytest.mark.parametrize("body", [{"data": None}, {"data": []}, []], ids=["null", "empty", "bare"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": None},
+        {"data": []},
+        [],
+        {"data": [], "page": 1, "total_pages": 1},
+        {"data": [], "meta": {"page_count": 1, "count": 0}},
+        {"data": [], "meta": {"cursor": None, "limit": 100}},
+    ],
+    ids=str,
+)
 def test_empty_lists(body):
     with ScriptedServer(Answer(200, body)) as server:
         assert read(server) == []

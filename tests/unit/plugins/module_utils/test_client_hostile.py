@@ -328,7 +328,7 @@ def test_no_control_character_reaches_a_message(answer):
 
 @pytest.mark.parametrize("name", ["next_cursor", "next", ESCAPE])
 def test_no_control_character_of_paging_reaches_a_message(name):
-    body = {"data": [], f"next{name}": ESCAPE}
+    body = {"data": [], "next": {name: ESCAPE}}
     with (
         ScriptedServer(*[Answer(200, body)] * 3) as server,
         connect(server.url) as client,

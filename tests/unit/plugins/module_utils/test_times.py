@@ -13,6 +13,8 @@ import pytest
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     in_force,
+    is_expired,
+    is_gone,
     is_never,
     parse_time,
     same_id,
@@ -83,7 +85,9 @@ def test_parse_time(value, time):
         True,
         float("nan"),
         float("inf"),
-        [],
+        "--",
+        "unknown",
+        [0],
         {"at": "2025-03-27"},
     ],
     ids=str,
@@ -111,6 +115,14 @@ def test_what_is_no_time(value):
         "0",
         -62135596800,
         False,
+        "null",
+        "None",
+        "-",
+        "N/A",
+        " n/a ",
+        "false",
+        [],
+        {},
     ],
     ids=str,
 )
@@ -122,7 +134,7 @@ def test_what_means_never(value):
 KEY = {"id": "key_1", "name": "ci", "scopes": ["a:read"], "expires_at": None}
 ENTRY = {"id": "ipw_1", "cidr": "203.0.113.0/24"}
 CHANNEL = {"id": "nch_1", "type": "email", "name": "Mail", "enabled": True}
-PAST, FUTURE = "2025-12-31T23:59:59Z", "2026-01-01T00:00:01Z"
+PAST, FUTURE = "2025-12-31T23:59:59Z", "2026-01-01T00:01:01Z"
 
 
 @pytest.mark.parametrize("item", [KEY, ENTRY, CHANNEL], ids=["key", "entry", "channel"])
@@ -135,7 +147,15 @@ PAST, FUTURE = "2025-12-31T23:59:59Z", "2026-01-01T00:00:01Z"
         ({"revoked_at": None}, True),
         ({"revoked_at": ""}, True),
         ({"revoked_at": "0001-01-01T00:00:00Z"}, True),
-        ({"revoked_at": "yesterday"}, False),
+        ({"revoked_at": "n/a"}, True),
+        ({"deleted_at": "null"}, True),
+        ({"revoked_at": "-"}, True),
+        ({"deleted_at": []}, True),
+        ({"archived_at": {}}, True),
+        ({"valid_until": PAST}, False),
+        ({"valid_until": FUTURE}, True),
+        ({"valid_until": "never"}, True),
+        ({"status": {"name": "revoked"}}, False),
         ({"deleted_at": PAST}, False),
         ({"archived_at": PAST}, False),
         ({"state": "revoked"}, False),
@@ -156,6 +176,22 @@ def test_in_force(item, more, counts):
     assert in_force({**item, **more}, NOW) is counts
 
 
+ENDS = ["revoked_at", "deleted_at", "archived_at", "removed_at"]
+
+
+@pytest.mark.parametrize("item", [KEY, ENTRY, CHANNEL], ids=["key", "entry", "channel"])
+@pytest.mark.parametrize("value", ["yesterday", True, 5, [0], {"by": "x"}], ids=str)
+@pytest.mark.parametrize("name", [*ENDS, "expires_at", "valid_until"])
+def test_an_unknown_end_is_an_error(item, name, value):
+    """Neither that the object is gone nor that it counts may be concluded."""
+    subject = repr(item.get("name", item["id"]))
+    text = f"The API's answer for {subject} has no known time in {name}: {value!r}."
+    with pytest.raises(ApiError) as caught:
+        in_force({**item, name: value}, NOW)
+    assert caught.value.message == text
+    assert caught.value.status is None and caught.value.answered
+
+
 INACTIVE = [{"active": False}, {"is_active": 0}]
 OFF = [
     {"enabled": False},
@@ -163,6 +199,44 @@ OFF = [
     {"status": "disabled"},
     {"state": "inactive"},
     {"disabled": True},
+    {"disabled_at": PAST},
+    {"suspended_at": PAST},
+    {"is_enabled": False},
+    {"status": {"name": "disabled"}},
+    {"status": "false"},
+    {"status": "0"},
+    {"status": 0},
+    {"state": {"value": "off", "since": PAST}},
+    {"suspended": True},
+]
+DOUBTFUL = [
+    {"status": "pending"},
+    {"status": "blocked"},
+    {"state": "Draft"},
+    {"state": "whatever"},
+    {"status": {"code": "awaiting_approval"}},
+    {"pending": True},
+    {"draft": True},
+    {"valid_from": FUTURE},
+    {"not_before": FUTURE},
+    {"starts_at": FUTURE},
+    {"expires_at": "2026-01-01T00:00:59Z"},
+    {"valid_until": "2026-01-01T00:01:00Z"},
+]
+GOOD = [
+    {"status": status}
+    for status in (
+        *("active", "Enabled", "in_force", "in-force", "valid", "live", "ok", "approved", "on"),
+        *(True, 1, None, "", "n/a", {"name": "active"}, {}),
+    )
+]
+GOOD += [
+    {"state": "true", "status": "OK"},
+    {"valid_from": PAST},
+    {"valid_from": None, "disabled_at": None, "suspended_at": "-"},
+    {"disabled_at": FUTURE},
+    {"is_enabled": True, "pending": False},
+    {"expires_at": FUTURE, "valid_until": FUTURE},
 ]
 
 
@@ -170,6 +244,48 @@ OFF = [
 def test_a_grant_that_is_off_does_not_count(more):
     assert not in_force({**KEY, **more}, NOW)
     assert not in_force({**ENTRY, **more}, NOW)
+
+
+@pytest.mark.parametrize("more", OFF, ids=str)
+def test_a_grant_that_is_off_is_gone(more):
+    assert is_gone({**KEY, **more}, NOW)
+
+
+@pytest.mark.parametrize("more", DOUBTFUL, ids=str)
+def test_a_grant_that_may_not_be_in_force_does_not_cover_and_is_not_gone(more):
+    """A key of unknown status may still open the door: it is no cover, and not ignored either."""
+    for grant in (KEY, ENTRY):
+        assert not in_force({**grant, **more}, NOW)
+        assert not is_gone({**grant, **more}, NOW)
+        assert not is_expired({**grant, **more}, NOW)
+    assert in_force({**CHANNEL, **more}, NOW)
+
+
+@pytest.mark.parametrize("more", GOOD, ids=str)
+def test_a_grant_that_is_in_force(more):
+    assert in_force({**KEY, **more}, NOW)
+    assert in_force({**ENTRY, **more}, NOW)
+
+
+@pytest.mark.parametrize("name", ["state", "status"])
+@pytest.mark.parametrize(
+    "value", [2, -5, 1.5, ["active"], {"since": PAST}, {"name": ["x"]}], ids=str
+)
+def test_a_status_of_an_unknown_shape_is_an_error(name, value):
+    for grant in (KEY, ENTRY):
+        with pytest.raises(ApiError) as caught:
+            in_force({**grant, name: value}, NOW)
+        subject = grant.get("name", grant["id"])
+        assert caught.value.message == (
+            f"The API's answer for {subject!r} has no known status in {name}: {value!r}."
+        )
+    assert in_force({**CHANNEL, name: value}, NOW)
+
+
+@pytest.mark.parametrize("name", ["valid_from", "not_before", "starts_at", "disabled_at"])
+def test_an_unknown_time_of_a_grant_is_an_error(name):
+    with pytest.raises(ApiError, match=f"'ipw_1' has no known time in {name}: 'soon'"):
+        in_force({**ENTRY, name: "soon"}, NOW)
 
 
 @pytest.mark.parametrize("more", OFF, ids=str)

@@ -12,6 +12,7 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import datetime
+import math
 import random
 import re
 import time
@@ -300,7 +301,7 @@ class Client:
             # errors of urllib3 through.
             except (OSError, urllib3.exceptions.HTTPError) as exception:
                 proxy = requests.utils.select_proxy(self.base, self.session.proxies)
-                failure = explain(exception, request, self.host, proxy is not None)
+                failure = explain(exception, request, self.host, proxy)
                 error, retry = failure.error, failure.retry
                 error.answered = False
                 if isinstance(exception, PastDeadline):
@@ -315,9 +316,10 @@ class Client:
                 retry = answer.status == 429 or (answer.status in UNCLEAR and request.repeatable)
                 asked = retry_after(answer.headers, self.clock())
             if retry and asked and asked > self.budget_left():
+                left = int(max(0, self.budget_left()))
                 error.message += (
-                    f" The API asks to wait {asked:.0f} s, "
-                    f"and {self.budget_left():.0f} s of retry_budget are left."
+                    f" The API asks to wait {math.ceil(asked)} s, "
+                    f"and {left} s of retry_budget are left."
                 )
             if not retry or not self.pause(attempt, asked):
                 raise error

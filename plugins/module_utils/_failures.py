@@ -50,11 +50,11 @@ class Failure:
     retry: bool = False
 
 
-def explain(exception: Exception, request: Request, host: str, uses_proxy: bool) -> Failure:
+def explain(exception: Exception, request: Request, host: str, proxy: str | None) -> Failure:
     """Turn the exception of a failed exchange into an error.
 
     :param host: Host and port of the API, for messages.
-    :param uses_proxy: Whether the environment names a proxy for the API.
+    :param proxy: URL of the proxy that the environment names for the API.
     """
     tls_fault = _tls_fault(exception, host)
     if tls_fault:
@@ -66,7 +66,7 @@ def explain(exception: Exception, request: Request, host: str, uses_proxy: bool)
                 "give it to this user."
             )
         )
-    proxy_fault = _proxy_fault(exception) if uses_proxy else None
+    proxy_fault = _proxy_fault(exception) if proxy else None
     if proxy_fault:
         return Failure(
             request.failure(
@@ -74,6 +74,16 @@ def explain(exception: Exception, request: Request, host: str, uses_proxy: bool)
                 f"Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or name {host} in NO_PROXY.",
                 NoConnection,
             )
+        )
+    if never_connected(exception) and proxy:
+        return Failure(
+            request.failure(
+                f"no connection to {host} through the proxy {proxy_host(proxy)} "
+                f"({reason_of(exception)}); check this proxy, HTTPS_PROXY, HTTP_PROXY and "
+                f"ALL_PROXY, or name {host} in NO_PROXY.",
+                NoConnection,
+            ),
+            retry=True,
         )
     if never_connected(exception):
         return Failure(
@@ -158,6 +168,12 @@ def _proxy_fault(exception: Exception) -> str | None:
         is_scheme = "scheme" in str(exception)
         return "its scheme is not supported" if is_scheme else "its URL is malformed"
     return None
+
+
+def proxy_host(url: str) -> str:
+    """Return host and port of a proxy, without the user and password before them."""
+    address = url.rpartition("://")[2].rpartition("@")[2]
+    return one_line(re.split("[/?#]", address)[0], 100)
 
 
 def never_connected(exception: Exception) -> bool:

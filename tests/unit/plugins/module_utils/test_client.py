@@ -402,6 +402,30 @@ def test_the_budget_is_that_of_the_whole_task():
     assert clock.pauses == [6.0]
 
 
+@pytest.mark.parametrize(
+    ("waits", "budget", "sentence"),
+    [
+        (("0.4",), 0, " The API asks to wait 1 s, and 0 s of retry_budget are left."),
+        (("9.5", "0.9"), 10, " The API asks to wait 1 s, and 0 s of retry_budget are left."),
+        (("5.5",), 5.4, " The API asks to wait 6 s, and 5 s of retry_budget are left."),
+        (("0",), 0, None),
+    ],
+)
+def test_a_short_wait_that_the_budget_does_not_cover(waits, budget, sentence):
+    answers = [Answer(429, "", {"Retry-After": wait}) for wait in waits]
+    with (
+        ScriptedServer(*answers) as server,
+        connect(server.url, Clock(), retry_budget=budget) as client,
+        pytest.raises(ApiError) as caught,
+    ):
+        call(client, "GET")
+    assert len(server.requests) == len(waits)
+    if sentence is None:
+        assert "asks to wait" not in caught.value.message
+        return
+    assert caught.value.message.endswith(sentence)
+
+
 def test_a_wait_that_the_budget_does_not_cover_is_said():
     clock = Clock()
     with (

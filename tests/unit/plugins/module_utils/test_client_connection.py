@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import ssl
 import sys
 import typing as t
@@ -28,6 +29,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
     NoConnection,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._failures import proxy_host
 from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import entry_path
 from ansible_collections.planasonix.admin.plugins.module_utils._keys import key_path
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import channel_path
@@ -354,6 +356,35 @@ def test_a_proxy_variable_that_cannot_be_used(variable, proxy, fault, monkeypatc
                 "or name api.example.com in NO_PROXY."
             )
     assert pauses == []
+
+
+def test_a_dead_proxy_is_named_without_its_password(monkeypatch):
+    port = closed_port()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:{PROXY_PASSWORD}@127.0.0.1:{port}/")
+    with connect("https://api.example.com") as client, pytest.raises(NoConnection) as caught:
+        read(client)
+    assert re.fullmatch(
+        "Could not read the thing: no connection to api.example.com through the proxy "
+        rf"127.0.0.1:{port} \(.*refused.*\); check this proxy, HTTPS_PROXY, HTTP_PROXY and "
+        "ALL_PROXY, or name api.example.com in NO_PROXY.",
+        caught.value.message,
+    )
+    assert PROXY_PASSWORD not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://proxy.example.com:3128", "proxy.example.com:3128"),
+        ("http://me:pw@proxy.example.com:3128/", "proxy.example.com:3128"),
+        ("http://me:p@w/x@proxy.example.com", "proxy.example.com"),
+        ("me:pw@proxy.example.com:3128", "proxy.example.com:3128"),
+        ("socks5h://me:pw@[::1]:1080?a=b", "[::1]:1080"),
+        ("http://a\u202eb", "a\\u202eb"),
+    ],
+)
+def test_proxy_host(url, host):
+    assert proxy_host(url) == host
 
 
 def without_socks(*dummy: object, **dummy_options: object) -> t.NoReturn:

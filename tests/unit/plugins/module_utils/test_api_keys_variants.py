@@ -515,6 +515,23 @@ def test_times_in_other_spellings(api, spell):
     assert api.bodies[0]["expires_in_days"] == 90
 
 
+@pytest.mark.parametrize("none", ["n/a", "null", "-", [], {}], ids=str)
+@pytest.mark.parametrize("name", ["revoked_at", "deleted_at"])
+def test_a_key_that_was_never_revoked(api, name, none):
+    api.add_key("Deploy", 1, days_left=89, **{name: none})
+    assert perform(api, MODULE, name="Deploy")["changed"] is False
+    assert perform_both(api, MODULE, name="Deploy", state="absent")["changed"] is True
+    assert api.keys == []
+
+
+def test_a_key_of_which_nobody_knows_whether_it_was_revoked(api):
+    api.add_key("Deploy", 1, days_left=89, revoked_at="yesterday")
+    for state in ("present", "absent"):
+        result = perform(api, MODULE, name="Deploy", state=state)
+        assert "'Deploy' has no known time in revoked_at: 'yesterday'" in result["msg"]
+    assert api.writes == []
+
+
 def test_an_odd_time_of_another_key_is_no_obstacle(api):
     api.add_key("Other", created_at="soon", expires_at="late")
     assert perform_both(api, MODULE, **TASK)["changed"]

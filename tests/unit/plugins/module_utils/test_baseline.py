@@ -591,6 +591,8 @@ def test_no_key_offends_where_there_is_none(api):
         pytest.param("scopes", [5], {"forbidden_scopes": ["x"]}, id="numbers-for-scopes"),
         pytest.param("scopes", {"x": 1}, {"forbidden_scopes": ["x"]}, id="map-of-scopes"),
         pytest.param("expires_at", "soon", {"max_age_days": 90}, id="no-known-expiry"),
+        pytest.param("revoked_at", "yesterday", {"max_age_days": 90}, id="no-known-end"),
+        pytest.param("status", 7, {"max_age_days": 90}, id="no-known-status"),
     ],
 )
 def test_api_keys_that_lack_a_field_are_an_error_not_a_pass(api, field, value, require):
@@ -603,6 +605,46 @@ def test_api_keys_that_lack_a_field_are_an_error_not_a_pass(api, field, value, r
         audit_and_harden(api, control("api_keys", require), control("mfa", {"enabled": False}))
     )["api_keys"]
     assert verdict["status"] == "error" and field in verdict["detail"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        *({name: none} for name in ("revoked_at", "deleted_at") for none in ("n/a", "null", "-")),
+        {"revoked_at": []},
+        {"deleted_at": {}},
+        {"status": "pending"},
+        {"status": "whatever"},
+        {"valid_from": iso(START + 86400)},
+        {"expires_at": iso(START + 30)},
+    ],
+    ids=str,
+)
+def test_a_key_that_may_be_alive_offends(api, more):
+    api.add_key("Root", 1, days_left=5, scopes=["*:*"])
+    api.keys[0].update(more)
+    assert statuses(audit(api, control("api_keys", {"forbidden_scopes": ["*:*"]}))) == {
+        "api_keys": "fail"
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("status", 7), ("expires_at", "soon"), ("disabled_at", "soon"), ("valid_from", "soon")],
+)
+def test_an_entry_of_unknown_state_is_an_error_of_its_control(api, name, value):
+    api.add_entry("203.0.113.0/24", "Office")
+    api.entries[0][name] = value
+    verdicts = by_id(
+        audit_and_harden(
+            api,
+            control("ip_whitelist", {"enabled": False}),
+            control("mfa", {"enabled": False}),
+        )
+    )
+    assert verdicts["ip_whitelist"]["status"] == "error"
+    assert f"in {name}: {value!r}" in verdicts["ip_whitelist"]["detail"]
+    assert verdicts["mfa"]["status"] == "pass"
 
 
 def test_times_that_give_no_lifetime_are_an_error(api):

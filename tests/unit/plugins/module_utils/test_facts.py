@@ -32,6 +32,7 @@ PATHS = {
     "settings": "/api/settings/all",
     "api_keys": "/api/user/api-keys",
     "notification_rules": "/api/notifications/rules",
+    "ip_whitelist": "/api/settings/ip-whitelist",
 }
 
 
@@ -189,6 +190,18 @@ SPOILED = [
     pytest.param("api_keys", lambda data: {}, "not the documented list of objects", id="keys"),
     pytest.param(
         "notification_rules", lambda data: [{"name": "x"}], "lacks the field 'id'", id="rule"
+    ),
+    pytest.param(
+        "notification_rules",
+        lambda data: [{"id": "nrl_1", "name": "x", "revoked_at": "yesterday"}],
+        "'x' has no known time in revoked_at: 'yesterday'",
+        id="rule-revoked",
+    ),
+    pytest.param(
+        "ip_whitelist",
+        lambda data: [{**data[0], "status": 7}],
+        "has no known status in status: 7",
+        id="entry-status",
     ),
 ]
 

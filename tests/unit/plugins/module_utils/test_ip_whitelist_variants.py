@@ -205,6 +205,26 @@ def test_an_entry_that_will_expire_is_in_force() -> None:
     assert len(api.entries) == 1
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"status": "pending"},
+        {"state": {"name": "disabled"}},
+        {"is_enabled": False},
+        {"disabled_at": "2026-01-01T00:00:00Z"},
+        {"valid_until": "2020-01-01T00:00:00Z"},
+        {"valid_from": "2099-01-01T00:00:00Z"},
+        {"blocked": True},
+    ],
+    ids=str,
+)
+def test_an_entry_that_may_not_be_in_force_protects_nobody(more) -> None:
+    api = FakeApi()
+    api.entries = [{"id": "ipw_9", "cidr": A, **more}]
+    assert perform(api, MODULE, enabled=True, **PROTECTED)["failed"]
+    assert api.writes == []
+
+
 def test_an_end_that_nobody_understands_is_an_error() -> None:
     api = FakeApi()
     api.entries = [{"id": "ipw_9", "cidr": A, "expires_at": "soon"}]

@@ -73,6 +73,9 @@ MAXIMUM_REDIRECTS = 5
 FIRST_PAUSE = 0.5
 """Seconds before the second attempt; doubled for each further one."""
 
+MAXIMUM_WAIT = 1_000_000_000
+"""The most seconds that a message names; an API may ask for an infinite number."""
+
 # Verbs that may be sent again although an earlier attempt may have taken effect. POST is not one of
 # them, but two documented POSTs set a state and are sent with repeatable=True.
 REPEATABLE_METHODS = frozenset({"GET", "PUT", "DELETE"})
@@ -318,7 +321,7 @@ class Client:
             if retry and asked and asked > self.budget_left():
                 left = int(max(0, self.budget_left()))
                 error.message += (
-                    f" The API asks to wait {math.ceil(asked)} s, "
+                    f" The API asks to wait {math.ceil(min(asked, MAXIMUM_WAIT))} s, "
                     f"and {left} s of retry_budget are left."
                 )
             if not retry or not self.pause(attempt, asked):

@@ -409,6 +409,11 @@ def test_the_budget_is_that_of_the_whole_task():
         (("9.5", "0.9"), 10, " The API asks to wait 1 s, and 0 s of retry_budget are left."),
         (("5.5",), 5.4, " The API asks to wait 6 s, and 5 s of retry_budget are left."),
         (("0",), 0, None),
+        (
+            ("9" * 400,),
+            60,
+            " The API asks to wait 1000000000 s, and 60 s of retry_budget are left.",
+        ),
     ],
 )
 def test_a_short_wait_that_the_budget_does_not_cover(waits, budget, sentence):

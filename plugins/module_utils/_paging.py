@@ -48,7 +48,8 @@ POSITION = re.compile(
 """Fields that an API may also give with the last page, for example the position of its end."""
 ITEMS = "(?:results?|items?|records?|rows?|objects?|entries|elements?|data|hits|documents)"
 MORE = re.compile(
-    f"(?:has|have|is|are)?(?:there)?(?:(?:any)?(?:more|next|additional)(?:{ITEMS}|pages?|available)*"
+    "(?:has|have|is|are)?(?:there)?"
+    f"(?:(?:any)?(?:more|next|additional)(?:{ITEMS}|pages?|available)*"
     f"|{ITEMS}?(?:truncated|partial|incomplete){ITEMS}?)"
 )
 """Fields that are true where the list goes on."""

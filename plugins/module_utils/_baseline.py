@@ -572,6 +572,8 @@ def object_texts(resource: Resource, state: t.Any, options: Values) -> list[str]
         plan = resource.plan(state, options)
     except (InvalidOption, RefusedPlan) as error:
         return [error.message]
+    if plan.extras.get("not_compared"):
+        return [plan.message.removeprefix("no change: ")]
     if not plan.changed:
         return []
     return [plan.message if plan.before else f"{plan.message.rpartition(':')[0]} does not exist"]
@@ -845,6 +847,9 @@ def try_step(
             if error.message not in verdict.detail:
                 verdict.detail += f"; not mended: {error.message}"
         return None
+    if plan.extras.get("not_compared"):
+        for control_id in ids:
+            verdicts[control_id].remediable = False
     if plan.changed:
         steps.append(Step(ids, resource, state, options, plan, place))
     return plan

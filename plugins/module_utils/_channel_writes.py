@@ -14,11 +14,14 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._channels import (
+    NEEDED_SECRETS,
     Channels,
     check_channel,
+    compares_by_key,
     delete_call,
     differs,
     kept_fields,
@@ -30,6 +33,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._channels import 
     read_config,
     same_type,
     shown_channel,
+    type_key,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
@@ -42,9 +46,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     KeyPath,
     has_path,
     hidden_paths,
-    is_masked,
+    is_description,
     is_secret_name,
     is_unknown,
+    list_paths,
     placeholder_paths,
     without_hidden,
     without_paths,
@@ -83,6 +88,9 @@ def apply_channel(client: Client, plan: Plan, current: Channels, dummy_options: 
     """Send what changes something.
 
     A creation whose answer is lost is settled by reading, so there is one channel in the end.
+
+    :returns: With the id of a new channel, and in ``created`` how the API lists it before an update
+        that may lose its config.
     """
     ids: dict[str, str] = {}
     find_by: Values = {}
@@ -91,9 +99,32 @@ def apply_channel(client: Client, plan: Plan, current: Channels, dummy_options: 
             created = create_channel(client, plan, call, current.channels)
             ids["new"] = quote(str(created["id"]), safe="")
             find_by = {"channel_id": created["id"]}
+        elif call.fallback is not None:
+            find_by |= send_with_config(client, call, find_by, ids)
         elif call.changes:
             send(client, call, **ids)
     return Applied(identity=find_by)
+
+
+def send_with_config(client: Client, call: Call, find_by: Values, ids: dict[str, str]) -> Values:
+    """Send an update with the config, or without it where the API knows no config there.
+
+    :returns: In ``created``, how a new channel is listed before an update without its config.
+    """
+    try:
+        send(client, call, **ids)
+    except ApiError as error:
+        if error.status not in (400, 422):
+            raise
+    else:
+        return {}
+    found: list[Values] = []
+    for _look in looks(client) if find_by else ():
+        found = matching(read_channel_list(client), find_by)
+        if found:
+            break
+    send(client, replace(call, body=call.fallback, fallback=None), **ids)
+    return {"created": found[0]} if found else {}
 
 
 def create_channel(client: Client, plan: Plan, call: Call, known: Iterable[Values]) -> Values:
@@ -198,7 +229,7 @@ def config_gaps(
     """Yield the keys of a config that a task names and that do not show."""
     for key, value in desired.items():
         old, new = before.get(key, UNSET), now.get(key, UNSET)
-        if isinstance(new, Mapping) and isinstance(value, Mapping) and not is_masked(new):
+        if compares_by_key(new, value):
             inner = old if isinstance(old, Mapping) else {}
             yield from config_gaps(inner, new, value, (*path, key))
         elif differs(key, None if new is UNSET else new, value):
@@ -208,7 +239,7 @@ def config_gaps(
 def build_mismatch(path: KeyPath, before: t.Any, now: t.Any, desired: t.Any) -> Mismatch:
     """Return a difference in a config; of what is named like a secret without the values."""
     place = ".".join(map(str, path))
-    if is_secret_name(path[-1]):
+    if any(map(is_secret_name, path)):
         return Mismatch(place, CENSORED, CENSORED, UNSET if now is UNSET else CENSORED)
     return Mismatch(place, before, desired, now)
 
@@ -225,6 +256,10 @@ def lost_fields(channel: Values, plan: Plan, options: Values) -> list[Mismatch]:
         now = as_mapping(channel.get("config")) or {}
         given = merged(options.get("config", {}), options.get("secret_config", {}))
         gaps += lost_keys(old, now, given, ("config",))
+    created = as_mapping(options.get("created", {}).get("config"))
+    if created:
+        now = as_mapping(channel.get("config")) or {}
+        gaps += lost_keys(created, now, {}, ("config",))
     return gaps
 
 
@@ -235,7 +270,7 @@ def lost_keys(
     for key, old in before.items():
         place, new = (*path, key), now.get(key, UNSET)
         own = given.get(key, UNSET) if isinstance(given, Mapping) else UNSET
-        if isinstance(old, Mapping) and isinstance(new, Mapping) and not is_masked(old):
+        if compares_by_key(old, new) and not is_description(old):
             yield from lost_keys(old, new, {} if own is UNSET else own, place)
         elif own is UNSET and has_changed(key, old, new):
             yield build_mismatch(place, old, new, old)
@@ -272,6 +307,12 @@ def explain_channel(client: Client, plan: Plan, current: t.Any, options: Values)
             "run created one at the same time. Delete all but one by channel_id."
         )
     lost = lost_fields(found[0], plan, options)
+    if lost and creation is not None:
+        raise NotApplied(
+            f"Disabling the new notification channel {label_of(found[0])!r} lost "
+            f"{', '.join(gap.field for gap in lost)}, and the API accepts no config in an update. "
+            "Delete the channel, and create it without enabled: false."
+        )
     if lost:
         restore_channel(client, plan, found[0], lost, options)
     explain_stored(field_gaps(found[0], plan, options))
@@ -322,6 +363,8 @@ def restore_channel(
     restored = [gap.field for gap in lost if gap.field not in left_paths]
     if restored:
         text += f" Restored: {', '.join(restored)}."
+    if not as_mapping(channel.get("config")):
+        text += warn_of_secret(plan.basis, old, options)
     if not left:
         raise NotApplied(text)
     raise NotApplied(
@@ -330,10 +373,29 @@ def restore_channel(
     )
 
 
+def warn_of_secret(before: Values, old: Values, options: Values) -> str:
+    """Return the sentence about a secret that the API never showed, and may have lost too."""
+    keys = list_paths(
+        [
+            path
+            for path in placeholder_paths(options.get("secret_config", {}))
+            if not has_path(old, path)
+        ]
+    )
+    if not keys and may_hide_secret(before, old, options):
+        keys = NEEDED_SECRETS.get(type_key(before.get("type")), "it")
+    if not keys:
+        return ""
+    return (
+        f" A secret that the API does not show may be lost, too; give {keys} in secret_config with "
+        "update_secrets: always."
+    )
+
+
 def restoring_body(before: Values, channel: Values, options: Values) -> Values | None:
     """Return the PUT that restores the config of a channel as far as it is known.
 
-    :returns: ``None`` if a secret that the channel still has would be lost by it.
+    :returns: ``None`` if nothing is known, or a secret that the channel still has would be lost.
     """
     old = dict(as_mapping(before.get("config")) or {})
     secrets = options.get("secret_config", {})
@@ -343,7 +405,8 @@ def restoring_body(before: Values, channel: Values, options: Values) -> Values |
     is_empty = not as_mapping(channel.get("config"))
     if not is_empty and (hidden or may_hide_secret(before, old, options)):
         return None
-    return {**kept_fields(channel), "config": merged(without_hidden(old), given)}
+    config = merged(without_hidden(old), given)
+    return {**kept_fields(channel), "config": config} if config else None
 
 
 def look_for_lost(

@@ -28,14 +28,15 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     KeyPath,
-    has_mask,
+    blank_paths,
     has_path,
     hidden_paths,
-    is_masked,
+    is_description,
     is_placeholder,
     is_unknown,
     leaf_paths,
     list_paths,
+    masked_paths,
     placeholder_paths,
     without_hidden,
     without_paths,
@@ -84,6 +85,14 @@ CHANNEL_OPTIONS: FieldTable = {
     "test": {"type": "str", "choices": ["never", "on_change", "always"], "default": "never"},
 }
 
+NEEDED_SECRETS = {
+    "msteams": "webhook_url",
+    "pagerduty": "routing_key",
+    "teams": "webhook_url",
+    "webhook": "url",
+}
+"""Types of channels that deliver nothing without a secret, each with its key."""
+
 TYPES_WITHOUT_SECRETS = frozenset({"email", "inapp", "sms"})
 """Types that deliver by the product itself. Any other type may have a secret that is not shown."""
 
@@ -109,35 +118,34 @@ def check_channel(options: Values) -> None:
     :raises InvalidOption: with the reason.
     """
     config, secrets = options.get("config", {}), options.get("secret_config", {})
+    label = options.get("name") or options.get("channel_id")
+    subject = f"notification channel {label!r}"
     doubled = [path for path in leaf_paths(secrets) if has_path(config, path)]
     doubled += [path for path in leaf_paths(config) if has_path(secrets, path)]
     if doubled:
         raise InvalidOption(
-            f"{list_paths(list(set(doubled)))}: give each key in config or in secret_config, not "
-            "in both."
+            f"The {subject} has a key twice, {list_paths(list(set(doubled)))}: give each key in "
+            "config or in secret_config, not in both."
         )
-    if has_mask(config) or is_masked(secrets):
+    masked = [*masked_paths(config), *masked_paths(secrets, within_secret=True)]
+    if masked:
         raise InvalidOption(
-            "config and secret_config must not hold masked values (such as *** or [REDACTED]): "
-            "give the real value, or leave the key out."
+            f"The {subject} must not hold masked values (such as *** or [REDACTED]) in "
+            f"{list_paths(masked)}: give the real value, or leave the key out."
         )
     if is_placeholder(config):
+        keys = list_paths(placeholder_paths(config))
         raise InvalidOption(
-            "config holds a PLACEHOLDER: of an export; put it in secret_config, or the real value "
-            "in its place."
+            f"The {subject} has a PLACEHOLDER: of an export in config: {keys}; put it in "
+            "secret_config, or the real value in its place."
         )
-    empty = [path for path in leaf_paths(secrets) if is_blank(secrets, path)]
-    if empty:
-        raise InvalidOption(
-            f"secret_config: {list_paths(empty)} is empty; is the variable that it comes from set?"
-        )
-
-
-def is_blank(values: t.Any, path: KeyPath) -> bool:
-    """Return whether a key is set to an empty text."""
-    for key in path:
-        values = values[key]
-    return isinstance(values, str) and not values.strip()
+    for name, values in (("config", config), ("secret_config", secrets)):
+        empty = list(blank_paths(values, within_secret=name == "secret_config"))
+        if empty:
+            raise InvalidOption(
+                f"The {subject} has an empty secret in {name}: {list_paths(empty)} is empty; is "
+                "the variable that it comes from set?"
+            )
 
 
 # Reading.
@@ -333,7 +341,8 @@ def plan_creation(
 ) -> Plan:
     """Plan ``POST /api/notifications/channels``.
 
-    ``enabled: false`` follows as a PUT, since the documented POST does not take it.
+    ``enabled: false`` follows as a PUT, since the documented POST does not take it. The PUT has the
+    config again, since an API that replaces the channel would lose it otherwise.
 
     :raises InvalidOption: if the type is not given, or a secret is a placeholder.
     """
@@ -355,10 +364,20 @@ def plan_creation(
     new_path = f"{CHANNELS_PATH}/{{new}}"
     if options.get("enabled") is False:
         disabled = {"name": options["name"], "enabled": False}
-        calls += (Call("PUT", new_path, disabled, f"disable the {subject}"),)
+        calls += (update_call(new_path, disabled, body["config"], f"disable the {subject}"),)
     calls += test_calls(new_path, True, options, subject)
     before = managed(found, options) if found else {}
     return Plan(before, shown, calls, shown, f"{subject}: {message}")
+
+
+def update_call(path: str, body: Values, config: Values, action: str) -> Call:
+    """Return a PUT that changes no config, but has it, so that no API loses it.
+
+    An API may know no config in this request: then the same follows without it.
+    """
+    if not config:
+        return Call("PUT", path, body, action)
+    return Call("PUT", path, {**body, "config": config}, action, fallback=body)
 
 
 def check_secrets_given(subject: str, options: Values) -> None:
@@ -377,7 +396,8 @@ def check_secrets_given(subject: str, options: Values) -> None:
 def plan_update(subject: str, found: Values, options: Values) -> Plan:
     """Plan ``PUT /api/notifications/channels/{id}``.
 
-    It has the name, ``enabled`` and, if that differs, the whole config.
+    It has the name, ``enabled`` and, if that differs or the task gives its secrets, the whole
+    config.
 
     :raises RefusedPlan: if a secret would have to be sent that is not given.
     """
@@ -404,12 +424,37 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
     texts = differences(before, after)
     texts += [f"config.{key} changed" for key in config_changes if is_untold(key, before, after)]
     texts += ["secrets sent again"] if sends_secrets else []
+    unknown = list(uncompared_paths(config, named))
     calls: tuple[Call, ...] = ()
-    path = channel_path(found["id"])
-    if changes or config_changes or sends_secrets:
-        calls = (Call("PUT", path, body, f"update the {subject}"),)
+    path, action = channel_path(found["id"]), f"update the {subject}"
+    if "config" in body:
+        calls = (Call("PUT", path, body, action),)
+    elif changes:
+        known = config_to_keep(subject, found, options) if secrets or unknown else {}
+        calls = (update_call(path, body, known, action),)
+    message, extras = describe(subject, texts), {}
+    if unknown and not (calls and "config" in calls[0].body):
+        extras = {"not_compared": [f"config.{'.'.join(map(str, path))}" for path in unknown]}
+        message += f"{': ' if not texts else '; '}{explain_unknown(subject, unknown)}"
     calls += test_calls(path, bool(calls), options, subject)
-    return Plan(before, after, calls, outcome, describe(subject, texts), basis=found)
+    return Plan(before, after, calls, outcome, message, extras, basis=found)
+
+
+def explain_unknown(subject: str, paths: list[KeyPath]) -> str:
+    """Say which keys of a config cannot be compared, and how to send them."""
+    keys = list_paths(paths)
+    return (
+        f"{keys} in the config of the {subject} cannot be compared, since the API may hide the "
+        f"value; to send it, give {keys} in secret_config with update_secrets: always"
+    )
+
+
+def config_to_keep(subject: str, found: Values, options: Values) -> Values:
+    """Return the whole config, to send it with an update of something else; empty if unknown."""
+    try:
+        return whole_config(subject, found, read_config(found, subject), options)
+    except (ApiError, RefusedPlan):
+        return {}
 
 
 def is_untold(key: str, before: Values, after: Values) -> bool:
@@ -476,11 +521,30 @@ def differs(key: str, current: t.Any, desired: t.Any) -> bool:
 
     Mappings compare by the keys that are named. A hidden value is unknown: it does not differ.
     """
-    if isinstance(current, Mapping) and isinstance(desired, Mapping) and not is_masked(current):
+    if compares_by_key(current, desired):
         return any(differs(name, current.get(name), value) for name, value in desired.items())
     if is_alike(current, desired):
         return False
-    return not is_unknown(key, current)
+    return not is_unknown(key, current, desired)
+
+
+def compares_by_key(current: t.Any, desired: t.Any) -> bool:
+    """Return whether two values are mappings, and the first does not merely describe a secret."""
+    if not isinstance(current, Mapping) or not isinstance(desired, Mapping):
+        return False
+    return not is_description(current) or bool(desired) and current.keys() >= desired.keys()
+
+
+def uncompared_paths(
+    current: Mapping[str, t.Any], desired: Mapping[str, t.Any]
+) -> t.Iterator[KeyPath]:
+    """Yield the keys that a task names and whose value the API hides or may hide."""
+    for key, value in desired.items():
+        now = current.get(key)
+        if compares_by_key(now, value):
+            yield from ((key, *path) for path in uncompared_paths(now, value))
+        elif not is_alike(now, value) and is_unknown(key, now, value):
+            yield (key,)
 
 
 def managed(channel: Values, options: Values) -> Values:

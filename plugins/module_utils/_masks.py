@@ -55,6 +55,7 @@ HINT = re.compile(
 
 SYMBOLS = "*\u2022\u2023\u25cf\u25cb\u25e6\u2219\u22c5\u00b7\u25aa\u25a0\u25ae\u2588\u2b24\u26ab"
 WORDS = "redacted|masked|filtered|obfuscated|censored|scrubbed|sanitized"
+HIDDEN_WORDS = f"{WORDS}|hidden|secret|encrypted|protected|private|removed|omitted|sensitive"
 MASKS = (
     # Three symbols in a row anywhere, or nothing but symbols.
     rf"[{SYMBOLS}]{{3}}",
@@ -69,7 +70,7 @@ MASKS = (
     # REDACTED, [REDACTED], <hidden>, (sensitive value)
     rf"^\W*_*(?i:{WORDS})(?i:[ _]value)?_*\W*$",
     r"(?<![A-Za-z])REDACTED(?![A-Za-z])",
-    rf"[<\[({{]\s*(?i:{WORDS}|hidden|secret|encrypted|protected|private|removed|omitted|sensitive)"
+    rf"[<\[({{]\s*(?i:{HIDDEN_WORDS})"
     r"\b[^<>\[\](){}]*[>\])}]",
     r"^VALUE_SPECIFIED_IN_NO_LOG_PARAMETER$",
     # sha256:..., $2b$..., ending in 1234, last 4: 1234
@@ -78,7 +79,27 @@ MASKS = (
     r"^(?i:end(?:ing|s) (?:in|with) |last[ _-]?(?:4|four)\b)",
 )
 MASK = re.compile("|".join(MASKS))
-"""What an API shows in place of a secret, in text that is normalized to NFKC."""
+"""What an API may show in place of a secret, in text that is normalized to NFKC."""
+CLEAR_MASKS = (
+    # ****, ****1234, sk-****abcd, \u2022\u2022 1234, https://hooks.example.com/****; but not *** ALERT ***
+    rf"^[{SYMBOLS}]{{2,}}$",
+    rf"^\S{{0,8}}[{SYMBOLS}]{{3,}}\S{{0,8}}$",
+    rf"^[{SYMBOLS}]{{2,}}\s?\d{{2,4}}$",
+    rf"^\w+://\S*[{SYMBOLS}]{{3}}\S*$",
+    # xxxxxxxx, XXXX-XXXX-1234
+    r"^[xX]{8,}$",
+    r"^(?:[xX]{4}[- ])+\w{2,4}$",
+    # ..., https://..., ...1234, sk-...abcd; but not a word that trails off
+    r"^(?:\w+://\S*|\S{0,3})\.\.\.\S{0,8}$",
+    # REDACTED, [hidden], (sensitive value), as the whole value
+    rf"^[\W_]*(?i:{WORDS})(?i:[ _]value)?[\W_]*$",
+    rf"^[<\[({{]\s*(?i:{HIDDEN_WORDS})(?i:[ _]value)?\s*[>\])}}]$",
+    r"^VALUE_SPECIFIED_IN_NO_LOG_PARAMETER$",
+    r"^(?i:sha\d+|md5|hmac[\w-]*|bcrypt|argon2\w*|hash)[:=$]\s*\S+$",
+    r"^\$(?:2[aby]|argon2\w*|[156])\$",
+)
+CLEAR_MASK = re.compile("|".join(CLEAR_MASKS))
+"""What no ordinary text is: it counts as a mask under any key."""
 MASK_WORD = re.compile("^hidden$", re.IGNORECASE)
 """A mask under some keys, and an ordinary value under others, such as ``visibility``."""
 
@@ -107,6 +128,10 @@ STATE_KEYS = frozenset(
 """A mapping of nothing but these describes a secret: ``{"set": true}``."""
 
 
+HASH = re.compile(r"[0-9a-fA-F]{32,}")
+"""A hash in hexadecimal digits, or a key that looks like one."""
+
+
 def is_secret_name(name: t.Any) -> bool:
     """Return whether a key with this name may have a secret as its value."""
     text = HINT.sub("", "_".join(words_of(str(name))))
@@ -133,11 +158,22 @@ def is_masked(value: t.Any) -> bool:
     return has_mask(value, (MASK, MASK_WORD))
 
 
-def has_mask(value: t.Any, masks: Sequence[re.Pattern[str]] = (MASK,)) -> bool:
-    """Return whether a value, or a part of it, has a mask, and is no ordinary word."""
+def is_clearly_masked(value: t.Any) -> bool:
+    """Return whether a value, or a part of it, is a mask that no ordinary text looks like."""
+    return has_mask(value, (CLEAR_MASK,))
+
+
+def is_description(value: t.Any) -> bool:
+    """Return whether a value describes a secret instead of giving it: ``{"set": true}``."""
+    if not isinstance(value, Mapping):
+        return False
+    return bool(value) and STATE_KEYS.issuperset(map(str, value))
+
+
+def has_mask(value: t.Any, masks: Sequence[re.Pattern[str]]) -> bool:
+    """Return whether a value, or a part of it, has one of these masks or describes a secret."""
     if isinstance(value, Mapping):
-        described = bool(value) and STATE_KEYS.issuperset(map(str, value))
-        return described or any(has_mask(item, masks) for item in value.values())
+        return is_description(value) or any(has_mask(item, masks) for item in value.values())
     if isinstance(value, (list, tuple)):
         return any(has_mask(item, masks) for item in value)
     if not isinstance(value, str):
@@ -146,18 +182,26 @@ def has_mask(value: t.Any, masks: Sequence[re.Pattern[str]] = (MASK,)) -> bool:
     return any(mask.search(text) for mask in masks)
 
 
-def is_unknown(name: t.Any, value: t.Any) -> bool:
-    """Return whether nobody can compare a value, since the API may hide the real one.
+def is_unknown(name: t.Any, value: t.Any, desired: t.Any = None) -> bool:
+    """Return whether a value cannot be compared with another, since the API may hide the real one.
 
-    Under the name of a secret that is also a value that is no whole secret: null, an empty text,
-    a boolean, the last characters, a hash.
+    Under the name of a secret this is also a value that may be no whole secret: null, an empty
+    text, a boolean or a number instead of a text, the last characters, a hash. It is compared with
+    a value of its own kind: a number with a number, a short text with a short one.
     """
     if not is_secret_name(name):
-        return has_mask(value)
+        return is_clearly_masked(value)
+    if isinstance(value, (bool, int, float)):
+        is_flag = isinstance(value, bool)
+        return not isinstance(desired, (bool, int, float)) or is_flag != isinstance(desired, bool)
     if not isinstance(value, str):
-        return not value or isinstance(value, (bool, int, float)) or is_masked(value)
-    is_hash = re.fullmatch(r"[0-9a-fA-F]{32,}", value) is not None
-    return len(value) < 8 or is_hash or is_masked(value)
+        return not value or is_masked(value)
+    if not value.strip() or is_masked(value):
+        return True
+    other = desired if isinstance(desired, str) else None
+    if HASH.fullmatch(value):
+        return other is None or len(other) != len(value) or HASH.fullmatch(other) is None
+    return len(value) < 8 and (other is None or len(other) >= 8)
 
 
 def is_placeholder(value: t.Any) -> bool:
@@ -188,11 +232,51 @@ def raw_hidden_paths(config: Mapping[str, t.Any], within_secret: bool = False) -
     """Yield the keys of a config that are named like a secret or look hidden, as they are."""
     for key, value in config.items():
         is_secret = within_secret or is_secret_name(key)
-        describes = isinstance(value, Mapping) and is_masked(dict.fromkeys(value))
-        if isinstance(value, Mapping) and value and not describes:
+        if isinstance(value, Mapping) and value and not is_description(value):
             yield from ((key, *path) for path in raw_hidden_paths(value, is_secret))
-        elif is_secret or is_masked(value) or hides_element(value):
+        elif is_secret or has_mask(value, (CLEAR_MASK, MASK_WORD)) or hides_element(value):
             yield (key,)
+
+
+def masked_paths(values: Mapping[str, t.Any], within_secret: bool = False) -> Iterator[KeyPath]:
+    """Yield the keys that a task sets to a mask where a secret belongs."""
+    for key, value in values.items():
+        is_secret = within_secret or is_secret_name(key)
+        if isinstance(value, Mapping) and value and not is_description(value):
+            yield from ((key, *path) for path in masked_paths(value, is_secret))
+        elif masks_secret(value, is_secret):
+            yield (key,)
+
+
+def masks_secret(value: t.Any, is_secret: bool) -> bool:
+    """Return whether a value is a mask of a secret, or a list with one."""
+    if isinstance(value, (list, tuple)):
+        return any(masks_secret(item, is_secret) for item in value)
+    if isinstance(value, Mapping) and not is_secret:
+        is_secret = is_secret_name(label_of_pair(value) or "")
+        return any(masked_paths(value, is_secret))
+    return is_secret and is_clearly_masked(value)
+
+
+def blank_paths(values: Mapping[str, t.Any], within_secret: bool = False) -> Iterator[KeyPath]:
+    """Yield the keys of secrets that have no value: null, an empty text, or a list with one.
+
+    :param within_secret: Whether all keys are those of secrets, whatever their names.
+    """
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from ((key, *path) for path in blank_paths(value, within_secret))
+        elif (within_secret or is_secret_name(key)) and is_blank(value):
+            yield (key,)
+
+
+def is_blank(value: t.Any) -> bool:
+    """Return whether a value, or an element of it, is null or an empty text."""
+    if isinstance(value, (list, tuple)):
+        return any(map(is_blank, value))
+    if isinstance(value, Mapping):
+        return any(map(is_blank, value.values()))
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def hides_element(value: t.Any) -> bool:
@@ -206,10 +290,16 @@ def hides_element(value: t.Any) -> bool:
 
 def hides_value(item: Mapping[str, t.Any]) -> bool:
     """Return whether an element has a secret: as a key, or as the value of a named pair."""
-    label = next((item[key] for key in ("name", "key", "header") if key in item), None)
-    if "value" in item and isinstance(label, str):
-        return is_secret_name(label) or is_masked(item["value"])
+    label = label_of_pair(item)
+    if label is not None:
+        return is_secret_name(label) or has_mask(item["value"], (CLEAR_MASK, MASK_WORD))
     return bool(hidden_paths(item))
+
+
+def label_of_pair(item: Mapping[str, t.Any]) -> str | None:
+    """Return the name in a pair such as ``{name, value}``; ``None`` if it is no pair."""
+    label = next((item[key] for key in ("name", "key", "header") if key in item), None)
+    return label if "value" in item and isinstance(label, str) else None
 
 
 def without_hidden(config: Mapping[str, t.Any]) -> dict[str, t.Any]:

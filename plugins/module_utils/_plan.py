@@ -32,6 +32,7 @@ class Call:
     :param action: What it does, for messages: "remove 203.0.113.0/24 from the IP allowlist".
     :param changes: Whether it changes the organization. A test notification does not.
     :param repeatable: Whether a POST sets a state, so that sending it twice does no harm.
+    :param fallback: The body to send if the API refuses this one as invalid.
     :param answer_is_proof: Whether no reading can confirm it, so that an answer of another shape proves nothing.
     """
 
@@ -42,6 +43,7 @@ class Call:
     changes: bool = True
     repeatable: bool = False
     answer_is_proof: bool = False
+    fallback: t.Any = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,10 @@ import contextlib
 import typing as t
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from ansible_collections.planasonix.admin.plugins.module_utils._channels import type_key
+from ansible_collections.planasonix.admin.plugins.module_utils._channels import (
+    NEEDED_SECRETS,
+    type_key,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
@@ -150,15 +153,6 @@ def exported_allowlist(allowlist: Values) -> Values:
         for entry in allowlist["entries"]
     ]
     return {"enabled": allowlist["enabled"], "entries": entries, "purge": True}
-
-
-NEEDED_SECRETS = {
-    "msteams": "webhook_url",
-    "pagerduty": "routing_key",
-    "teams": "webhook_url",
-    "webhook": "url",
-}
-"""Types of channels that deliver nothing without a secret, each with its key."""
 
 
 def exported_channel(channel: Values) -> Values:

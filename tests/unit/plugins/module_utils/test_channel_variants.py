@@ -247,7 +247,8 @@ def test_a_config_that_an_update_lost_is_restored_and_reported():
     assert (result["failed"], result["changed"], api.writes) == (True, True, [PUT, PUT])
     assert result["msg"] == (
         "The update of the notification channel 'Alerts' also changed config.workspace, "
-        "config.channel. Restored: config.workspace, config.channel."
+        "config.channel. Restored: config.workspace, config.channel. A secret that the API does "
+        "not show may be lost, too; give it in secret_config with update_secrets: always."
     )
     assert api.channels[0]["config"] == {"workspace": "acme", "channel": "C1"}
     assert not perform(api, MODULE, name="Alerts", enabled=False)["changed"]
@@ -269,12 +270,274 @@ def test_a_secret_that_an_update_lost_is_asked_for():
     assert api.channels[0]["config"] == {"method": "POST", "url": SECRET}
 
 
-def test_a_lost_config_is_restored_with_the_secret_that_the_task_gives():
-    api = api_with(config={"method": "POST", "url": SECRET})
-    api.replaces, api.show = True, hide(LEFT_OUT, "url")
+@pytest.mark.parametrize("shown", [LEFT_OUT, "****", SECRET], ids=repr)
+@pytest.mark.parametrize("config", [{"url": SECRET}, {"method": "POST", "url": SECRET}])
+@pytest.mark.parametrize("given", ["config", "secret_config"])
+def test_an_update_sends_the_config_along_if_the_task_gives_the_secret(shown, config, given):
+    api = api_with(config=config)
+    api.replaces, api.show = True, hide(shown, "url")
+    task: dict = {"name": "Alerts", "type": "webhook", "enabled": False}
+    secrets = {"config": {}, given: {"url": SECRET}}
+    if (shown, given) == (SECRET, "config"):
+        secrets["secret_config"] = {"token": "t"}
+        config = {**config, "token": "t"}
+    assert perform_both(api, MODULE, **task, **secrets)["changed"]
+    assert api.channels[0]["config"] == config and api.writes == [PUT]
+    again = perform(api, MODULE, **task, **secrets)
+    assert not again["changed"] and api.writes == [PUT]
+
+
+CREATIONS = [
+    {},
+    {"secret_config": {"url": SECRET}},
+    {"config": {"method": "POST"}},
+    {"config": {"method": "POST"}, "secret_config": {"url": SECRET}},
+    {"config": {"url": SECRET}},
+]
+
+
+def config_of(task: Values) -> Values:
+    return {**task.get("config", {}), **task.get("secret_config", {})}
+
+
+@pytest.mark.parametrize("task", CREATIONS, ids=str)
+@pytest.mark.parametrize("shown", [LEFT_OUT, "****", SECRET], ids=repr)
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_channel_that_is_created_disabled_keeps_its_config(task, shown, replaced):
+    api = api_with("slack", config={"channel": "C1"}) if replaced else VariantApi()
+    api.replaces, api.show = True, hide(shown, "url")
+    task = {"name": "Alerts", "type": "webhook", "enabled": False, "replace": replaced, **task}
+    assert perform_both(api, MODULE, **task)["changed"]
+    (channel,) = api.channels
+    assert (channel["enabled"], channel["config"]) == (False, config_of(task))
+    assert not perform(api, MODULE, **task)["changed"]
+
+
+def refuse_config(api: VariantApi) -> None:
+    """Let the API know no config in a PUT."""
+    answer = api.answer
+    api.answer = lambda method, path, body: (  # type: ignore[method-assign]
+        error(422, "validation_failed")
+        if method == "PUT" and "config" in body
+        else answer(method, path, body)
+    )
+
+
+@pytest.mark.parametrize("task", CREATIONS, ids=str)
+@pytest.mark.parametrize("shown", [LEFT_OUT, "****", SECRET], ids=repr)
+def test_an_api_that_refuses_a_config_is_updated_without_it(task, shown):
+    api = VariantApi()
+    api.show = hide(shown, "url")
+    refuse_config(api)
+    task = {"name": "Alerts", "type": "webhook", "enabled": False, **task}
+    assert perform(api, MODULE, **task)["changed"]
+    assert (api.channels[0]["enabled"], api.channels[0]["config"]) == (False, config_of(task))
+    assert perform(api, MODULE, **{**task, "enabled": True})["changed"]
+    assert (api.channels[0]["enabled"], api.channels[0]["config"]) == (True, config_of(task))
+
+
+@pytest.mark.parametrize("shown", ["****", SECRET], ids=repr)
+@pytest.mark.parametrize("lag", [0, 2])
+def test_a_config_that_such_an_api_loses_is_reported(shown, lag):
+    api = VariantApi()
+    api.replaces, api.show, api.lag = True, hide(shown, "url"), lag
+    refuse_config(api)
+    task: dict = {"name": "Hook", "type": "webhook", "secret_config": {"url": SECRET}}
+    result = perform(api, MODULE, **task, enabled=False)
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert result["msg"] == (
+        "Disabling the new notification channel 'Hook' lost config.url, and the API accepts no "
+        "config in an update. Delete the channel, and create it without enabled: false."
+    )
+
+
+def test_a_refusal_of_another_kind_is_not_sent_again():
+    api = api_with(config={"url": SECRET}).fail("PUT *", "403 before")
     result = perform(api, MODULE, name="Alerts", enabled=False, secret_config={"url": SECRET})
-    assert result["failed"] and "Restored: config.method." in result["msg"]
-    assert api.channels[0]["config"] == {"method": "POST", "url": SECRET}
+    assert result["failed"] and api.writes == [PUT]
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [("webhook", "give url in"), ("pagerduty", "give routing_key in")]
+)
+def test_a_hidden_secret_that_may_be_lost_is_named(kind, key):
+    api = api_with(kind, config={"method": "POST", "url": SECRET, "routing_key": SECRET})
+    api.replaces = True
+    api.show = hide(LEFT_OUT, "url", "routing_key")
+    result = perform(api, MODULE, name="Alerts", enabled=False)
+    assert (
+        "Restored: config.method. A secret that the API does not show may be lost"
+        in (result["msg"])
+    )
+    assert key in result["msg"]
+
+
+def test_nothing_is_restored_if_nothing_is_known():
+    api = api_with(config={"url": SECRET})
+    api.replaces, api.show = True, hide("****", "url")
+    result = perform(api, MODULE, name="Alerts", enabled=False)
+    assert "Not restored: config.url" in result["msg"] and api.writes == [PUT]
+
+
+# What the API shows is compared.
+
+
+@pytest.mark.parametrize(
+    ("key", "stored", "desired"),
+    [
+        ("routing_key", "e93facc04764012d7bfb002500d5d1a6", "a93facc04764012d7bfb002500d5d1a7"),
+        ("webhook_retries", 3, 9),
+        ("webhook_retries", 0, 9),
+        ("token_ttl", 60.0, 90),
+        ("verify_token", False, True),
+        ("use_oauth", True, False),
+        ("password_login", True, False),
+        ("auth", "basic", "bearer"),
+        ("url", SECRET, SECRET + "/new"),
+        ("subject", "Deploying...", "Done"),
+        ("footer", "-----", "end"),
+        ("note", "*** ALERT ***", "none"),
+        ("note", "last 4 runs", "none"),
+        ("headers", {"Accept": "a", "X": "****"}, {"Accept": "b"}),
+        ("webhook", {"retries": 3, "url": "****"}, {"retries": 9}),
+        ("state", {"set": True}, {"set": False}),
+    ],
+)
+def test_a_visible_value_is_compared(key, stored, desired):
+    api = api_with("email", config={key: stored})
+    given = {"config": {key: desired}}
+    for path in [key] if isinstance(stored, dict) else []:
+        hidden = {"headers": {"X": "x"}, "webhook": {"url": "u"}, "state": {}}[path]
+        given["secret_config"] = {path: hidden} if hidden else {}
+    result = perform_both(api, MODULE, name="Alerts", **given)
+    assert result["changed"] and not result.get("failed"), result["msg"]
+    assert not perform(api, MODULE, name="Alerts", config={key: desired})["changed"]
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("url", "****"),
+        ("url", LEFT_OUT),
+        ("url", None),
+        ("url", True),
+        ("url", 1234),
+        ("url", "cr3t"),
+        ("url", "0123456789abcdef" * 2),
+        ("url", "https://hooks.example.com/\u2026"),
+        ("footer", "[REDACTED]"),
+        ("footer", "****1234"),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_compared_is_reported(key, shown):
+    api = api_with(config={"method": "POST", key: SECRET})
+    api.show = hide(shown, key)
+    task: dict = {"name": "Alerts", "config": {"method": "POST", key: "https://other.example.com"}}
+    result = perform_both(api, MODULE, **task)
+    assert (result["changed"], result["not_compared"]) == (False, [f"config.{key}"])
+    assert result["msg"] == (
+        f"no change: {key} in the config of the notification channel 'Alerts' cannot be compared, "
+        f"since the API may hide the value; to send it, give {key} in secret_config with "
+        "update_secrets: always"
+    )
+    task = {"name": "Alerts", "secret_config": {key: "new"}, "update_secrets": "always"}
+    result = perform_both(api, MODULE, **task)
+    assert result["changed"] and api.channels[0]["config"][key] == "new"
+    assert "not_compared" not in result
+
+
+def test_what_cannot_be_compared_is_reported_with_a_change():
+    api = api_with(config={"url": SECRET, "token": "t"})
+    api.show = hide("****", "url", "token")
+    result = perform(api, MODULE, name="Alerts", enabled=False, config={"url": SECRET})
+    assert "enabled true -> false; url in the config of" in result["msg"]
+    assert api.bodies == [{"name": "Alerts", "enabled": False}]
+
+
+# What a task gives.
+
+
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        ({"secret_config": {"url": None}}, "secret_config: url"),
+        ({"secret_config": {"url": ""}}, "secret_config: url"),
+        ({"secret_config": {"urls": [""]}}, "secret_config: urls"),
+        ({"secret_config": {"urls": ["https://a", None]}}, "secret_config: urls"),
+        ({"secret_config": {"room": None}}, "secret_config: room"),
+        ({"secret_config": {"h": [{"name": "X", "value": ""}]}}, "secret_config: h"),
+        ({"secret_config": {"a": {"b": None}}}, "secret_config: a.b"),
+        ({"config": {"url": ""}}, "config: url"),
+        ({"config": {"url": None}}, "config: url"),
+        ({"config": {"headers": {"Authorization": " "}}}, "config: headers.Authorization"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("more", [{}, {"update_secrets": "always"}])
+@pytest.mark.parametrize("exists", [True, False])
+def test_an_unset_variable_is_no_secret(options, keys, more, exists):
+    api = api_with(config={"url": SECRET}) if exists else VariantApi()
+    result = perform(api, MODULE, name="Alerts", type="webhook", **options, **more)
+    assert result["failed"] and api.writes == []
+    assert result["msg"] == (
+        f"The notification channel 'Alerts' has an empty secret in {keys} is empty; is the "
+        "variable that it comes from set?"
+    )
+
+
+ORDINARY = [
+    "-----",
+    "Deploying...",
+    "*** ALERT ***",
+    "???",
+    "____",
+    "XXXX",
+    "last 4 runs",
+    "<protected branch>",
+    "[Hidden] pipelines",
+    "(private) ops",
+]
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+@pytest.mark.parametrize("given", ["config", "secret_config"])
+def test_an_ordinary_text_is_no_mask(text, given):
+    api = VariantApi()
+    task: dict = {"name": "Mail", "type": "email", given: {"footer": text}}
+    assert perform_both(api, MODULE, **task)["changed"]
+    assert not perform(api, MODULE, **task)["changed"]
+    assert perform(api, MODULE, name="Mail", config={"to": "a"})["changed"]
+    assert api.channels[0]["config"] == {"footer": text, "to": "a"}
+
+
+@pytest.mark.parametrize("text", ["****", "[REDACTED]", "****1234"])
+def test_even_a_mask_can_be_written_under_a_key_that_is_no_secret(text):
+    api = api_with("email", config={"footer": "old", "to": "a"})
+    assert perform_both(api, MODULE, name="Alerts", config={"footer": text})["changed"]
+    assert api.channels[0]["config"] == {"footer": text, "to": "a"}
+    assert not perform(api, MODULE, name="Alerts", config={"footer": text})["changed"]
+
+
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        ({"config": {"url": "****"}}, "url"),
+        ({"config": {"h": [{"name": "X-Api-Key", "value": "[REDACTED]"}]}}, "h"),
+        ({"config": {"webhook": {"value": "****"}}}, "webhook.value"),
+        ({"config": {"token": {"set": True}}}, "token"),
+        ({"secret_config": {"a": {"word": "****1234"}}}, "a.word"),
+    ],
+    ids=str,
+)
+def test_a_mask_instead_of_a_secret_is_refused_by_its_key(options, keys):
+    api = api_with()
+    result = perform(api, MODULE, name="Alerts", **options)
+    assert result["failed"] and api.writes == []
+    assert result["msg"] == (
+        "The notification channel 'Alerts' must not hold masked values (such as *** or [REDACTED]) "
+        f"in {keys}: give the real value, or leave the key out."
+    )
 
 
 def test_nothing_is_restored_over_a_secret_that_is_still_there():

@@ -61,13 +61,18 @@ options:
         changes nothing.
       - Lists compare in any order, e-mail addresses in any case, and a number equals the text that
         spells it.
-      - A value that the API hides, such as V(****), V([REDACTED]) or V(https://...), is not
-        compared. Neither is a secret that its answer leaves out.
+      - A value that the API shows is compared. A value that it hides, such as V(****) or
+        V([REDACTED]), or a secret that its answer leaves out, cannot be compared. Then RV(msg) and
+        RV(not_compared) name the key. To send it, give it in O(secret_config) with
+        O(update_secrets=always).
+      - Under the name of a secret, a text of 32 or more hexadecimal digits may be a hash, and a
+        short text may be the end of the secret. They are compared only with a text of this kind.
+      - A key that is named like a secret must not be empty or null.
     type: dict
   secret_config:
     description:
       - The secrets of the configuration, such as a token or a webhook's URL. They are sent along
-        with O(config), and are neither compared nor shown.
+        with each update, and are neither compared nor shown. They must not be empty or null.
       - Only secrets belong here. Ansible censors each of these values wherever it occurs in the
         result.
       - An update of O(config) sends the configuration whole, without the secrets that the module
@@ -78,12 +83,15 @@ options:
       - A channel of a type other than V(email), V(in_app) and V(sms) may have a secret that the API
         leaves out of its answer. An update of its O(config) needs this option. V({}) says that the
         channel has no secret; it changes nothing else.
+      - If this option has all keys that the API hides, each update sends the whole configuration,
+        so that an API that replaces the channel does not lose it. If the API refuses that as
+        invalid, the module sends the update without the configuration.
       - A V(PLACEHOLDER:) of an export keeps the secret that the channel has. It cannot create one.
     type: dict
   update_secrets:
     description:
       - When O(secret_config) is sent to a channel that exists and needs no other change.
-      - V(on_create) never does. The secrets are still sent along when O(config) changes.
+      - V(on_create) never does. The secrets are still sent along with any other update.
       - V(always) does on each run, which is then always changed.
     type: str
     choices: [on_create, always]
@@ -171,6 +179,14 @@ channel:
   returned: success
   type: dict
   sample: {"id": "nch_01jq802", "type": "webhook", "name": "Incident webhook", "enabled": false, "config": {"method": "POST"}}
+not_compared:
+  description:
+    - The keys that O(config) names and that could not be compared, since the API hides or may hide
+      their values. They are not sent.
+  returned: when there are such keys
+  type: list
+  elements: str
+  sample: ["config.url"]
 lost_config:
   description:
     - What the configuration held before an update that lost some of it, without its secrets.

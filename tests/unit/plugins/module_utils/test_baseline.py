@@ -992,6 +992,46 @@ def test_what_is_stricter_passes_and_is_left_alone(resource, require):
 
 
 @pytest.mark.parametrize(
+    ("shown", "desired"),
+    [
+        pytest.param({"url": "****"}, {"url": "https://hooks.example.com/1"}, id="masked"),
+        pytest.param({}, {"url": "https://hooks.example.com/1"}, id="left-out"),
+        pytest.param({"url": "0123456789abcdef" * 2}, {"url": "5ecret"}, id="hash"),
+    ],
+)
+@pytest.mark.parametrize("more", [{}, {"enabled": False}])
+def test_a_channel_that_cannot_be_compared_does_not_pass(shown, desired, more):
+    api = organization()
+    api.add_channel("Hook", "webhook", config={"method": "POST", "token": "****", **shown})
+    item = {"name": "Hook", "config": {"method": "POST", **desired}, **more}
+    for _run in range(2):
+        result = harden(api, control("notification_channels", {"present": [item]}))
+        assert statuses(result) == {"notification_channels": "fail"}
+        assert (
+            "url in the config of the notification channel 'Hook' cannot be compared"
+            in (by_id(result)["notification_channels"]["detail"])
+        )
+        assert "5ecret" not in str(result)
+
+
+@pytest.mark.parametrize(
+    ("stored", "desired"),
+    [
+        pytest.param({"webhook_retries": 3}, {"webhook_retries": 9}, id="number"),
+        pytest.param({"verify_token": False}, {"verify_token": True}, id="boolean"),
+        pytest.param({"subject": "Deploying..."}, {"subject": "Done"}, id="text"),
+    ],
+)
+def test_a_visible_value_of_a_channel_that_differs_is_remediated(stored, desired):
+    api = organization()
+    api.add_channel("Mail", "email", config=stored)
+    rule = control("notification_channels", {"present": [{"name": "Mail", "config": desired}]})
+    assert statuses(audit(api, rule)) == {"notification_channels": "fail"}
+    assert statuses(audit_and_harden(api, rule)) == {"notification_channels": "fixed"}
+    assert statuses(audit(api, rule)) == {"notification_channels": "pass"}
+
+
+@pytest.mark.parametrize(
     ("resource", "require"),
     [
         pytest.param("settings", {"data_residency": {"not_one_of": ["us"]}}, id="not-one-of-alone"),
@@ -2507,7 +2547,7 @@ def hook(**more: t.Any) -> Values:
     ],
 )
 def test_a_placeholder_keeps_the_secret_that_a_channel_has(api, shown, more, body):
-    api.add_channel("Hook", "webhook", config={"method": "POST", **shown})
+    api.add_channel("Hook", "webhook", config={"method": "POST", "token": "****", **shown})
     result = audit_and_harden(api, hook(**more))
     assert statuses(result) == {"HOOK": "pass" if body is None else "fixed"}
     assert api.bodies == ([] if body is None else [body])

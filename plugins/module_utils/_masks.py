@@ -81,7 +81,7 @@ MASKS = (
 MASK = re.compile("|".join(MASKS))
 """What an API may show in place of a secret, in text that is normalized to NFKC."""
 CLEAR_MASKS = (
-    # ****, ****1234, sk-****abcd, \u2022\u2022 1234, https://hooks.example.com/****; but not *** ALERT ***
+    # ****, ****1234, sk-****abcd, \u2022\u2022 1234, https://example.com/****; but no *** ALERT ***
     rf"^[{SYMBOLS}]{{2,}}$",
     rf"^\S{{0,8}}[{SYMBOLS}]{{3,}}\S{{0,8}}$",
     rf"^[{SYMBOLS}]{{2,}}\s?\d{{2,4}}$",

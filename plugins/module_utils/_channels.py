@@ -432,12 +432,24 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
     elif changes:
         known = config_to_keep(subject, found, options) if secrets or unknown else {}
         calls = (update_call(path, body, known, action),)
-    message, extras = describe(subject, texts), {}
+    message, extras = describe(subject, texts), warn_of_loss(subject, found, calls, options)
     if unknown and not (calls and "config" in calls[0].body):
-        extras = {"not_compared": [f"config.{'.'.join(map(str, path))}" for path in unknown]}
+        extras["not_compared"] = [f"config.{'.'.join(map(str, path))}" for path in unknown]
         message += f"{': ' if not texts else '; '}{explain_unknown(subject, unknown)}"
     calls += test_calls(path, bool(calls), options, subject)
     return Plan(before, after, calls, outcome, message, extras, basis=found)
+
+
+def warn_of_loss(subject: str, found: Values, calls: tuple[Call, ...], options: Values) -> Values:
+    """Warn of an update that could lose a secret without a trace: the API shows no config at all."""
+    key = NEEDED_SECRETS.get(type_key(found.get("type")))
+    if not calls or "config" in calls[0].body or as_mapping(found.get("config")) or key is None:
+        return {}
+    text = (
+        f"The API shows no config of the {subject}. If it replaces the channel in an update, the "
+        f"secret of the channel is lost. Give {key} in secret_config to send it along."
+    )
+    return {} if options.get("secret_config") == {} else {"warnings": [text]}
 
 
 def explain_unknown(subject: str, paths: list[KeyPath]) -> str:

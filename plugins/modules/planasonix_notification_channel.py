@@ -86,6 +86,8 @@ options:
       - If this option has all keys that the API hides, each update sends the whole configuration,
         so that an API that replaces the channel does not lose it. If the API refuses that as
         invalid, the module sends the update without the configuration.
+      - A channel of type V(webhook), V(pagerduty) or V(teams) has a secret. If the API shows no
+        configuration of it, an update without its secret warns that the secret may be lost.
       - A V(PLACEHOLDER:) of an export keeps the secret that the channel has. It cannot create one.
     type: dict
   update_secrets:

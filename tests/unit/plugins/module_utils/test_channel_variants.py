@@ -372,6 +372,21 @@ def test_a_hidden_secret_that_may_be_lost_is_named(kind, key):
     assert key in result["msg"]
 
 
+def test_an_update_that_may_lose_a_secret_without_a_trace_is_warned_of():
+    api = api_with(config={"url": SECRET})
+    api.show = hide(LEFT_OUT, "url")
+    result = perform_both(api, MODULE, name="Alerts", enabled=False)
+    assert result["warnings"] == [
+        "The API shows no config of the notification channel 'Alerts'. If it replaces the channel "
+        "in an update, the secret of the channel is lost. Give url in secret_config to send it "
+        "along."
+    ]
+    for more in ({"secret_config": {"url": SECRET}}, {"secret_config": {}}):
+        assert "warnings" not in perform(api, MODULE, name="Alerts", enabled=True, **more)
+        assert "warnings" not in perform(api, MODULE, name="Alerts", **more)
+        perform(api, MODULE, name="Alerts", enabled=False)
+
+
 def test_nothing_is_restored_if_nothing_is_known():
     api = api_with(config={"url": SECRET})
     api.replaces, api.show = True, hide("****", "url")

@@ -373,7 +373,7 @@ def restore_channel(
     )
 
 
-def warn_of_secret(before: Values, old: Values, options: Values) -> str:
+def warn_of_secret(before: Values, old: Mapping[str, t.Any], options: Values) -> str:
     """Return the sentence about a secret that the API never showed, and may have lost too."""
     keys = list_paths(
         [
@@ -382,7 +382,7 @@ def warn_of_secret(before: Values, old: Values, options: Values) -> str:
             if not has_path(old, path)
         ]
     )
-    if not keys and may_hide_secret(before, old, options):
+    if not keys and may_hide_secret(before, dict(old), options):
         keys = NEEDED_SECRETS.get(type_key(before.get("type")), "it")
     if not keys:
         return ""

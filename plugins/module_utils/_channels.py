@@ -553,7 +553,7 @@ def uncompared_paths(
     """Yield the keys that a task names and whose value the API hides or may hide."""
     for key, value in desired.items():
         now = current.get(key)
-        if compares_by_key(now, value):
+        if isinstance(now, Mapping) and compares_by_key(now, value):
             yield from ((key, *path) for path in uncompared_paths(now, value))
         elif not is_alike(now, value) and is_unknown(key, now, value):
             yield (key,)

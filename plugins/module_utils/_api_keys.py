@@ -34,6 +34,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     DAY,
     KEYS_PATH,
     Keys,
+    await_key,
     confirm_key,
     find_key,
     key_path,
@@ -57,6 +58,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     in_force,
     is_expired,
     is_gone,
+    same_id,
 )
 
 
@@ -105,10 +107,17 @@ def read_keys(client: Client, options: Values) -> Keys:
     """Read the keys, confirm a ``key_id`` of the task, and look at ``secret_file``.
 
     Endpoints: ``GET /api/user/api-keys`` and ``GET /api/user/api-keys/{id}``.
+
+    :raises ApiError: if the key whose secret is in ``secret_file`` exists and is not listed.
     """
     keys = read_key_list(client)
-    now = client.now()
     key_id, path = options.get("key_id"), options.get("secret_file")
+    file = _secret_file.look(path) if path else _secret_file.Found()
+    identity = _secret_file.identity(client)
+    recorded = recorded_id(file, identity, options)
+    if recorded is not None and "applied" not in options:
+        keys = await_key(client, keys, recorded)
+    now = client.now()
     found = find_key(keys, key_id)
     if found is not None and not is_gone(found, now) and "applied" not in options:
         confirm_key(client, str(key_id))
@@ -116,9 +125,22 @@ def read_keys(client: Client, options: Values) -> Keys:
         keys,
         own_keys(keys, client.connection.key),
         now,
-        _secret_file.look(path) if path else _secret_file.Found(),
-        _secret_file.identity(client),
+        file,
+        identity,
     )
+
+
+def recorded_id(file: _secret_file.Found, identity: Values, options: Values) -> t.Any:
+    """Return the id of the key that the task made last for its ``secret_file``, or ``None``."""
+    record = file.record or {}
+    own = {"kind": "api_key", **identity}
+    name, key_id = options.get("name"), options.get("key_id")
+    is_meant = name is not None and record.get("name") == normalize_name(name)
+    if key_id is not None:
+        is_meant = same_id(record.get("id"), key_id)
+    found = record.get("id")
+    usable = isinstance(found, (str, int)) and found != ""
+    return found if is_meant and usable and own.items() <= record.items() else None
 
 
 def select(current: Keys, options: Values) -> Choice:

@@ -29,6 +29,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    is_gone,
+    looks,
     read_time,
     require_field,
     same_id,
@@ -82,6 +84,38 @@ def confirm_key(client: Client, key_id: str) -> None:
     except ApiError as error:
         if error.status != 403:
             raise
+
+
+def await_key(client: Client, keys: tuple[Values, ...], key_id: t.Any) -> tuple[Values, ...]:
+    """Return the keys once they list one that an earlier run made, if that one exists.
+
+    An API may list a new key late. Whoever believes such a list makes a second key.
+
+    :param keys: The keys as listed.
+    :raises ApiError: if the key exists and does not appear in the list in time.
+    """
+    exists = False
+    for _look in looks(client):
+        if find_key(keys, key_id) is not None:
+            return keys
+        try:
+            key = client.get(key_path(key_id), f"read the API key {key_id}")
+        except ApiError as error:
+            if error.status != 403:
+                if error.status == 404:
+                    return keys
+                raise
+        else:
+            exists = True
+            if is_gone(key, client.now()):
+                return keys
+        keys = read_key_list(client)
+    if exists and find_key(keys, key_id) is None:
+        raise ApiError(
+            f"The API key {str(key_id)!r} was made by an earlier run, and the API does not list it "
+            "yet. No other key was made. Run again later."
+        )
+    return keys
 
 
 def find_key(keys: Iterable[Values], key_id: t.Any) -> Values | None:

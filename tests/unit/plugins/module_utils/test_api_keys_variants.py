@@ -310,6 +310,74 @@ def test_a_new_key_that_is_never_listed_is_an_error_that_keeps_the_secret(api, f
     assert [api.secrets[key["id"]] for key in api.keys] == [secret]
 
 
+@pytest.mark.parametrize("more", [{}, {"retry_budget": 0}, {"retries": 0}], ids=str)
+@pytest.mark.parametrize("operation", ["create", "recreate"])
+@pytest.mark.parametrize("seconds", [8, 40])
+def test_a_key_that_is_not_listed_yet_is_not_made_again(api, file, operation, seconds, more):
+    if operation == "recreate":
+        keep_key(api, file, api.add_key("Deploy", 9))
+    show_late(api, seconds)
+    task = {**TASK, "rotate_after_days": 5, "secret_file": str(file), **more}
+    result = perform(api, MODULE, **task)
+    assert result["failed"] and "the new key is not listed" in result["msg"]
+    writes, made = list(api.writes), api.keys[-1]["id"]
+    expected = perform(api, MODULE, check_mode=True, **task)
+    result = perform(api, MODULE, **task)
+    if seconds > 20 or more == {"retry_budget": 0}:
+        assert result["failed"] and result["msg"] == expected["msg"] == (
+            f"The API key '{made}' was made by an earlier run, and the API does not list it yet. "
+            "No other key was made. Run again later."
+        )
+    else:
+        assert (result["changed"], result["api_key"]["id"]) == (False, made)
+    api.now += 60
+    result = perform_again(api, task)
+    assert (result["changed"], result["api_key"]["id"]) == (False, made)
+    assert api.writes == writes
+    assert [api.secrets[key["id"]] for key in api.keys] == [file.read_text()]
+
+
+def perform_again(api: FakeApi, task: dict) -> dict:
+    """Run a task that must not fail; returns its result."""
+    result = perform(api, MODULE, **task)
+    assert not result.get("failed"), result["msg"]
+    return result
+
+
+@pytest.mark.parametrize("ended", ["404 before", {"revoked_at": "2025-12-31T00:00:00Z"}], ids=str)
+def test_a_recorded_key_that_is_gone_is_made_again(api, file, ended):
+    task = {**TASK, "secret_file": str(file)}
+    perform(api, MODULE, **task)
+    [key] = api.keys
+    api.keys.clear()
+    if isinstance(ended, dict):
+        answer = api.answer
+        api.answer = lambda method, path, body: (  # type: ignore[method-assign]
+            (200, {**key, **ended})
+            if (method, path[2:]) == ("GET", [key["id"]])
+            else answer(method, path, body)
+        )
+    assert perform_again(api, task)["msg"] == "API key 'Deploy': created"
+    assert ids(api) == ["key_2"]
+
+
+def test_a_key_that_may_not_read_a_recorded_key_goes_by_the_list(api, file):
+    task = {**TASK, "secret_file": str(file)}
+    perform(api, MODULE, **task)
+    api.keys.clear()
+    api.fail(f"GET {PATH}/*", "403 before", times=99)
+    assert perform_again(api, task)["changed"]
+
+
+def test_a_recorded_key_that_cannot_be_read_stops_the_task(api, file):
+    task = {**TASK, "secret_file": str(file)}
+    perform(api, MODULE, **task)
+    api.keys.clear()
+    api.fail(f"GET {PATH}/*", "500 before", times=99)
+    assert "read the API key key_1" in perform(api, MODULE, **task)["msg"]
+    assert api.keys == []
+
+
 def test_a_list_that_fails_once_after_a_creation_is_read_again(api):
     api.fail(f"GET {PATH}", "503 before", skip=1)
     result = perform(api, MODULE, **TASK)

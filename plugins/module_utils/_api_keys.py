@@ -11,6 +11,7 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     await_key,
     confirm_key,
     find_key,
+    has_ended,
+    is_known,
     key_path,
     lifetime,
     moment,
@@ -118,6 +121,8 @@ def read_keys(client: Client, options: Values) -> Keys:
     if recorded is not None and "applied" not in options:
         keys = await_key(client, keys, recorded)
     now = client.now()
+    if options["state"] == "absent":
+        keys = drop_unknown(client, keys, now, options)
     found = find_key(keys, key_id)
     if found is not None and not is_gone(found, now) and "applied" not in options:
         confirm_key(client, str(key_id))
@@ -128,6 +133,19 @@ def read_keys(client: Client, options: Values) -> Keys:
         file,
         identity,
     )
+
+
+def drop_unknown(
+    client: Client, keys: tuple[Values, ...], now: datetime.datetime, options: Values
+) -> tuple[Values, ...]:
+    """Return the keys without deleted ones that an API lists as switched off."""
+    left = []
+    for key in keys:
+        is_meant = same_id(key["id"], options.get("key_id")) or has_name(key, options.get("name"))
+        is_off = is_gone(key, now) and not has_ended(key, now)
+        if not (is_meant and is_off and not is_known(client, key["id"])):
+            left.append(key)
+    return tuple(left)
 
 
 def recorded_id(file: _secret_file.Found, identity: Values, options: Values) -> t.Any:
@@ -155,24 +173,24 @@ def select(current: Keys, options: Values) -> Choice:
         _secret_file.check_note(
             options["secret_file"], note, normalize_name(name), current.identity
         )
-    named = [key for key in namesakes(current.keys, name) if not is_gone(key, current.now)]
+    named = [key for key in namesakes(current.keys, name) if counts(key, current, options)]
     orphans = [key for key in named if note is not None and is_orphan(key, note)]
     if by_id is not None and by_id in orphans:
         if options["state"] == "present":
             raise orphan_by_id(by_id, t.cast(Values, note))
         orphans.remove(by_id)
     left = [key for key in named if key not in orphans]
+    if options["state"] == "absent":
+        if key_id is not None:
+            return Choice(by_id, (), tuple(orphans))
+        check_single(left, current, name)
+        left.sort(key=lambda key: is_gone(key, current.now))
+        return Choice(left[0] if left else None, tuple(left[1:]), tuple(orphans))
     if key_id is not None:
         older = left[left.index(by_id) + 1 :] if by_id in left else []
         return Choice(by_id, tuple(older), tuple(orphans))
-    if options["state"] == "absent" and len(left) > 1:
-        raise InvalidOption(
-            f"Several API keys are named {name!r}: {', '.join(str(k['id']) for k in left)}; remove "
-            "them one by one by key_id."
-        )
-    if options["state"] == "present":
-        # A newer key that has expired does not hide one that works.
-        left.sort(key=lambda key: is_expired(key, current.now))
+    # A newer key that has expired does not hide one that works.
+    left.sort(key=lambda key: is_expired(key, current.now))
     return Choice(left[0] if left else None, tuple(left[1:]), tuple(orphans))
 
 
@@ -190,7 +208,7 @@ def select_by_id(current: Keys, options: Values) -> tuple[str | None, Values | N
                 "cannot rename keys."
             )
         name = key["name"]
-    if key is not None and not is_gone(key, current.now):
+    if key is not None and counts(key, current, options):
         return name, key
     if key_id is not None and options["state"] == "present":
         raise InvalidOption(
@@ -198,6 +216,26 @@ def select_by_id(current: Keys, options: Values) -> tuple[str | None, Values | N
             "leave key_id out to find or create one by name."
         )
     return name, None
+
+
+def check_single(named: Sequence[Values], current: Keys, name: str | None) -> None:
+    """Refuse to delete by name if several keys have it. Those that are switched off may all go.
+
+    :raises InvalidOption: if several keys are not switched off.
+    """
+    on = [key for key in named if not is_gone(key, current.now)]
+    if len(on) > 1:
+        raise InvalidOption(
+            f"Several API keys are named {name!r}: {', '.join(str(k['id']) for k in on)}; remove "
+            "them one by one by key_id."
+        )
+
+
+def counts(key: Values, current: Keys, options: Values) -> bool:
+    """Return whether a listed key counts as present: to be absent, it must have ended."""
+    if options["state"] == "absent":
+        return not has_ended(key, current.now)
+    return not is_gone(key, current.now)
 
 
 def orphan_by_id(key: Values, note: Values) -> InvalidOption:
@@ -252,13 +290,14 @@ def plan_absent(
     """Plan to delete a key."""
     calls = leftovers
     if choice.key:
-        calls += (delete_call(current, choice.key, "that is to be absent"),)
+        for key in (choice.key, *choice.others):
+            calls += (delete_call(current, key, "that is to be absent"),)
         notes = [*notes, "deleted"]
     message = f"{subject_of(choice, options)}: {', '.join(notes)}" if calls else "no change"
     if not calls and "key_id" in options:
-        listed = find_key(current.keys, options["key_id"])
-        why = "has the id" if listed is None else "that is in force has the id"
-        message = f"no change: no API key {why} {options['key_id']!r}"
+        message = f"no change: no API key has the id {options['key_id']!r}"
+        if find_key(current.keys, options["key_id"]) is not None:
+            message = f"no change: the API key {options['key_id']!r} is revoked or deleted"
     return Plan(managed(choice.key), {}, calls, {}, message)
 
 
@@ -480,7 +519,9 @@ def missed_in_keys(current: Keys, plan: Plan, options: Values) -> list[str]:
 
 
 def show_key(current: Keys, options: Values) -> Values:
-    """The key as it now is."""
+    """The key as it now is; empty once it is deleted."""
+    if options["state"] == "absent":
+        return {}
     key = select(current, options).key
     return dict(key) if key else {}
 

@@ -27,8 +27,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
+    without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    GRANT_FIELDS,
     is_gone,
     looks,
     read_time,
@@ -86,6 +88,15 @@ def confirm_key(client: Client, key_id: str) -> None:
             raise
 
 
+def is_known(client: Client, key_id: t.Any) -> bool:
+    """Return whether the API knows a key that it lists; ``False`` only after a 404."""
+    try:
+        client.get(key_path(key_id), f"read the API key {key_id}")
+    except ApiError as error:
+        return error.status != 404
+    return True
+
+
 def await_key(client: Client, keys: tuple[Values, ...], key_id: t.Any) -> tuple[Values, ...]:
     """Return the keys once they list one that an earlier run made, if that one exists.
 
@@ -116,6 +127,15 @@ def await_key(client: Client, keys: tuple[Values, ...], key_id: t.Any) -> tuple[
             "yet. No other key was made. Run again later."
         )
     return keys
+
+
+def has_ended(key: Values, now: datetime.datetime) -> bool:
+    """Return whether a listed key is revoked or deleted, and not merely switched off.
+
+    Someone may switch a key on again, so what is off still has to be deleted.
+    """
+    # Only what grants access is gone once it is off, so these fields are left out.
+    return is_gone(without(key, *GRANT_FIELDS, "enabled"), now)
 
 
 def find_key(keys: Iterable[Values], key_id: t.Any) -> Values | None:

@@ -43,8 +43,10 @@ options:
       - Whether the key is to exist.
       - With V(present), a key that has expired is replaced by a new one, as if it were recreated.
         RV(msg) then says C(expired).
-      - A key that the API still lists, but as revoked, deleted or switched off, counts as absent.
-      - V(absent) fails if several keys bear the O(name), and lists their ids.
+      - A key that the API still lists, but as revoked or deleted, counts as absent.
+      - A key that is switched off does not count as present. V(absent) deletes it.
+      - V(absent) fails if several keys that are not switched off have the O(name), and lists their
+        IDs.
     type: str
     choices: [present, absent]
     default: present

@@ -105,13 +105,20 @@ def show_late(api: FakeApi, seconds: float) -> FakeApi:
     return api
 
 
-NOT_IN_FORCE = [
+ENDED = [
     {"state": "revoked"},
     {"status": "DELETED"},
     {"revoked_at": "2025-12-31T00:00:00Z"},
     {"deleted_at": "2025-12-31T00:00:00Z"},
-    {"active": False},
     {"revoked": True},
+]
+OFF: list[dict] = [
+    {"active": False},
+    {"state": "off"},
+    {"status": "inactive"},
+    {"enabled": 0},
+    {"disabled": True},
+    {"enabled": True, "is_active": False},
 ]
 
 
@@ -181,7 +188,7 @@ def test_a_number_for_the_id_of_a_key_whose_secret_is_lost(api):
 # What is listed and not in force
 
 
-@pytest.mark.parametrize("more", NOT_IN_FORCE, ids=str)
+@pytest.mark.parametrize("more", ENDED, ids=str)
 def test_a_revoked_key_does_not_count(api, more):
     """A new one is made; no task deletes it again, and it is not superseded."""
     dead = api.add_key("Deploy", 9, **more)
@@ -194,13 +201,44 @@ def test_a_revoked_key_does_not_count(api, more):
     assert "No API key has the id 'key_1', or it is revoked" in refused["msg"]
     api.fail("GET /api/user/api-keys/*", "404 before", times=2)  # it may be listed and unknown
     result = perform_both(api, MODULE, key_id=dead, state="absent")
-    assert result["msg"] == "no change: no API key that is in force has the id 'key_1'"
+    assert result["msg"] == "no change: the API key 'key_1' is revoked or deleted"
     api.faults.clear()
     assert perform(api, MODULE, name="Deploy", state="absent")["changed"]
     assert perform_both(FakeApi(), MODULE, name="Deploy", state="absent")["changed"] is False
 
 
-@pytest.mark.parametrize("more", NOT_IN_FORCE, ids=str)
+@pytest.mark.parametrize("more", OFF, ids=str)
+@pytest.mark.parametrize("task", [{"name": "Deploy"}, {"key_id": "key_1"}], ids=str)
+def test_a_key_that_is_switched_off_is_deleted(api, more, task):
+    """Whoever switches it on again would have the key."""
+    api.add_key("Deploy", 9, **more)
+    result = perform_both(api, MODULE, **task, state="absent")
+    assert (result["changed"], result["api_key"], api.keys) == (True, {}, [])
+
+
+@pytest.mark.parametrize("more", OFF, ids=str)
+def test_keys_that_are_switched_off_go_with_the_one_of_their_name(api, more):
+    for days_old, fields in ((9, more), (8, {}), (7, more)):
+        api.add_key("Deploy", days_old, **fields)
+    kept = api.add_key("Other", 9, **more)
+    assert perform_both(api, MODULE, name="Deploy", state="absent")["changed"]
+    assert ids(api) == [kept]
+
+
+@pytest.mark.parametrize("more", OFF, ids=str)
+def test_a_key_that_is_switched_off_does_not_work(api, more):
+    off = api.add_key("Deploy", 9, **more)
+    assert perform_both(api, MODULE, **TASK)["msg"] == "API key 'Deploy': created"
+    assert "is revoked or switched off" in perform(api, MODULE, key_id=off)["msg"]
+
+
+def test_the_own_key_is_not_deleted_although_it_is_listed_as_off(api):
+    api.add_key("Deploy", 9, prefix=KEY[:14], enabled=0)
+    assert "this task itself uses" in perform(api, MODULE, name="Deploy", state="absent")["msg"]
+    assert len(api.keys) == 1
+
+
+@pytest.mark.parametrize("more", [*ENDED, *OFF], ids=str)
 def test_an_api_that_keeps_deleted_keys_listed(api, more, file):
     answer = api.answer
 
@@ -213,6 +251,8 @@ def test_an_api_that_keeps_deleted_keys_listed(api, more, file):
         return 204, None
 
     api.answer = revoke  # type: ignore[method-assign]
+    if more in OFF:
+        answer = forget_off_keys(api, answer, more)
     keep_key(api, file, api.add_key("Deploy", 9))
     task = {**OLD, "secret_file": str(file)}
     assert not perform_both(api, MODULE, **task).get("failed")
@@ -221,6 +261,18 @@ def test_an_api_that_keeps_deleted_keys_listed(api, more, file):
     assert perform_both(api, MODULE, name="Deploy", state="absent")["changed"]
     api.log.clear()
     assert perform_both(api, MODULE, name="Deploy", state="absent")["msg"] == "no change"
+
+
+def forget_off_keys(api: FakeApi, answer: t.Callable, off: dict) -> t.Callable:
+    """Return an answer that knows no single key that is listed as off: it was deleted."""
+
+    def forget(method: str, path: list[str], body: t.Any) -> Answer:
+        for key in api.keys:
+            if path[2:] == [key["id"]] and off.items() <= key.items():
+                return 404, {"error": {"code": "not_found", "message": "No such key."}}
+        return answer(method, path, body)
+
+    return forget
 
 
 EXPIRED = [{"days_left": -1}, {"state": "expired"}, {"status": "EXPIRED", "days_left": -1}]

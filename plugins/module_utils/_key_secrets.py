@@ -16,7 +16,7 @@ import contextlib
 import re
 import typing as t
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
@@ -47,6 +47,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
+    is_gone,
     looks,
     parse_time,
     send,
@@ -176,6 +177,7 @@ def create(client: Client, call: Call, current: Keys, plan: Plan, options: Value
         if delete_again(client, made["id"]):
             client.unsaved.clear()
             error.message += f" The new key was deleted again.{withdraw_note(path, current)}"
+            error.message += await_deletion(client, made["id"])
         else:
             error.message += (
                 f" The new key {made['id']} could not be deleted again: delete it by hand."
@@ -230,6 +232,29 @@ def delete_made(client: Client, key_id: t.Any, action: str) -> None:
         client.send("DELETE", key_path(key_id), action=action)
 
 
+STILL_LISTED = " The API may list it for a while longer; wait a minute before you run again."
+
+
+def await_deletion(client: Client, key_id: t.Any) -> str:
+    """Wait until the API no longer lists a key that was deleted.
+
+    Otherwise the next run takes it for the key that the task asks for.
+
+    :returns: What to add to the message of the failure if it is still listed.
+    """
+    is_still_listed = all(is_listed(client, key_id) for _look in looks(client))
+    return STILL_LISTED if is_still_listed else ""
+
+
+def is_listed(client: Client, key_id: t.Any) -> bool:
+    """Return whether the API lists a key as one that works; ``True`` if it cannot be read."""
+    try:
+        key = find_key(read_key_list(client), key_id)
+        return key is not None and not is_gone(key, client.now())
+    except ApiError:
+        return True
+
+
 def note_revocations(path: str, plan: Plan, call: Call, current: Keys, new_id: t.Any) -> None:
     """Note which keys are still to be revoked, or remove the note if there are none.
 
@@ -281,9 +306,10 @@ def create_without_doubles(strays: Strays, current: Keys, path: str | None) -> V
         except AnswerLost as error:
             again = client.pause(attempt)
             strays.lost += 1
-            strays.delete(doubt)
+            deleted = strays.delete(doubt)
             if not again:
-                error.message += withdraw_note(path, current)
+                error.message += f"{deleted}{withdraw_note(path, current)}"
+                error.message += strays.await_deletions()
                 raise
         except ApiError as error:
             if not error.did_nothing:
@@ -295,6 +321,7 @@ def create_without_doubles(strays: Strays, current: Keys, path: str | None) -> V
                     " If names must be unique, delete the old key first, or use rotate."
                 )
             error.message += withdraw_note(path, current)
+            error.message += strays.await_deletions()
             raise
         except Exception:  # a fault of this collection; a key that nobody knows must not stay
             client.unsaved.clear()
@@ -324,12 +351,14 @@ class Strays:
 
     :param known: Ids of the keys that are none: those of before, and those that were deleted.
     :param lost: How many requests may have made one that was not found yet.
+    :param deleted: Ids of those that were deleted.
     """
 
     client: Client
     call: Call
     known: set[str]
     lost: int = 0
+    deleted: list[t.Any] = field(default_factory=list)
 
     def delete(self, doubt: str, answer: t.Any = None) -> str:
         """Delete what was made, as soon as the API lists it.
@@ -353,6 +382,7 @@ class Strays:
                 action = f"delete the API key {key_id}, whose secret was lost"
                 delete_made(self.client, key_id, action)
                 self.known.add(str(key_id))
+                self.deleted.append(key_id)
                 self.lost = max(0, self.lost - 1)
         except ApiError as error:
             error.message = (
@@ -361,6 +391,10 @@ class Strays:
             )
             raise
         return " The key that it made was deleted again." if found else ""
+
+    def await_deletions(self) -> str:
+        """Wait until nothing that was deleted is listed; returns what to add to the message."""
+        return max((await_deletion(self.client, key_id) for key_id in self.deleted), default="")
 
     def find(self) -> list[t.Any]:
         """Return the ids of the keys that a request without an answer made.

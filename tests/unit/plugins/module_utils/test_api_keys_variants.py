@@ -430,6 +430,48 @@ def test_a_recorded_key_that_cannot_be_read_stops_the_task(api, file):
     assert api.keys == []
 
 
+STILL = "The API may list it for a while longer; wait a minute before you run again."
+
+
+@pytest.mark.parametrize("seconds", [0, 0.3, 1.5, 4])
+@pytest.mark.parametrize("spoiled", [False, True], ids=["lost", "other-scopes"])
+def test_a_key_that_was_deleted_again_is_not_taken_for_the_next(api, file, seconds, spoiled):
+    """The task fails once the key is no longer listed."""
+    show_late(api, seconds)
+    if spoiled:
+        api.fail(CREATE, lambda data: {**data, "scopes": ["all"]})
+    else:
+        api.fail(CREATE, "500 after")
+    result = perform(api, MODULE, **TASK, secret_file=str(file))
+    assert result["failed"]
+    assert "was deleted again." in result["msg"] and STILL not in result["msg"]
+    assert api.keys == []
+    assert perform_again(api, {**TASK, "secret_file": str(file)})["changed"]
+    assert [api.secrets[key["id"]] for key in api.keys] == [file.read_text()]
+
+
+def test_a_deleted_key_that_stays_listed_is_told(api):
+    api.fail(CREATE, "500 after")
+    answer, listed = api.answer, []
+
+    def keep_listed(method: str, path: list[str], body: t.Any) -> Answer:
+        status, data = answer(method, path, body)
+        if method == "GET" and len(path) == 2:
+            listed.extend(key for key in api.keys if key not in listed)
+            return 200, listed
+        return status, data
+
+    api.answer = keep_listed  # type: ignore[method-assign]
+    result = perform(api, MODULE, **TASK)
+    assert result["msg"].endswith(f"The key that it made was deleted again. {STILL}")
+
+
+def test_a_key_that_was_deleted_again_is_not_waited_for_where_lists_are_prompt(api):
+    api.fail(CREATE, lambda data: {**data, "scopes": ["all"]})
+    assert "was deleted again" in perform(api, MODULE, **TASK)["msg"]
+    assert api.pauses == []
+
+
 def test_a_list_that_fails_once_after_a_creation_is_read_again(api):
     api.fail(f"GET {PATH}", "503 before", skip=1)
     result = perform(api, MODULE, **TASK)

@@ -46,6 +46,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
     Resource,
+    looks,
     require_field,
     send,
 )
@@ -271,6 +272,7 @@ def apply_mfa(client: Client, plan: Plan, current: Mfa, options: Values) -> Appl
         {"password": options["password"]},
         code,
         lambda: not is_on(read_mfa(client, {}).status),
+        "MFA may be off by now. Look at the account before you run again.",
     )
     return Applied()
 
@@ -332,6 +334,7 @@ def enroll(client: Client, start: Call, verify: Call, path: str | None, identity
             {"enrollment_id": enrollment["enrollment_id"]},
             code,
             lambda: is_enrolled(client, start.body["method"]),
+            f"MFA may be on by now. Its secret is in {path or 'this result'}.",
         )
     codes = backup_codes(answer or {})
     if not codes:
@@ -438,7 +441,12 @@ def store(path: str, secret: Values, identity: Values, consequence: str) -> None
 
 
 def send_with_code(
-    client: Client, call: Call, body: Values, code: CodeAt, done: t.Callable[[], bool]
+    client: Client,
+    call: Call,
+    body: Values,
+    code: CodeAt,
+    done: t.Callable[[], bool],
+    doubt: str,
 ) -> Values | None:
     """Send a call with the current code.
 
@@ -446,6 +454,7 @@ def send_with_code(
     way.
 
     :param done: Reads whether the call took effect.
+    :param doubt: What to add to the message of a failure if the call may have taken effect.
     :returns: ``data`` of the answer; ``None`` where there is none, or where it was lost and reading
         shows the effect.
     :raises AnswerLost: if answers were lost until the retries or their budget were used up, without
@@ -461,16 +470,20 @@ def send_with_code(
             with hiding(used):
                 answer = send(client, replace(call, body={**body, "code": used}))
             return answer if isinstance(answer, dict) else None
-        except AnswerLost:
+        except AnswerLost as error:
             lost = True
             again = client.pause(attempt)
-            if done():
+            if took_effect(client, done):
                 return None
             if not again:
+                error.message += f" {doubt}"
                 raise
         except ApiError as error:
-            if lost and done():
+            if lost and took_effect(client, done):
                 return None  # the lost attempt took effect after it was looked for
+            if lost:
+                error.message += f" {doubt}"
+                raise
             if not refuses_the_code(error):
                 raise
             if refused or not next_code(client, code, used):
@@ -480,6 +493,11 @@ def send_with_code(
                 )
                 raise
             refused = True
+
+
+def took_effect(client: Client, done: t.Callable[[], bool]) -> bool:
+    """Look with growing pauses whether a call took effect whose answer was lost."""
+    return any(done() for _look in looks(client))
 
 
 def refuses_the_code(error: ApiError) -> bool:

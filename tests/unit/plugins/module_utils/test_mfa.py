@@ -617,3 +617,51 @@ def test_a_status_that_shows_the_enrollment_late(api):
     )
     result = perform(api, MODULE, state="enabled")
     assert (result.get("failed"), result["mfa"], posts(api)) == (None, ON, ["enable", "verify"])
+
+
+def show_late(api: FakeApi, seconds: float) -> None:
+    """Let the status show each write only after a time, and refuse a code that was used."""
+    answer, states = api.answer, [(0.0, dict(api.objects["user/mfa"]))]
+
+    def late(method: str, path: list[str], body: dict) -> tuple[int, object]:
+        if path == ["user", "mfa"]:
+            return 200, [status for at, status in states if at <= api.now - seconds or not at][-1]
+        status, data = answer(method, path, body)
+        if status == 409:
+            message = "There is no enrollment with this id."
+            return 404, {"error": {"code": "not_found", "message": message}}
+        states.append((api.now, dict(api.objects["user/mfa"])))
+        return status, data
+
+    api.answer = late  # type: ignore[method-assign,assignment]
+
+
+@pytest.mark.parametrize("with_file", [True, False], ids=["file", "result"])
+@pytest.mark.parametrize("seconds", [0, 1.5, 4, 40])
+@pytest.mark.parametrize("kind", ["lost after", "504 after"])
+def test_a_lost_verification_is_looked_for_patiently(api, tmp_path, seconds, kind, with_file):
+    path = tmp_path / "mfa.json"
+    options = {"secret_file": str(path)} if with_file else {}
+    show_late(api, seconds)
+    api.fail(VERIFY, kind)
+    result = perform(api, MODULE, state="enabled", **options)
+    assert (json.loads(path.read_text()) if with_file else result)["secret"] == TOTP_SECRET
+    if seconds > 5:
+        place = str(path) if with_file else "this result"
+        assert result["failed"] and "There is no enrollment" in result["msg"]
+        assert result["msg"].endswith(f" MFA may be on by now. Its secret is in {place}.")
+        return
+    assert (result.get("failed"), result["mfa"], posts(api)) == (None, ON, ["enable", "verify"])
+    assert "make new ones" in result["warnings"][0]
+
+
+@pytest.mark.parametrize("seconds", [1.5, 4, 40])
+def test_a_lost_answer_to_disabling_is_looked_for_patiently(enrolled, seconds):
+    show_late(enrolled, seconds)
+    enrolled.fail(DISABLE, "lost after")
+    task = {"state": "disabled", "password": PASSWORD, "totp_secret": TOTP_SECRET}
+    result = perform(enrolled, MODULE, **task)
+    if seconds > 5:
+        assert "MFA may be off by now." in result["msg"]
+    else:
+        assert (result.get("failed"), result["mfa"], enrolled.writes) == (None, OFF, [DISABLE])

@@ -481,18 +481,18 @@ def send_with_code(
         except ApiError as error:
             if lost and took_effect(client, done):
                 return None  # the lost attempt took effect after it was looked for
+            about_code = refuses_the_code(error)
+            if about_code and not refused and next_code(client, code, used):
+                refused = True
+                continue
             if lost:
                 error.message += f" {doubt}"
-                raise
-            if not refuses_the_code(error):
-                raise
-            if refused or not next_code(client, code, used):
+            elif about_code:
                 error.message += (
                     " If it is the code that was refused, check the clock of the host that runs "
                     "the module, and the secret or code given."
                 )
-                raise
-            refused = True
+            raise
 
 
 def took_effect(client: Client, done: t.Callable[[], bool]) -> bool:

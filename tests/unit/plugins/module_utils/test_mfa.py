@@ -665,3 +665,11 @@ def test_a_lost_answer_to_disabling_is_looked_for_patiently(enrolled, seconds):
         assert "MFA may be off by now." in result["msg"]
     else:
         assert (result.get("failed"), result["mfa"], enrolled.writes) == (None, OFF, [DISABLE])
+
+
+def test_a_code_that_is_refused_after_a_lost_attempt_is_followed_by_the_next_one(api):
+    api.fail(VERIFY, "lost before")
+    api.fail(VERIFY, "422 before")
+    result = perform(api, MODULE, state="enabled")
+    assert result["backup_codes"] == BACKUP_CODES
+    assert posts(api) == ["enable", "verify", "verify", "verify"]

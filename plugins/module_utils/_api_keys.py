@@ -39,6 +39,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     confirm_key,
     find_key,
     has_ended,
+    ids_of,
     is_known,
     key_path,
     lifetime,
@@ -364,7 +365,7 @@ def check_file(
         raise RefusedPlan(
             f"The {subject} is not {what}: {options['secret_file']} contains {content}, which "
             "would be lost. Give each key of each organization a file of its own, or set "
-            "secret_file_overwrite: true."
+            "secret_file_overwrite: true once."
         )
 
 
@@ -378,7 +379,9 @@ def foreign_content(current: Keys, options: Values, replaced: Sequence[Values]) 
         return None
     record = _secret_file.record_of_content(current.file)
     if record is None:
-        return _secret_file.UNKNOWN_CONTENT
+        # Early versions wrote no record, but the API lists how the secret begins.
+        known = own_keys(current.keys, current.file.text) & ids_of(replaced)
+        return None if known else _secret_file.UNKNOWN_CONTENT
     text = _secret_file.describe_record(record)
     name = replaced[0]["name"] if replaced else options.get("name")
     if record.get("kind") != "api_key" or record.get("name") != normalize_name(name):

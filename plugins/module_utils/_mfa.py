@@ -244,7 +244,7 @@ def check_file(current: Mfa, options: Values) -> None:
     if found.digest and not is_own and not options.get("secret_file_overwrite"):
         raise RefusedPlan(
             f"MFA is not enabled: {options['secret_file']} contains {content}, which would be "
-            "lost. Give each user a file of its own, or set secret_file_overwrite: true."
+            "lost. Give each user a file of its own, or set secret_file_overwrite: true once."
         )
 
 

@@ -23,7 +23,7 @@ import stat
 import tempfile
 import typing as t
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
@@ -57,6 +57,7 @@ class Found:
     :param record: The content of the ``.owner`` file.
     :param note: What an unfinished run was about to do.
     :param raw_note: The same as bytes; empty if that run was killed before it did anything.
+    :param text: The content, to compare it with the prefixes of keys.
     """
 
     obstacle: str | None = None
@@ -64,6 +65,7 @@ class Found:
     record: Values | None = None
     note: Values | None = None
     raw_note: bytes | None = None
+    text: str = field(default="", repr=False)
 
 
 def check_path(path: str) -> None:
@@ -96,7 +98,9 @@ def look(path: str) -> Found:
             obstacle = f"{one} {error.strerror}"
         except OSError as error:
             obstacle = f"{one} cannot be read ({error.strerror})"
-    return Found(obstacle, digest_of(content or b""), parse_record(record), note, raw_note)
+    content = content or b""
+    text = content.decode(errors="replace").strip()
+    return Found(obstacle, digest_of(content), parse_record(record), note, raw_note, text)
 
 
 def find_obstacle(path: str) -> str | None:
@@ -162,7 +166,7 @@ def parse_record(content: bytes | None) -> Values | None:
     return record if complete else None
 
 
-UNKNOWN_CONTENT = "something that this module did not write"
+UNKNOWN_CONTENT = "something of which this module has no record (early versions wrote none)"
 
 
 def record_of_content(found: Found) -> Values | None:

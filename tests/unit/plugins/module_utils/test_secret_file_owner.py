@@ -90,8 +90,8 @@ def test_several_organizations_with_one_file(file, monkeypatch, forked):
 @pytest.mark.parametrize(
     ("content", "record", "words"),
     [
-        pytest.param("a file of the user", None, "something that this module did not", id="user"),
-        pytest.param("a file of the user", {}, "something that this module did not", id="changed"),
+        pytest.param("a file of the user", None, "something of which this module has no record", id="user"),
+        pytest.param("a file of the user", {}, "something of which this module has no record", id="changed"),
         pytest.param(None, {"name": "Other"}, "secret of the API key 'Other' (key_8)", id="name"),
         pytest.param(None, {"api_url": "https://b.example"}, "at https://b.example", id="url"),
         pytest.param(None, {"api_key": "of another"}, "of another organization", id="identity"),
@@ -109,12 +109,43 @@ def test_what_is_not_of_this_key_is_kept(file, operation, content, record, words
         file.write_text(content)
     text = file.read_text()
     message = refused(api, MODULE, **task[operation], secret_file=str(file))
-    assert words in message and message.endswith("or set secret_file_overwrite: true.")
+    assert words in message and message.endswith("or set secret_file_overwrite: true once.")
     assert file.read_text() == text
     result = perform_both(api, MODULE, **task[operation], secret_file=str(file), **OVERWRITE)
     assert file.read_text() == api.secrets[result["api_key"]["id"]]
     # From now on it is the file of this key.
     assert perform(api, MODULE, name="Deploy", rotate=True, secret_file=str(file))["changed"]
+
+
+@pytest.mark.parametrize("end", ["", "\n"], ids=["exact", "line"])
+@pytest.mark.parametrize("task", [OLD, {"name": "Deploy", "rotate": True}], ids=str)
+def test_a_file_of_an_early_version_is_that_of_the_key_whose_prefix_it_has(file, task, end):
+    """Version 1.0.0 wrote no record."""
+    api = FakeApi()
+    api.add_key("Deploy", 9, prefix="plnx_live_secret0001"[:14])
+    file.write_text(f"plnx_live_secret0001{end}")
+    assert perform_both(api, MODULE, **task, secret_file=str(file))["changed"]
+    assert file.read_text() == api.secrets[api.keys[-1]["id"]]
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "content"),
+    [
+        pytest.param(["plnx_live_se"], "a file of the user", id="other"),
+        pytest.param(["plnx_live_s"], "plnx_live_secret0001", id="short"),
+        pytest.param(["plnx_live_se", "plnx_live_se"], "plnx_live_secret0001", id="not-unique"),
+        pytest.param(["plnx_live_no", "plnx_live_se"], "plnx_live_secret0002", id="of-another"),
+    ],
+)
+def test_a_file_of_no_certain_key_is_kept(file, prefixes, content):
+    api = FakeApi()
+    for name, prefix in zip(("Deploy", "Other"), prefixes, strict=False):
+        api.add_key(name, 9, prefix=prefix)
+    file.write_text(content)
+    message = refused(api, MODULE, **OLD, secret_file=str(file))
+    assert "has no record (early versions wrote none)" in message
+    assert "secret_file_overwrite: true once." in message
+    assert file.read_text() == content
 
 
 @pytest.mark.parametrize("content", [None, "", "\n"], ids=["missing", "empty", "blank"])
@@ -289,7 +320,7 @@ def test_a_file_of_another_task_is_kept_by_an_enrollment(user, file):
     file.write_text("a file of the user")
     message = refused(user, MFA, state="enabled", secret_file=str(file))
     assert message.startswith("MFA is not enabled: ")
-    assert "contains something that this module did not write" in message
+    assert "contains something of which this module has no record" in message
     assert file.read_text() == "a file of the user"
     assert enroll(user, file, **OVERWRITE)["changed"]
     assert json.loads(file.read_text())["secret"] == TOTP_SECRET

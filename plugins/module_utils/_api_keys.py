@@ -50,6 +50,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     scopes_of,
     whole_days,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._options import MOST_DAYS
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Call,
     Plan,
@@ -88,6 +89,8 @@ def check_key(options: Values) -> None:
     for name in ("expires_in_days", "rotate_after_days", "renew_before_days"):
         if name in options and options[name] < 1:
             raise InvalidOption(f"{name} must be at least 1 day.")
+        if name in options and options[name] > MOST_DAYS:
+            raise InvalidOption(f"{name} must be at most {MOST_DAYS} days.")
     if "secret_file" in options:
         _secret_file.check_path(options["secret_file"])
     elif options.get("return_secret") is False and options["state"] == "present":

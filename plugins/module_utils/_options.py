@@ -18,6 +18,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._texts import HAL
 IDENTIFIERS = frozenset({"name", "key_id", "channel_id", "event", "type"})
 """Options that identify something, of any module: an empty text means an unset variable."""
 
+MOST_DAYS = 36_500
+"""Days, about a century, that an option may ask for at most. Times cannot be added without end."""
+
 
 def clean_options(options: Values, where: str = "") -> Values:
     """Trim what identifies something, and each text of a list.

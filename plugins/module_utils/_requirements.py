@@ -45,7 +45,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._networks import 
     parse_network,
     uncovered,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._options import clean_text
+from ansible_collections.planasonix.admin.plugins.module_utils._options import (
+    MOST_DAYS,
+    clean_text,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._organization import (
     LOG_RETENTION,
     LOG_RETENTION_FIELDS,
@@ -182,6 +185,7 @@ def parse_control(given: Values) -> Control:
             bounds=with_types(resource, parse_require(given["require"], where), where),
         )
     require = conform(given["require"], TABLES[resource], where)
+    check_days(require, where)
     check_scopes(require.get("forbidden_scopes", []), where)
     for name, table in (
         ("entries", ENTRY_FIELDS),
@@ -196,6 +200,17 @@ def parse_control(given: Values) -> Control:
     if require.get("purge") and not {"entries", "present"} & require.keys():
         raise InvalidOption(f"{where}: purge needs the list of what may stay.")
     return Control(control_id, resource, told, require=require)
+
+
+def check_days(require: Values, where: str) -> None:
+    """Refuse a number of days that no time can be compared with.
+
+    :raises InvalidOption: if there is such a number.
+    """
+    for name in ("max_age_days", "max_lifetime_days", "unused_days"):
+        days = require.get(name, 0)
+        if not 0 <= days <= MOST_DAYS:
+            raise InvalidOption(f"{where}: {name} must be 0 to {MOST_DAYS} days, not {days}.")
 
 
 def check_scopes(scopes: list[t.Any], where: str) -> None:

@@ -75,6 +75,8 @@ def check_path(path: str) -> None:
     """
     if not os.path.isabs(path):
         raise InvalidOption(f"secret_file must be an absolute path, not {path!r}.")
+    if "\0" in path:
+        raise InvalidOption("secret_file must not contain a NUL character.")
     if path.endswith(os.sep):
         raise InvalidOption(f"secret_file must name a file, not the folder {path!r}.")
 
@@ -370,8 +372,9 @@ def check_note(path: str, note: Values, name: str | None, own_identity: Values) 
         )
     if not own_identity.items() <= note.items():
         raise InvalidOption(
-            f"{note_path(path)} is of a run with another api_key or api_url. Run the task that "
-            "left it first, or give each organization a file of its own."
+            f"Another run has claimed {path}, with another api_key or api_url. Give each "
+            "organization a file of its own. If that run was killed, run its task again; "
+            f"{note_path(path)} is its note."
         )
 
 

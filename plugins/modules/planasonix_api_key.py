@@ -58,7 +58,7 @@ options:
     elements: str
   expires_in_days:
     description:
-      - Days until a new key expires. At least 1. It acts at creation only.
+      - Days until a new key expires. At least 1 and at most 36500. It acts at creation only.
       - If left out, a key that replaces another gets the lifetime of the old one, and any other new key does not expire.
       - If the API gives the key another lifetime, the module deletes the new key again and fails. A
         difference of less than one day, such as an expiry at the end of the day, is accepted.
@@ -72,11 +72,13 @@ options:
     choices: [fail, recreate]
     default: fail
   rotate_after_days:
-    description: Replace the key once it is older than so many days, by the time at which the API says it was created. At least 1.
+    description:
+      - Replace the key when it is older than this number of days, based on its C(created_at).
+      - At least 1 and at most 36500.
     type: int
   renew_before_days:
     description:
-      - Replace the key once it expires within this number of days. At least 1.
+      - Replace the key once it expires within this number of days. At least 1 and at most 36500.
       - If the API gives the new key no longer lifetime than this, the module deletes the new key
         again and fails.
     type: int
@@ -104,6 +106,8 @@ options:
         secret and of the O(api_key), but no secret.
       - The file, the record and the note must be regular files of the user that runs the module.
         Symbolic links are refused.
+      - If the record names a key that the API does not list, the module reads that key by its ID.
+        If the key exists, the module waits until it is listed and makes no other key.
       - Before a key is made, a note is written beside it, with C(.pending) added to the name, and removed once the secret is stored and the keys that
         it replaces are revoked. After a run was killed, the next one finds the note and cleans up.
       - A missing file alone is no reason to make a new key.

@@ -328,6 +328,16 @@ OWN = {"prefix": KEY[:12]}
             "expires_in_days must be at least 1 day",
             id="expires-at-once",
         ),
+        *(
+            pytest.param(
+                [{"days_left": 9}],
+                {"scopes": READ, name: days},
+                f"{name} must be at most 36500 days",
+                id=f"{name}-{days}",
+            )
+            for name in ("expires_in_days", "rotate_after_days", "renew_before_days")
+            for days in (36501, 10**12)
+        ),
         pytest.param(
             [{}],
             {"rotate_after_days": 0},

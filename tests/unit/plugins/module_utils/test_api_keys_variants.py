@@ -404,10 +404,12 @@ def test_a_recorded_key_that_is_gone_is_made_again(api, file, ended):
     api.keys.clear()
     if isinstance(ended, dict):
         answer = api.answer
-        api.answer = lambda method, path, body: (  # type: ignore[method-assign]
-            (200, {**key, **ended})
-            if (method, path[2:]) == ("GET", [key["id"]])
-            else answer(method, path, body)
+        api.answer = (
+            lambda method, path, body: (  # type: ignore[method-assign]
+                (200, {**key, **ended})
+                if (method, path[2:]) == ("GET", [key["id"]])
+                else answer(method, path, body)
+            )
         )
     assert perform_again(api, task)["msg"] == "API key 'Deploy': created"
     assert ids(api) == ["key_2"]

@@ -371,6 +371,15 @@ def test_no_controls(api):
         pytest.param(
             control("api_keys", {"max_age_days": "1.5"}), ["max_age_days"], id="keys-fraction"
         ),
+        *(
+            pytest.param(
+                control("api_keys", {name: days}),
+                [f"{name} must be 0 to 36500 days, not {days}."],
+                id=f"keys-{name}-{days}",
+            )
+            for name in ("max_age_days", "max_lifetime_days", "unused_days")
+            for days in (-1, 36501, 10**12, -(10**12))
+        ),
         pytest.param(
             control("api_keys", {"forbidden_scopes": ["a", ""]}),
             ["an element of forbidden_scopes is empty"],

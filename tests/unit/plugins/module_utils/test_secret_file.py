@@ -72,6 +72,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch, function, f
         pytest.param("key", "must be an absolute path, not 'key'", id="relative"),
         pytest.param("", "must be an absolute path", id="empty"),
         pytest.param("/etc/", "must name a file, not the folder", id="folder"),
+        pytest.param("/etc/a\0b", "must not contain a NUL character", id="nul"),
     ],
 )
 def test_check_path(path, message):
@@ -244,7 +245,7 @@ def test_the_old_key_is_deleted_after_the_new_secret_is_stored(tmp_path):
     assert seen == [("POST", False), ("DELETE", True)]
 
 
-@pytest.mark.parametrize("path", ["key", "/tmp/"])
+@pytest.mark.parametrize("path", ["key", "/tmp/", "/tmp/a\0b"])
 def test_a_path_that_means_no_certain_file(path):
     api = FakeApi()
     result = perform(api, MODULE, **TASK, secret_file=path)

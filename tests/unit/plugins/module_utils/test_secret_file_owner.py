@@ -86,12 +86,29 @@ def test_several_organizations_with_one_file(file, monkeypatch, forked):
     assert not note_of(file).exists()
 
 
+def test_a_run_that_is_still_busy_with_the_file_of_another_organization(file):
+    first, second = FakeApi(), another_organization()
+    told = []
+
+    def run_the_other() -> None:
+        told.append(refused(second, MODULE, **TASK, secret_file=str(file)))
+
+    first.observe = run_the_other
+    perform(first, MODULE, **TASK, secret_file=str(file))
+    assert len(told) == 1 and told[0].startswith(f"Another run has claimed {file}, ")
+    assert second.keys == []
+
+
 @pytest.mark.parametrize("operation", ["create", "recreate", "regenerate"])
 @pytest.mark.parametrize(
     ("content", "record", "words"),
     [
-        pytest.param("a file of the user", None, "something of which this module has no record", id="user"),
-        pytest.param("a file of the user", {}, "something of which this module has no record", id="changed"),
+        pytest.param(
+            "a file of the user", None, "something of which this module has no record", id="user"
+        ),
+        pytest.param(
+            "a file of the user", {}, "something of which this module has no record", id="changed"
+        ),
         pytest.param(None, {"name": "Other"}, "secret of the API key 'Other' (key_8)", id="name"),
         pytest.param(None, {"api_url": "https://b.example"}, "at https://b.example", id="url"),
         pytest.param(None, {"api_key": "of another"}, "of another organization", id="identity"),
@@ -243,8 +260,11 @@ def test_the_note_of_another_organization_deletes_no_keys(file, more):
     write_note(file, **more)
     api = FakeApi()
     api.add_key("Deploy")
-    assert "is of a run with another api_key or api_url" in refused(
-        api, MODULE, **TASK, secret_file=str(file)
+    message = refused(api, MODULE, **TASK, secret_file=str(file))
+    assert message == (
+        f"Another run has claimed {file}, with another api_key or api_url. Give each organization "
+        f"a file of its own. If that run was killed, run its task again; {note_of(file)} is its "
+        "note."
     )
     assert len(api.keys) == 1
 

@@ -150,8 +150,11 @@ notes:
     nested more than 20 levels deep, or has more than 10,000 values or 200,000 characters, is an
     error of this organization.
   - A slug becomes the name of a host only if it has nothing but letters, digits, dots, dashes and
-    underscores, and if no other entry, no group and nothing in Ansible has this name. Otherwise the
-    organization cannot be used until its entry has a O(organizations[].name).
+    underscores, and if no other entry, no group, no host of an earlier inventory source and nothing
+    in Ansible has this name. Otherwise the organization cannot be used until its entry has a
+    O(organizations[].name).
+  - With a O(organizations[].name) that is also a host of another inventory source, the two are one
+    host, and the variables of both apply.
   - If an entry cannot be used and another organization takes its slug, that organization gets its
     host variables. Give each entry a O(organizations[].name) or an O(organizations[].organization)
     if host variables contain secrets.
@@ -449,10 +452,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             *self.inventory.groups,
             *map(self._sanitize_group_name, self.get_option("groups") or ()),
         }
-        keyed = {
-            name for name, host in self.inventory.hosts.items() if "planasonix_api_key" in host.vars
-        }
-        named = name_hosts(refuse_shared(organizations), groups, keyed)
+        named = name_hosts(refuse_shared(organizations), groups, set(self.inventory.hosts))
         for organization in named:
             if organization.host in groups:
                 raise misconfigured(

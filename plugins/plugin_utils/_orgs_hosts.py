@@ -146,12 +146,12 @@ def refuse_shared(organizations: Collection[Organization]) -> list[Organization]
 
 
 def name_hosts(
-    organizations: Collection[Organization], groups: Collection[str], keyed: Collection[str]
+    organizations: Collection[Organization], groups: Collection[str], hosts: Collection[str]
 ) -> list[Organization]:
     """Name the host of each entry without a name after its slug, or refuse it.
 
     :param groups: Names of groups of the inventory, and of those that the file makes.
-    :param keyed: Hosts that another source of the inventory has given a key.
+    :param hosts: Hosts of other sources of the inventory, whose variables would apply.
     """
     claimants = group_by(organizations, lambda organization: organization.claim.lower())
     named: list[Organization] = []
@@ -165,7 +165,7 @@ def name_hosts(
             for other in claimants[organization.claim.lower()]
             if other is not organization and other.right >= organization.right
         ]
-        fault = validate_slug(slug, groups, keyed)
+        fault = validate_slug(slug, groups, hosts)
         if not fault and rivals:
             fault = f"The slug {slug} is also what {rivals[0].entry.label} is called"
         if fault:
@@ -177,7 +177,7 @@ def name_hosts(
 
 
 def validate_slug(
-    slug: str | None, groups: Collection[str], keyed: Collection[str] = ()
+    slug: str | None, groups: Collection[str], hosts: Collection[str] = ()
 ) -> str | None:
     """Return why a slug cannot be the name of a host, ``None`` if it can."""
     if not slug:
@@ -191,8 +191,8 @@ def validate_slug(
         return f"The slug {shown} is what a file with variables of another host may be called"
     if slug in groups:
         return f"The slug {shown} is the name of a group"
-    if slug in keyed:
-        return f"The slug {shown} is a host to which another inventory source gives a key"
+    if slug in hosts:
+        return f"The slug {shown} is a host of another inventory source"
     return None
 
 

@@ -669,7 +669,7 @@ NAMES: dict[str, tuple[str, str]] = {
     "group of a condition": ("small", "The slug small is the name of a group"),
     "group of nobody": ("nobody", "The slug nobody is the name of a group"),
     "group from before": ("production", "The slug production is the name of a group"),
-    "host with a key": ("db1", "is a host to which another inventory source gives a key"),
+    "host with a key": ("db1", "The slug db1 is a host of another inventory source"),
     "name of another": ("initech", "The slug initech is also what entry 3 of organizations (init"),
     "file of variables": ("initech.yml", "is what a file with variables of another host may be"),
     "path": ("../evil", "The slug '../evil' is not plain enough for the name of a host"),
@@ -721,6 +721,20 @@ def test_a_slug_with_another_meaning(fleet: Fleet, slug: str, reason: str) -> No
         assert outcome.groups["tier_enterprise"] == ["acme"]
         assert "INITECH" in outcome.hosts["initech"]["planasonix_api_key"]
         assert not outcome.inventory.groups["tier_team"].vars
+
+
+def test_a_host_of_another_source_is_not_named_after_a_slug(fleet: Fleet) -> None:
+    """Its variables may be secrets, also if there is no key among them."""
+    inventory = InventoryData()
+    inventory.add_host("acme")
+    inventory.set_variable("acme", "db_password", "secret")
+    assert fleet.complaint(ACME, inventory=inventory).endswith(
+        "The slug acme is a host of another inventory source; give the entry a name."
+    )
+    assert list(inventory.hosts["acme"].vars) == ["inventory_file", "inventory_dir", "db_password"]
+    outcome = fleet.parse({"name": "acme", **ACME}, inventory=inventory)
+    assert "ACME" in outcome.hosts["acme"]["planasonix_api_key"]
+    assert outcome.hosts["acme"]["db_password"] == "secret"
 
 
 @pytest.mark.parametrize("slug", ["acme-analytics", "7", "A.b_c-D", "a" * 100, "organization-3"])
@@ -882,10 +896,11 @@ def test_the_inventory_is_whole_or_not_there(
     inventory.add_host("acme", "production")
     inventory.set_variable("acme", "color", "blue")
     before = things(inventory)
+    entries = ({"name": "acme", **ACME}, GLOBEX)
     message = fleet.complaint(
-        ACME, GLOBEX, inventory=inventory, on_error=on_error, strict=True, **options
+        *entries, inventory=inventory, on_error=on_error, strict=True, **options
     )
-    assert re.match("planasonix.admin.orgs: entry [12] of organizations: ", message)
+    assert re.match(r"planasonix.admin.orgs: entry [12] of organizations( \(acme\))?: ", message)
     assert things(inventory) == before
     assert fleet.screen == []
     inventory.reconcile_inventory()

@@ -9,7 +9,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.plugin_utils._rollback import take_snapshot
+from ansible_collections.planasonix.admin.plugins.plugin_utils._snapshots import take_snapshot
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
 

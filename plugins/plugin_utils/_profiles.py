@@ -220,15 +220,30 @@ def is_named(item: Values) -> bool:
 def list_omissions(facts: Values, unavailable: Collection[str] = ()) -> list[str]:
     """Return what an export leaves out, as sentences."""
     notes = []
-    for resource, what in (("channels", "channel"), ("rules", "rule")):
-        items = facts.get(f"notification_{resource}") or ()
-        if f"notification_{resource}" not in unavailable:
-            notes += [
-                f"The notification {what} {item.get('id')} has no name and is left out."
-                for item in items
-                if not is_named(item)
-            ]
+    for resource, what, export in (
+        ("notification_channels", "channel", exported_channel),
+        ("notification_rules", "rule", exported_rule),
+    ):
+        items = () if resource in unavailable else facts.get(resource) or ()
+        for item in items:
+            if is_named(item):
+                notes += list_omitted_fields(item, export, f"notification {what}")
+            else:
+                notes.append(
+                    f"The notification {what} {item.get('id')} has no name and is left out."
+                )
     return notes
+
+
+def list_omitted_fields(item: Values, export: t.Callable[[Values], Values], what: str) -> list[str]:
+    """Return the fields of a channel or rule that cannot be read or required, as sentences."""
+    item = {**item, "name": read_name(item)}
+    exported_fields = export(item)
+    return [
+        f"The {what} {item['name']!r}: {name} is not as documented, and is left out."
+        for name in ("type", "event", "channels", "filters", "enabled")
+        if item.get(name) is not None and name not in exported_fields
+    ]
 
 
 EXPORTED: dict[str, t.Callable[[t.Any], Values]] = {

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.planasonix.admin.plugins.module_utils._channels import same_type
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.module_utils._escapes import escape, unescape
+from ansible_collections.planasonix.admin.plugins.module_utils._escapes import unescape
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import is_placeholder
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import canonical
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import id_of
@@ -28,12 +28,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     same,
     without,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._requirements import check_baseline
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import same_id
 from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import (
-    exported,
     exported_rule,
-    list_omissions,
     named,
 )
 
@@ -59,29 +56,10 @@ class Rollback:
     left: list[str] = field(default_factory=list)
 
 
-def take_snapshot(facts: Values, unavailable: Collection[str] = ()) -> Values:
-    """Return the content of a snapshot or an export, as it is written to a file.
-
-    :param facts: What ``planasonix_info`` returns, with ``organization`` for a snapshot.
-    :param unavailable: Subsets that it could not read, and that are left out.
-    :raises InvalidOption: if nothing could be restored from it.
-    """
-    snapshot: Values = {"controls": exported(facts, unavailable)}
-    if facts.get("organization"):
-        snapshot = {"organization": facts["organization"], **snapshot}
-    notes = list_omissions(facts, unavailable)
-    if notes:
-        snapshot["notes"] = notes
-    snapshot = escape(snapshot)
-    known = {name: value for name, value in facts.items() if name not in unavailable}
-    check_baseline({"controls": rolled_back(snapshot, known).controls})
-    return snapshot
-
-
 def rolled_back(snapshot: t.Any, facts: Values) -> Rollback:
     """The way from the state of an organization to its snapshot.
 
-    :param snapshot: A mapping with ``controls``, as :func:`take_snapshot` returns one.
+    :param snapshot: A mapping with ``controls``, as :func:`_snapshots.take_snapshot` returns one.
     :param facts: What ``planasonix_info`` returns of the organization as it is. What it could not read is not among it; the baseline will say why.
     :raises InvalidOption: if the snapshot is none of this organization.
     """

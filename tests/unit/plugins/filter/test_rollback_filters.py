@@ -530,11 +530,114 @@ def test_what_has_no_name_is_left_out_with_a_note(organization, name):
     assert {channel["name"] for channel in api.channels} == {name, "Mail", "Hook"}
 
 
-def test_a_snapshot_that_cannot_be_used_is_not_taken(organization):
+UNLIMITED = (
+    "Session timeout: absolute_timeout_minutes is {}, which may mean no limit, and is left out."
+)
+
+
+@pytest.mark.parametrize("number", [0, -1, "0"])
+def test_a_number_that_may_mean_no_limit_is_left_out_with_a_note(organization, number):
+    """Alone, so that the rest is restored, and harden does not change it either."""
+    timeout = organization.api.objects["session-timeout"]
+    timeout["absolute_timeout_minutes"] = number
+    idle = timeout["idle_timeout_minutes"]
+    organization.api.objects["settings/log-retention"]["audit_logs_days"] = -1
+    organization.snapshot = snapshot(organization.facts())
+    shown = f'"{number}"' if isinstance(number, str) else number
+    assert organization.snapshot["notes"] == [
+        UNLIMITED.format(shown),
+        "Log retention: audit_logs_days is -1, which may mean no limit, and is left out.",
+    ]
+    timeout["idle_timeout_minutes"] = 5
+    assert organization.roll_back() == {
+        "notes": [
+            SECRETS,
+            "Session timeout: absolute_timeout_minutes is not in the snapshot and stays.",
+            "Log retention: audit_logs_days is not in the snapshot and stays.",
+        ],
+        "left": [],
+    }
+    assert timeout["idle_timeout_minutes"] == idle
+    assert timeout["absolute_timeout_minutes"] == number
+
+
+@pytest.mark.parametrize("event", ["", " ", {}])
+def test_a_rule_whose_event_no_task_can_write_is_restored_without_it(organization, event):
+    """No rule can be deleted, so it must not keep the organization from being hardened."""
+    organization.rule("Both")["event"] = event
+    organization.snapshot = snapshot(organization.facts())
+    assert organization.snapshot["notes"] == [
+        "The notification rule 'Both': event is not as documented, and is left out."
+    ]
+    organization.rule("Both")["enabled"] = False
+    assert organization.roll_back()["left"] == []
+    rule = organization.rule("Both")
+    assert (rule["enabled"], rule["event"]) == (True, event)
+
+
+def test_names_of_two_spellings_are_namesakes(organization):
+    """The API may tell composed and decomposed characters apart; tasks do not."""
+    organization.api.add_channel("Caf\u00e9")
+    organization.api.add_channel("Cafe\u0301")
     facts = organization.facts()
-    facts["ip_whitelist"]["entries"] = [{"cidr": "office", "label": "Office"}]
-    with pytest.raises(AnsibleFilterError, match="^snapshot: nothing could be restored .*'office'"):
-        snapshot(facts)
+    assert "notes" not in snapshot(facts)
+    (channels,) = (
+        control
+        for control in rollback_controls(snapshot(facts), facts)
+        if control["require"].get("purge") and "present" in control["require"]
+    )
+    assert channels["require"]["present"] == [
+        {"name": "Mail"},
+        {"name": "Hook"},
+        {"name": "Caf\u00e9"},
+    ]
+
+
+def test_an_entry_that_cannot_be_restored_is_left_out_with_a_note(organization):
+    """Nothing is removed from its list then, since it could be what is removed."""
+    facts = organization.facts()
+    facts["ip_whitelist"]["entries"].append({"cidr": "office", "label": "Office"})
+    organization.snapshot = snapshot(facts)
+    notes = organization.snapshot["notes"]
+    assert notes[0].startswith("The IP allowlist entry 'office' is left out. ")
+    assert notes[1:] == [
+        "A rollback removes no IP allowlist entry that is newer than the snapshot."
+    ]
+    assert organization.require("ip_whitelist") == {
+        "enabled": facts["ip_whitelist"]["enabled"],
+        "entries": [{"cidr": "203.0.113.0/24", "label": "Office"}, {"cidr": "2001:db8::/32"}],
+    }
+
+
+def test_a_value_that_cannot_be_restored_leaves_its_object_in_the_snapshot(organization):
+    """Of a channel that is not in it, a rollback would think that it is newer, and remove it."""
+    facts = organization.facts()
+    facts["notification_channels"][0]["config"] = {"half": "\ud800"}
+    facts["settings"]["odd"] = {"at_least": "many"}
+    organization.snapshot = snapshot(facts)
+    assert [note.split(" is left out. ")[0] for note in organization.snapshot["notes"]] == [
+        "Settings: odd",
+        "The notification channel 'Mail': config",
+    ]
+    assert {"name": "Mail", "type": "email", "enabled": True} in organization.require(
+        "notification_channels"
+    )["present"]
+    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert organization.api.writes == []
+
+
+def test_a_state_of_which_nothing_can_be_restored_is_refused(organization):
+    facts = organization.facts()
+    for name in ("settings", "log_retention"):
+        facts[name] = {}
+    facts["session_timeout"] = {"idle_timeout_minutes": 0}
+    unavailable = ["ip_whitelist", "notification_channels", "notification_rules"]
+    with pytest.raises(AnsibleFilterError) as raised:
+        snapshot(facts, unavailable)
+    assert str(raised.value) == (
+        "snapshot: nothing could be restored from this state: "
+        "Session timeout: idle_timeout_minutes is 0, which may mean no limit, and is left out."
+    )
 
 
 EVIL = "{{ lookup('ansible.builtin.pipe', 'x') }} {% if %} {# 100 % #} cut \ud83d"

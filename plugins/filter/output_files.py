@@ -24,14 +24,7 @@ def file_name(name: t.Any) -> str:
 def output_folder(folder: t.Any, variable: str, warn: t.Any = False) -> dict[str, str]:
     """The filter; see its documentation."""
     folder = str(plain(folder))
-    reason = find_loss(folder, os.environ, os.getcwd())
-    problem = ""
-    if reason:
-        problem = (
-            f"The folder {folder} may be deleted when this run ends: it is relative, and the run "
-            f"may use a temporary copy of the project ({reason}). "
-            f"Set {variable} to an absolute folder."
-        )
+    problem = find_loss(folder, str(variable), os.environ, os.getcwd())
     if problem and warn:
         Display().warning(problem)
     return {"path": os.path.realpath(os.path.expanduser(folder)), "problem": problem}

@@ -46,18 +46,37 @@ def encode_character(found: re.Match[str]) -> str:
     return "".join(f"%{number:02X}" for number in data)
 
 
-def find_loss(folder: str, environment: Mapping[str, str], current: str) -> str:
-    """Return why a folder may be deleted when the run ends, or an empty text.
+def find_loss(folder: str, variable: str, environment: Mapping[str, str], current: str) -> str:
+    """Return why a folder may be deleted when the run ends, and what to do, or an empty text.
 
     :param folder: As the user gave it.
+    :param variable: What the user can set to another folder.
     :param current: The folder in which the run was started.
     """
-    if os.path.isabs(os.path.expanduser(folder)):
-        return ""
-    for name in JOB_VARIABLES:
-        if environment.get(name):
-            return f"{name} is set"
-    temporary = Path(tempfile.gettempdir()).resolve()
-    if Path(current).resolve().is_relative_to(temporary):
-        return f"it was started below {temporary}"
+    temporary = os.path.realpath(tempfile.gettempdir())
+    copies = {
+        name: os.path.realpath(environment[name]) for name in JOB_VARIABLES if environment.get(name)
+    }
+    reasons = [f"{name} is set" for name in copies]
+    if is_below(current, temporary):
+        copies["the temporary folder"] = temporary
+        reasons.append(f"it was started below {temporary}")
+    path = os.path.expanduser(folder)
+    if reasons and not os.path.isabs(path):
+        return (
+            f"The folder {folder} may be deleted when this run ends: it is relative, and the run "
+            f"may use a temporary copy of the project ({reasons[0]}). "
+            f"Set {variable} to an absolute folder."
+        )
+    for name, root in copies.items():
+        if is_below(path, root):
+            return (
+                f"The folder {folder} may be deleted when this run ends: it is below {root} "
+                f"({name}). Set {variable} to a folder outside of {root}."
+            )
     return ""
+
+
+def is_below(path: str, root: str) -> bool:
+    """Return whether a path is a folder, or below it, wherever links lead."""
+    return Path(path).resolve().is_relative_to(root)

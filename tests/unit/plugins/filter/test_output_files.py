@@ -116,6 +116,38 @@ def test_a_relative_folder_in_a_copy_of_the_project(
     assert displayed == []
     assert output_folder("./snapshots", "planasonix_snapshot_dir", warn=True)["problem"] == problem
     assert displayed == [problem]
-    # Who names a folder in full means it.
-    for folder in ("/srv/snapshots", "~/snapshots", str(temporary)):
+    for folder in ("/srv/snapshots", "~/snapshots"):
         assert output_folder(folder, "planasonix_snapshot_dir")["problem"] == ""
+
+
+@pytest.mark.parametrize("variable", ["AWX_PRIVATE_DATA_DIR", "AWX_ISOLATED_DATA_DIR"])
+@pytest.mark.parametrize("folder", ["{}/project/snap", "{}", "{}/x/../project", "~/snap", "link/x"])
+def test_an_absolute_folder_in_a_copy_of_the_project(
+    displayed, monkeypatch, tmp_path, variable, folder
+):
+    """Such as playbook_dir gives. The variable of a job may name the folder by a link."""
+    job = tmp_path / "job"
+    job.mkdir()
+    (tmp_path / "link").symlink_to(job)
+    monkeypatch.setenv(variable, str(tmp_path / "link"))
+    monkeypatch.setenv("HOME", str(job))
+    folder = folder.format(job).replace("link", str(tmp_path / "link"))
+    assert output_folder(folder, "planasonix_snapshot_dir")["problem"] == (
+        f"The folder {folder} may be deleted when this run ends: it is below {job} ({variable}). "
+        f"Set planasonix_snapshot_dir to a folder outside of {job}."
+    )
+    lasting = str(tmp_path / "jobs")
+    assert output_folder(lasting, "planasonix_snapshot_dir")["problem"] == ""
+
+
+def test_an_absolute_folder_in_the_temporary_folder(displayed, monkeypatch, tmp_path):
+    temporary = tmp_path / "temporary"
+    folder = str(temporary / "snapshots")
+    # Started elsewhere, a user who names it in full means it.
+    assert output_folder(folder, "planasonix_snapshot_dir")["problem"] == ""
+    (temporary / "job" / "project").mkdir(parents=True)
+    monkeypatch.chdir(temporary / "job" / "project")
+    assert output_folder(folder, "planasonix_snapshot_dir")["problem"] == (
+        f"The folder {folder} may be deleted when this run ends: it is below {temporary} "
+        f"(the temporary folder). Set planasonix_snapshot_dir to a folder outside of {temporary}."
+    )

@@ -10,7 +10,10 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
-from ansible_collections.planasonix.admin.plugins.plugin_utils._variables import read_variable
+from ansible_collections.planasonix.admin.plugins.plugin_utils._variables import (
+    check_keys,
+    read_variable,
+)
 
 
 def role_variable(
@@ -18,10 +21,15 @@ def role_variable(
     name: str,
     type: str = "list",  # noqa: A002
     elements: str = "str",
+    required: t.Any = (),
+    optional: t.Any = (),
 ) -> t.Any:
     """The filter; see its documentation."""
     try:
-        return read_variable(str(name), plain(value), str(type), str(elements))
+        found = read_variable(str(name), plain(value), str(type), str(elements))
+        if required or optional:
+            check_keys(str(name), found, plain(required), plain(optional))
+        return found
     except InvalidOption as error:
         raise AnsibleFilterError(error.message) from None
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 import ast
 import json
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from ansible.module_utils.common.validation import check_type_dict
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 
 KINDS = {"list": "a list, or text with commas", "dict": "a mapping, or JSON"}
+MAPPINGS = "a list of mappings, or JSON"
 
 
 def read_variable(name: str, value: t.Any, kind: str, elements: str = "str") -> t.Any:
@@ -34,12 +35,13 @@ def read_variable(name: str, value: t.Any, kind: str, elements: str = "str") -> 
         return [] if kind == "list" else {}
     if kind == "dict":
         return read_mapping(name, value, KINDS[kind])
+    expected = MAPPINGS if elements == "dict" else KINDS[kind]
     if isinstance(value, str):
-        value = split_text(name, value, elements)
+        value = split_text(name, value, elements, expected)
     elif is_element(value, elements):
         value = [value]
     if not isinstance(value, list):
-        raise InvalidOption(f"{name} is {describe(value)}; expected {KINDS[kind]}.")
+        raise InvalidOption(f"{name} is {describe(value)}; expected {expected}.")
     if elements == "dict":
         return [read_mapping(f"An element of {name}", item, KINDS["dict"]) for item in value]
     for item in value:
@@ -55,9 +57,32 @@ def is_element(value: t.Any, elements: str) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def split_text(name: str, text: str, elements: str) -> t.Any:
+def check_keys(
+    name: str,
+    elements: Iterable[Mapping[str, t.Any]],
+    required: Collection[str],
+    optional: Collection[str],
+) -> None:
+    """Refuse mappings that lack a key or have an unknown one.
+
+    :raises InvalidOption: if there is such a mapping.
+    """
+    for number, element in enumerate(elements, 1):
+        missing = [key for key in required if element.get(key) in (None, "")]
+        if missing:
+            raise InvalidOption(f"Element {number} of {name} lacks {', '.join(missing)}.")
+        unknown = [str(key) for key in element if key not in (*required, *optional)]
+        if unknown:
+            raise InvalidOption(
+                f"Element {number} of {name} has {', '.join(unknown)}; "
+                f"it may have {', '.join((*required, *optional))}."
+            )
+
+
+def split_text(name: str, text: str, elements: str, expected: str) -> t.Any:
     """Return what a text means as a list: JSON, or elements with commas between them.
 
+    :param expected: What the variable should be, for the error.
     :raises InvalidOption: if it begins like JSON and is none.
     """
     text = text.strip()
@@ -69,7 +94,6 @@ def split_text(name: str, text: str, elements: str) -> t.Any:
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
         return [found] if isinstance(found, dict) else found
-    expected = "a list of mappings" if elements == "dict" else KINDS["list"]
     raise InvalidOption(f"{name} is text that is not JSON; expected {expected}.")
 
 

@@ -9,6 +9,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import visible
 from ansible_collections.planasonix.admin.plugins.plugin_utils._snapshots import take_snapshot
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
 
@@ -35,7 +36,7 @@ def build_snapshot(name: str, facts: t.Any, unavailable: t.Any) -> dict[str, t.A
         return take_snapshot(plain(facts), plain(unavailable))
     except InvalidOption as error:
         raise AnsibleFilterError(
-            f"{name}: nothing could be restored from this state: {error.message}"
+            f"{name}: nothing could be restored from this state: {visible(error.message)}"
         ) from None
     except (AttributeError, KeyError, TypeError) as error:
         raise AnsibleFilterError(

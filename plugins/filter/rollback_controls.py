@@ -10,6 +10,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._escapes import escape
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import map_texts, visible
 from ansible_collections.planasonix.admin.plugins.plugin_utils._rollback import (
     Rollback,
     rollback_outcome,
@@ -32,7 +33,8 @@ def rollback_report(
     """The filter; see its documentation."""
     back = way_back("rollback_report", snapshot, facts)
     try:
-        return rollback_outcome(back, plain(result), bool(check_mode))
+        outcome = rollback_outcome(back, plain(result), bool(check_mode))
+        return t.cast(dict[str, list[str]], map_texts(outcome, visible))
     except (AttributeError, KeyError, TypeError) as error:
         raise AnsibleFilterError(
             f"rollback_report: the result is not what planasonix_baseline returns; {error} is missing or wrong."
@@ -48,7 +50,7 @@ def way_back(name: str, snapshot: t.Any, facts: t.Any) -> Rollback:
         return rolled_back(plain(snapshot), plain(facts))
     except InvalidOption as error:
         raise AnsibleFilterError(
-            f"{name}: the input is no snapshot of this organization: {error.message}"
+            f"{name}: the input is no snapshot of this organization: {visible(error.message)}"
         ) from None
     except (AttributeError, KeyError, TypeError) as error:
         raise AnsibleFilterError(

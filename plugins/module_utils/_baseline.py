@@ -111,6 +111,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._rule_writes impo
     ChannelIsGone,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._rules import Rules
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import visible
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,7 @@ class Assessment:
             {
                 **control.given,
                 **vars(self.verdicts[control.id]),
+                "detail": visible(self.verdicts[control.id].detail),
                 "expected": control.given["require"],
             }
             for control in self.controls

@@ -606,10 +606,13 @@ def test_roles_keep_the_defaults_of_the_play(fleet: Fleet) -> None:
 def test_variables_of_the_command_line_are_text(fleet: Fleet) -> None:
     """Where ansible-core 2.16 keeps native types, text stays text as well."""
     fleet.environment = {"ANSIBLE_JINJA2_NATIVE": "true"}
+    control = {"id": "X-1", "resource": "settings", "require": {"data_residency": "nowhere"}}
     arguments = {
         "org_baseline_skip": "PLX-MFA-1, PLX-KEY-1",
         "org_baseline_overrides": '{"PLX-SES-1": {"severity": "low"}}',
         "org_baseline_protected_addresses": f'["{ADDRESS}"]',
+        "org_baseline_extra_controls": json.dumps([control, {**control, "id": "X-2"}]),
+        "org_baseline_waivers": json.dumps([{"id": "X-1", "reason": "a, b"}]),
         "compliance_audit_formats": "json,",
         "compliance_audit_fail_on": "never",
     }
@@ -619,6 +622,15 @@ def test_variables_of_the_command_line_are_text(fleet: Fleet) -> None:
     severities = {c["id"]: c["severity"] for c in json.loads(fleet.report())["controls"]}
     assert severities["PLX-SES-1"] == "low" and "PLX-NET-1" in severities
     assert not {"PLX-MFA-1", "PLX-KEY-1"} & severities.keys()
+    for found in statuses(fleet.report()).values():
+        assert (found["X-1"], found["X-2"]) == ("waived", "fail")
+    for value, complaint in (
+        ("PLX-MFA-1", "org_baseline_waivers is text that is not JSON; expected a list of mappings"),
+        ("[3]", "An element of org_baseline_waivers is a number; expected a mapping, or JSON."),
+    ):
+        wrong = fleet.run("planasonix.admin.harden", "-e", f"org_baseline_waivers={value}")
+        assert wrong.returncode == 2 and complaint in told(wrong.stdout)
+        assert "argument_spec" not in wrong.stdout
     wrong = fleet.run("planasonix.admin.audit", "-e", "org_baseline_skip=[PLX-MFA-1")
     assert wrong.returncode == 2
     assert "org_baseline_skip is text that is not JSON" in told(wrong.stdout)

@@ -640,6 +640,34 @@ def test_a_state_of_which_nothing_can_be_restored_is_refused(organization):
     )
 
 
+BIDI = "Acme\u202egnp\x1b[31m"
+VISIBLE = r"Acme\u202egnp\u001b[31m"
+
+
+def test_control_characters_of_the_api_are_visible_in_all_that_is_displayed(organization):
+    """Who administers an organization names it, its channels and its rules."""
+    api = organization.api
+    api.add_channel(BIDI, "webhook", config={"url": "http****", BIDI: 1})
+    taken = {
+        "organization": {"id": "o1", "name": BIDI},
+        "controls": export_controls(organization.facts()),
+    }
+    facts = {**organization.facts(), "organization": {"id": "o2", "name": BIDI}}
+    with pytest.raises(AnsibleFilterError) as raised:
+        rollback_controls(taken, facts)
+    organization.take()
+    organization.channel(BIDI)["config"][f"{BIDI}2"] = 2
+    stayed = organization.roll_back()
+    api.channels.remove(organization.channel(BIDI))
+    gone = organization.roll_back()
+    organization.channel("Mail")["id"] = BIDI
+    organization.channel("Mail")["name"] = None
+    noted = snapshot(organization.facts())["notes"]
+    for text in (str(raised.value), *stayed["notes"][1:], *gone["left"], *noted):
+        assert VISIBLE in text and BIDI not in text
+    assert BIDI not in stayed["notes"][0] and len(stayed["notes"]) == 2
+
+
 EVIL = "{{ lookup('ansible.builtin.pipe', 'x') }} {% if %} {# 100 % #} cut \ud83d"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import re
 import typing as t
 from collections import Counter
 from collections.abc import Iterator
@@ -230,6 +231,20 @@ def test_control_characters_of_the_api_are_escaped_in_details(api):
     api.settings["default_timezone"] = "UTC\x1b[31m\x9b31m\u202e"
     result = audit(api, control("settings", {"default_timezone": "UTC"}, "ID"))
     assert r'is "UTC\u001b[31m\u009b31m\u202e"' in by_id(result)["ID"]["detail"]
+
+
+def test_control_characters_of_names_are_escaped_in_details(api):
+    name = "Ops\u202egnp\x1b[31m"
+    api.add_channel(name)
+    api.add_key(name, scopes=[name])
+    result = audit(
+        api,
+        control("notification_channels", {"present": [], "purge": True}, "C"),
+        control("api_keys", {"forbidden_scopes": [name], "must_expire": True}, "K"),
+    )
+    for found in by_id(result).values():
+        assert found["status"] == "fail" and "Ops" in found["detail"]
+        assert not re.search("[\x1b\u202e]", found["detail"])
 
 
 def test_the_id_is_by_default_the_resource(api):

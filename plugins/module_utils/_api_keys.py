@@ -60,7 +60,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
-    in_force,
     is_expired,
     is_gone,
     same_id,
@@ -398,8 +397,8 @@ def foreign_content(current: Keys, options: Values, replaced: Sequence[Values]) 
     if listed is None:
         same_user = record.get("api_key") == current.identity["api_key"]
         return None if same_user else f"{text} of another organization, or one that is gone"
-    still_used = find_key(replaced, listed["id"]) is None and in_force(listed, current.now)
-    return text if still_used else None
+    is_over = is_gone(listed, current.now) or is_expired(listed, current.now)
+    return None if is_over or find_key(replaced, listed["id"]) else text
 
 
 def refuse_own(current: Keys, key: Values, what: str) -> None:

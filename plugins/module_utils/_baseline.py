@@ -410,7 +410,7 @@ def check_comparable(value: t.Any, bound: Bound, kind: Kind, name: str) -> None:
         raise ApiError(
             f"{name} is {as_text(value)}; the API documents numbers from 1 on, "
             "so it may mean no limit. It is neither compared nor changed: "
-            "set it with its module, or allow it in one_of."
+            "set it in the product, or allow it in one_of."
         )
     if bound.wants_list and has_objects(value) and not has_objects(bound.contains + bound.excludes):
         raise ApiError(

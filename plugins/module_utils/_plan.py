@@ -184,7 +184,7 @@ def describe_mismatches(mismatches: Sequence[Mismatch | str]) -> str:
     without_effect: list[str] = []
     stored: list[Mismatch] = []
     lost: list[str] = []
-    spelled = False
+    changeable = False
     for one in mismatches:
         if isinstance(one, str):
             without_effect.append(one)
@@ -193,7 +193,7 @@ def describe_mismatches(mismatches: Sequence[Mismatch | str]) -> str:
             lost.append(f"{one.field}, which was to stay: it was {was} and is {now}")
         elif one.found is UNSET or same(one.found, one.before):
             without_effect.append(str(one))
-            spelled = spelled or (isinstance(one.found, str) and isinstance(one.wanted, str))
+            changeable = changeable or (is_scalar(one.found) and is_scalar(one.wanted))
         else:
             stored.append(one)
     sentences: list[str] = []
@@ -210,9 +210,16 @@ def describe_mismatches(mismatches: Sequence[Mismatch | str]) -> str:
             "The API accepted the change, but it shows no effect "
             f"({', '.join(without_effect)}); look at it in the product before you run again."
         )
-    if spelled:
-        sentences.append("If the API spells the value differently, write it as the API does.")
+    if changeable:
+        sentences.append(
+            "If the API limits the value or spells it differently, write it as the API does."
+        )
     return " ".join(sentences)
+
+
+def is_scalar(value: t.Any) -> bool:
+    """Return whether an API may store a value otherwise: it is a text or a number."""
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
 
 
 def describe(subject: str, changes: list[str]) -> str:

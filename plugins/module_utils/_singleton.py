@@ -13,7 +13,10 @@ import typing as t
 from collections.abc import Sequence
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    InvalidOption,
+    RefusedPlan,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     compare_fields,
     find_kind,
@@ -75,6 +78,7 @@ def singleton(
         changes = differences(before, after)
         if not changes:
             return Plan(before, after, outcome=current)
+        refuse_new_limits(name, before, after)
         outcome = {**current, **after}
         # The documented PUT takes all fields; without one, a server that replaces the object would reset it.
         # What is null stays out: some servers refuse it, and reading back shows if it stayed null.
@@ -84,12 +88,6 @@ def singleton(
             if field not in outcome or outcome[field] is not None
         }
         warnings = check_result(outcome)
-        for field in unlimited_fields(name, before):
-            if after[field] != before[field]:
-                warnings.append(
-                    f"{field} was {as_text(before[field])}, which may mean no limit; "
-                    f"the task sets it to {as_text(after[field])}."
-                )
         return Plan(
             before,
             after,
@@ -105,6 +103,20 @@ def singleton(
         return find_mismatches(current, wanted, {**wanted, **plan.before}, equal)
 
     return Resource(name, read, plan, show_state, missed, check=check)
+
+
+def refuse_new_limits(name: str, before: Values, after: Values) -> None:
+    """Refuse to replace what may mean no limit: a shorter retention deletes logs for good.
+
+    :raises RefusedPlan: with the first such field.
+    """
+    for field in unlimited_fields(name, before):
+        if after[field] != before[field]:
+            raise RefusedPlan(
+                f"{field} is {as_text(before[field])}, which may mean no limit, so the task does "
+                f"not set it to {as_text(after[field])}. Set a limit in the product first, or "
+                "leave out the option."
+            )
 
 
 def check_minimum(options: Values, minimum: int, unit: str, *names: str) -> None:

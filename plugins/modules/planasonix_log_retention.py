@@ -14,8 +14,9 @@ description:
   - An option that is left out is left alone. The module sends the object whole, merged with what it is.
   - After a change the object is read back, and the task fails if the API did not apply a field, or
     changed another one.
-  - The API documents numbers from 1 on. V(0), V(-1) and V(null) may mean no limit, and the module
-    warns if it replaces one.
+  - The API documents numbers from 1 on. V(0), V(-1) and V(null) may mean no limit. The module
+    does not replace them, and fails before it writes anything if the task names such a field. To
+    set a limit, set it in the product first.
 author:
   - Planasonix collection contributors (@planasonix)
 extends_documentation_fragment:

@@ -144,7 +144,8 @@ def test_without():
             {"a": 1},
             {"a": 0},
             "The API accepted the change, but it shows no effect (a 0 -> 1); "
-            "look at it in the product before you run again.",
+            "look at it in the product before you run again. "
+            "If the API limits the value or spells it differently, write it as the API does.",
             id="no-effect",
         ),
         pytest.param(
@@ -153,7 +154,7 @@ def test_without():
             {"a": "eu-central-1"},
             'The API accepted the change, but it shows no effect (a "eu-central-1" -> "eu"); '
             "look at it in the product before you run again. "
-            "If the API spells the value differently, write it as the API does.",
+            "If the API limits the value or spells it differently, write it as the API does.",
             id="no-effect-or-another-spelling",
         ),
         pytest.param(
@@ -195,7 +196,8 @@ def test_without():
             "The API changed a, which was to stay: it was 1 and is 9. "
             "The API stores b as 8; the task asks for 2: write it as the API does. "
             "The API accepted the change, but it shows no effect (c 1 -> 3); "
-            "look at it in the product before you run again.",
+            "look at it in the product before you run again. "
+            "If the API limits the value or spells it differently, write it as the API does.",
             id="all",
         ),
     ],

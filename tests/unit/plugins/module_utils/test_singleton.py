@@ -243,6 +243,26 @@ def test_a_field_that_is_kept_under_another_spelling_is_kept(api, field, old, ne
     assert len(api.writes) == 1
 
 
+HINT = "If the API limits the value or spells it differently, write it as the API does."
+
+
+def test_each_run_says_that_the_api_may_limit_a_number(api):
+    alter_put(api, lambda body: {**body, "run_logs_days": min(10, body["run_logs_days"])})
+    first, second = (perform(api, RETENTION, run_logs_days=20) for _run in range(2))
+    assert first["msg"] == (
+        "The API stores run_logs_days as 10; the task asks for 20: write it as the API does."
+    )
+    assert second["failed"] and "no effect (run_logs_days 10 -> 20)" in second["msg"]
+    assert second["msg"].endswith(f" {HINT}")
+
+
+def test_a_boolean_without_effect_has_no_limit(api):
+    alter_put(api, lambda body: {**body, "extend_on_activity": True})
+    result = perform(api, TIMEOUT, extend_on_activity=False)
+    assert "shows no effect (extend_on_activity true -> false)" in result["msg"]
+    assert HINT not in result["msg"]
+
+
 def test_a_value_that_is_stored_otherwise_is_told_with_both(api):
     alter_put(api, lambda body: {**body, "audit_logs_days": min(365, body["audit_logs_days"])})
     for _run in range(2):
@@ -324,14 +344,27 @@ def test_what_may_mean_no_limit_is_neither_compared_nor_refused(api, value):
     assert "warnings" not in perform(api, TIMEOUT, idle_timeout_minutes=30)
 
 
-@pytest.mark.parametrize("value", [0, -1, None])
-def test_a_warning_says_that_no_limit_may_be_replaced(api, value):
-    api.objects["settings/log-retention"]["audit_logs_days"] = value
-    result = perform_both(api, RETENTION, audit_logs_days=365)
-    assert result["warnings"] == [
-        f"audit_logs_days was {json.dumps(value)}, which may mean no limit; "
-        "the task sets it to 365."
-    ]
+@pytest.mark.parametrize("value", [0, -1, None, "0", -1.0])
+@pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
+@pytest.mark.parametrize(
+    ("module", "field"),
+    [
+        (RETENTION, "audit_logs_days"),
+        (TIMEOUT, "absolute_timeout_minutes"),
+        (TIMEOUT, "idle_timeout_minutes"),
+    ],
+)
+def test_what_may_mean_no_limit_is_never_replaced(api, module, field, check_mode, value):
+    stored = api.objects[PATHS[module.manages.name]]
+    stored[field] = value
+    result = perform(api, module, check_mode, **{field: 365})
+    assert (result["failed"], result["changed"], api.writes) == (True, False, [])
+    assert result["msg"] == (
+        f"{field} is {json.dumps(value)}, which may mean no limit, so the task does not set it "
+        "to 365. Set a limit in the product first, or leave out the option."
+    )
+    stored[field] = 300
+    assert perform(api, module, check_mode, **{field: 365})["changed"]
 
 
 def test_idle_cannot_be_set_where_the_api_does_not_tell_absolute(api):

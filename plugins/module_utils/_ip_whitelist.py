@@ -42,10 +42,14 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     describe,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    ENDED,
+    ENDS,
     Applied,
     Resource,
     create_once,
     in_force,
+    is_expired,
+    is_never,
     looks,
     parse_time,
     require_field,
@@ -113,29 +117,54 @@ class EntryPlan:
 # Reading.
 
 
-def read_allowlist(client: Client, dummy_options: Values) -> Allowlist:
+def read_allowlist(client: Client, options: Values) -> Allowlist:
     """Read ``GET /api/settings/ip-whitelist`` and ``GET /api/settings/ip-whitelist/status``.
 
+    :param options: Those of the task; after a write with ``removed`` and ``written_at``.
     :raises ApiError: if an answer has another shape, or the two contradict each other.
     """
     listed: list[Values] = []
+    status: Values = {}
     count = 0
     for _look in looks(client):
         listed = read_listed(client)
         status = read_status(client)
         count = read_count(status)
-        if count <= len(listed):
-            active = [entry for entry in listed if in_force(entry, client.now())]
+        if count <= len(listed) + uncounted_removals(status, options):
+            active = keep_active(client, listed)
             return Allowlist(
                 tuple(active),
                 read_enabled(status),
                 read_applies_to(status),
                 tuple(entry for entry in listed if entry not in active),
             )
-    raise ApiError(
+    message = (
         f"The API lists {len(listed)} IP allowlist entries and counts {count} (entry_count): the "
-        "list may be incomplete. Nothing was planned from it; ask the vendor how the list is paged."
+        "list may be incomplete."
     )
+    evaluated = status.get("last_evaluated_at")
+    if is_never(evaluated):
+        message += " Nothing was planned from it; ask the vendor how the list is paged."
+    else:
+        message += (
+            f" The count may be as old as last_evaluated_at ({evaluated}). If entries were "
+            "deleted since, run again once it is newer; otherwise ask the vendor how the list is "
+            "paged."
+        )
+    raise ApiError(message)
+
+
+def uncounted_removals(status: Values, options: Values) -> int:
+    """Return how many entries that the task removed the status may still count.
+
+    An API may count from time to time: a count from before the last write is old.
+    """
+    evaluated = parse_time(status.get("last_evaluated_at"))
+    if "written_at" not in options:
+        return 0
+    if evaluated is not None and evaluated > options["written_at"]:
+        return 0
+    return int(options["removed"])
 
 
 def read_listed(client: Client) -> list[Values]:
@@ -149,7 +178,15 @@ def read_listed(client: Client) -> list[Values]:
 
 def read_entries(client: Client) -> list[Values]:
     """Read the entries that are in force."""
-    return [entry for entry in read_listed(client) if in_force(entry, client.now())]
+    return keep_active(client, read_listed(client))
+
+
+def keep_active(client: Client, listed: Iterable[Values]) -> list[Values]:
+    """Return the listed entries that are in force.
+
+    :raises ApiError: if it is not known of one.
+    """
+    return [entry for entry in listed if in_force(entry, client.now())]
 
 
 def read_status(client: Client) -> Values:
@@ -475,13 +512,16 @@ def apply_allowlist(client: Client, plan: Plan, current: Allowlist, options: Val
         enforcement is on.
     """
     Writer(client, plan, current, options).write()
-    return Applied()
+    removed = [call for call in plan.calls if call.method == "DELETE"]
+    return Applied(identity={"removed": len(removed), "written_at": client.now()})
 
 
 class Writer:
     """Sends one plan.
 
-    :ivar known: Ids of the entries that were in force before.
+    :ivar known: Ids of the entries that were in force before, or that were added.
+    :ivar idle: Ids of the entries that were listed and not in force before.
+    :ivar added: By network, the id of its new entry, where the API answered one.
     :ivar removed: Paths of the entries whose removal the API accepted.
     :ivar kept: Paths of entries that the plan removes and that must stay or are gone already.
     :ivar refused: Additions of networks of which the API refuses a second entry.
@@ -494,6 +534,8 @@ class Writer:
         self.options = options
         self.wanted = wanted_entries(options)
         self.known = {str(entry["id"]) for entry in current.entries}
+        self.idle = {str(entry["id"]) for entry in current.inactive}
+        self.added: dict[str, str] = {}
         self.additions = [call for call in plan.calls if call.path == ENTRIES_PATH]
         self.removals = [call for call in plan.calls if call.method == "DELETE"]
         self.removed: set[str] = set()
@@ -544,12 +586,16 @@ class Writer:
         """Add an entry, once; whether the API lists it is read later."""
 
         def find() -> list[Values]:
-            found = self.find(read_entries(self.client), call.body["cidr"])
-            return [entry for entry in found if str(entry["id"]) not in self.known]
+            listed = read_listed(self.client)
+            new = self.find_new_idle(listed, call.body["cidr"])
+            active = keep_active(self.client, listed)
+            new += self.find(active, call.body["cidr"])
+            return once_each(entry for entry in new if str(entry["id"]) not in self.known)
 
         created = create_once(self.client, call, find, needs_id=False)
         if "id" in created:
             self.known.add(str(created["id"]))
+            self.added[call.body["cidr"]] = str(created["id"])
 
     def prove_additions(self) -> None:
         """Read the entries until all additions are listed, before anything is removed or enforced.
@@ -567,6 +613,8 @@ class Writer:
             entries = read_entries(self.client)
             if all(self.find_added(entries, body) for body in bodies):
                 break
+        missing = [body for body in bodies if not self.find_added(entries, body)]
+        self.explain_idle([body["cidr"] for body in missing])
         for body in bodies:
             added = self.find_added(entries, body)
             if not added:
@@ -593,6 +641,44 @@ class Writer:
         """Find the entries that show an addition: it was planned since no listed one fitted."""
         found = self.find(entries, body["cidr"])
         return [entry for entry in found if fits(entry, body.get("label"))]
+
+    def find_new_idle(self, listed: Iterable[Values], cidr: str) -> list[Values]:
+        """Find the entries of a network that are new on the list, and not in force."""
+        before = self.idle | {str(entry["id"]) for entry in self.current.entries}
+        new = [entry for entry in listed if str(entry["id"]) not in before]
+        idle = [entry for entry in new if not in_force(entry, self.client.now())]
+        return find_entries(idle, cidr, self.wanted)
+
+    def explain_idle(self, cidrs: Sequence[str]) -> None:
+        """Fail if the API lists new entries of some networks and does not put them in force.
+
+        One entry of each network stays, so that it can be activated in the product. If there was
+        one before, the new one is removed again, so that they do not add up.
+
+        :raises NotApplied: with the entries.
+        """
+        listed = read_listed(self.client) if cidrs else []
+        now = self.client.now()
+        before = [entry for entry in self.current.inactive if not has_ended(entry, now)]
+        texts: list[str] = []
+        for cidr in cidrs:
+            new = self.find_new_idle(listed, cidr)
+            if not new:
+                continue
+            old = find_entries(before, cidr, self.wanted)
+            kept = (old or new)[0]
+            texts.append(f"{cidr} ({kept['id']})")
+            for entry in new:
+                mine = self.added.get(cidr, str(entry["id"])) == str(entry["id"])
+                if entry is not kept and mine:
+                    action = f"remove the second entry of {cidr} from the IP allowlist again"
+                    send(self.client, Call("DELETE", entry_path(entry), None, action))
+        if texts:
+            raise NotApplied(
+                "The API lists new entries without putting them in force. Activate in the "
+                f"product: {', '.join(texts)}. Nothing else was removed from the IP allowlist or "
+                "enforced."
+            )
 
     def explain_missing(self, entries: Sequence[Values], body: Values) -> None:
         """Fail for an addition that is not listed as it was sent.
@@ -736,6 +822,7 @@ class Writer:
                 # A removed entry may still be listed, or come back with the new label.
                 if entry_path(entry) not in self.removed or fits(entry, label):
                     return entry
+        self.explain_idle([cidr])
         raise NotApplied(
             f"The API accepted {cidr} with its new label, but does not show it yet. "
             "Enforcement of the IP allowlist was not changed; run the task again."
@@ -750,7 +837,9 @@ class Writer:
         found: list[Values] = []
         for _look in looks(self.client):
             try:
-                found = self.find(read_entries(self.client), cidr)
+                listed = read_listed(self.client)
+                active = keep_active(self.client, listed)
+                found = self.find(active, cidr) or self.find_new_idle(listed, cidr)
             except ApiError:
                 found = []  # an API that refuses second entries will say so
             # The list may show an entry for a while that is gone.
@@ -768,6 +857,13 @@ class Writer:
                 f"then this failed: {reason.message} {error.message} Add the entry in the product.",
                 **reason.details,
             ) from None
+
+
+def has_ended(entry: Values, now: datetime.datetime) -> bool:
+    """Return whether an entry that is not in force cannot be activated: it is past its end."""
+    ends = [name for name in ENDS if not is_never(entry.get(name))]
+    words = {str(entry.get(name)).lower() for name in ("state", "status")}
+    return bool(ends or words & ENDED) or is_expired(entry, now)
 
 
 def explain_label(cidr: str, stored: t.Any, label: t.Any) -> str:

@@ -18,6 +18,9 @@ description:
     be written in any way. A network that a broader one covers still needs an entry of its own.
   - Entries that are listed but not in force (disabled, expired or deleted) cover no address and
     count as not listed. The module leaves them alone and returns them as C(inactive_entries).
+  - If the API lists a new entry without putting it in force, the module fails before it removes or
+    enforces anything. It keeps one such entry of each network, for you to activate in the product.
+  - If it is not known whether an entry is in force, the module fails and names the field.
   - The module waits up to 5 seconds, within O(retry_budget), for a change that the API shows late.
     It does not repeat an addition that the API accepted.
   - If you leave out an option, the module does not change what it manages.

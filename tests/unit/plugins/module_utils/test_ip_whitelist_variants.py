@@ -608,3 +608,172 @@ def test_empty_addresses_ask_for_the_variable(options: Values) -> None:
     result = perform(api, MODULE, **options)
     assert result["failed"] and "is the variable that it comes from set?" in result["msg"]
     assert api.log == []
+
+
+# New entries that are not put in force.
+
+
+def start(api: FakeApi, **state: t.Any) -> None:
+    """Let new entries of the API have more fields."""
+
+    def answer(method: str, path: list[str], body: t.Any) -> tuple[int, t.Any]:
+        status, data = FakeApi.answer(api, method, path, body)
+        if method == "POST" and path[-1] == "ip-whitelist" and status == 201:
+            data.update(state)
+        return status, data
+
+    api.answer = answer  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("state", [{"active": False}, {"enabled": False}, {"status": "disabled"}])
+def test_new_entries_that_start_inactive_do_not_add_up(state: Values) -> None:
+    api = FakeApi()
+    start(api, **state)
+    api.add_entry("198.51.100.7/32")
+    task: Values = {"entries": [{"cidr": A}, {"cidr": B}], "purge": True, "enabled": True}
+    for _run in range(3):
+        result = perform(api, MODULE, **task, **PROTECTED)
+        assert (result["failed"], result["changed"], api.enabled) == (True, True, False)
+        assert result["msg"] == (
+            "The API lists new entries without putting them in force. Activate in the product: "
+            f"{A} (ipw_2), {B} (ipw_3). Nothing else was removed from the IP allowlist or enforced."
+        )
+        assert [entry["id"] for entry in api.entries] == ["ipw_1", "ipw_2", "ipw_3"]
+    for entry in api.entries:
+        for name in state:
+            entry.pop(name, None)
+    assert perform(api, MODULE, **task, **PROTECTED)["ip_whitelist"]["enabled"] is True
+    assert perform(api, MODULE, **task, **PROTECTED)["changed"] is False
+    assert [entry["id"] for entry in api.entries] == ["ipw_2", "ipw_3"]
+
+
+@pytest.mark.parametrize("answer", ["504 after", "lost after"])
+def test_a_new_entry_that_starts_inactive_is_found_after_a_lost_answer(answer: str) -> None:
+    api = FakeApi().fail(POST, answer)
+    start(api, active=False)
+    result = perform(api, MODULE, entries=[{"cidr": A}])
+    assert result["failed"] and f"Activate in the product: {A} (ipw_1)." in result["msg"]
+    assert (api.writes, len(api.entries)) == ([POST], 1)
+
+
+def test_a_new_label_that_starts_inactive() -> None:
+    api = FakeApi()
+    start(api, active=False)
+    api.enabled = True
+    api.add_entry(A, "old")
+    for _run in range(2):
+        result = perform(api, MODULE, entries=[{"cidr": A, "label": "new"}], **PROTECTED)
+        assert result["failed"] and f"Activate in the product: {A} (ipw_2)." in result["msg"]
+        assert listed(api) == [(A, "old"), (A, "new")]
+
+
+def test_a_new_label_that_replaces_the_old_one_and_starts_inactive() -> None:
+    api = FakeApi()
+    start(api, active=False)
+    api.refuse_second_entry = 409
+    api.add_entry(A, "old")
+    result = perform(api, MODULE, entries=[{"cidr": A, "label": "new"}])
+    assert result["failed"] and f"Activate in the product: {A} (ipw_2)." in result["msg"]
+    assert (listed(api), api.writes.count(POST)) == ([(A, "new")], 2)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [{"expires_at": "2025-01-01T00:00:00Z"}, {"deleted_at": 1_760_000_000}, {"state": "revoked"}],
+    ids=str,
+)
+def test_an_entry_that_has_ended_is_not_the_one_to_activate(end: Values) -> None:
+    api = FakeApi()
+    start(api, active=False)
+    api.entries = [{"id": "old", "cidr": A, **end}]
+    for _run in range(2):
+        result = perform(api, MODULE, entries=[{"cidr": A}])
+        assert f"Activate in the product: {A} (ipw_1)." in result["msg"]
+        assert [entry["id"] for entry in api.entries] == ["old", "ipw_1"]
+
+
+def test_a_new_entry_that_comes_into_force_later_is_awaited() -> None:
+    api = FakeApi()
+    start(api, active=False)
+    sleep = api.sleep
+
+    def activate(seconds: float) -> None:
+        sleep(seconds)
+        if sum(api.pauses) > 1:
+            api.entries[0]["active"] = True
+
+    api.sleep = activate  # type: ignore[method-assign]
+    assert not perform(api, MODULE, entries=[{"cidr": A}]).get("failed")
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_a_new_entry_of_another_shape_ends_the_task_before_access_is_taken(enabled: bool) -> None:
+    """Whether it is in force is not known, so nothing may depend on it."""
+    api = FakeApi()
+    start(api, expires_at="soon")
+    api.enabled = enabled
+    api.add_entry("203.0.113.7/32")
+    task: Values = {"entries": [{"cidr": A}], "purge": True, "enabled": True}
+    result = perform(api, MODULE, **task, **PROTECTED)
+    assert result["failed"] and "no known time in expires_at: 'soon'" in result["msg"]
+    assert (api.writes, api.enabled, len(api.entries)) == ([POST], enabled, 2)
+    found = verdict(api, enabled=True)
+    assert found["status"] == "error" and "in expires_at: 'soon'" in found["detail"]
+    assert "expires_at" in perform(api, INFO, gather_subset=["!all", "ip_whitelist"])["msg"]
+    hardened = perform(api, BASELINE, controls=ENFORCED["controls"])
+    assert (hardened["controls"][0]["status"], api.writes) == ("error", [POST])
+
+
+# A status that is counted from time to time.
+
+
+def count_before(api: FakeApi, **more: t.Any) -> None:
+    """Let the status keep the count that it has now."""
+    more = {"entry_count": len(api.entries), **more}
+    api.fail(STATUS, lambda data: {**data, **more}, times=99)
+
+
+@pytest.mark.parametrize("more", [{}, {"last_evaluated_at": iso(FakeApi().now - 600)}])
+def test_an_old_count_does_not_contradict_what_the_task_removed(more: Values) -> None:
+    api = FakeApi()
+    for cidr in (A, B, C):
+        api.add_entry(cidr)
+    api.enabled = True
+    count_before(api, **more)
+    result = perform_both(api, MODULE, entries=[{"cidr": A}], purge=True, **PROTECTED)
+    assert (result["changed"], listed(api), api.pauses) == (True, [(A, None)], [])
+
+
+def test_a_new_count_above_the_list_is_an_error_after_a_removal() -> None:
+    api = FakeApi()
+    api.add_entry(A)
+    api.add_entry(B)
+    count_before(api, last_evaluated_at=iso(api.now + 600))
+    result = perform(api, MODULE, state="absent", entries=[{"cidr": B}])
+    assert result["failed"] and "lists 1 IP allowlist entries and counts 2" in result["msg"]
+
+
+def test_a_count_above_what_the_task_removed_is_an_error() -> None:
+    api = FakeApi()
+    for cidr in (A, B, C):
+        api.add_entry(cidr)
+    count_before(api)
+    api.fail(LIST, lambda rows: rows[:1], skip=1, times=99)
+    result = perform(api, MODULE, state="absent", entries=[{"cidr": C}])
+    assert result["failed"] and "lists 1 IP allowlist entries and counts 3" in result["msg"]
+
+
+@pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
+def test_an_old_count_is_no_list_to_plan_from(check_mode: bool) -> None:
+    """Deleted entries cannot be told from a list that is cut."""
+    api = FakeApi()
+    api.add_entry(A)
+    time = iso(api.now - 600)
+    api.fail(STATUS, lambda data: {**data, "entry_count": 2, "last_evaluated_at": time}, times=99)
+    result = perform(api, MODULE, check_mode, entries=[{"cidr": A}], purge=True)
+    assert result["msg"] == (
+        "The API lists 1 IP allowlist entries and counts 2 (entry_count): the list may be "
+        f"incomplete. The count may be as old as last_evaluated_at ({time}). If entries were "
+        "deleted since, run again once it is newer; otherwise ask the vendor how the list is paged."
+    )
+    assert api.writes == []

@@ -138,20 +138,26 @@ def read_allowlist(client: Client, options: Values) -> Allowlist:
                 read_applies_to(status),
                 tuple(entry for entry in listed if entry not in active),
             )
-    message = (
-        f"The API lists {len(listed)} IP allowlist entries and counts {count} (entry_count): the "
-        "list may be incomplete."
-    )
-    evaluated = status.get("last_evaluated_at")
+    raise ApiError(explain_count(len(listed), count, status.get("last_evaluated_at")))
+
+
+def explain_count(listed: int, count: int, evaluated: t.Any) -> str:
+    """Say that the status counts more entries than are listed.
+
+    :param evaluated: When the API counted them, if it says so.
+    """
     if is_never(evaluated):
-        message += " Nothing was planned from it; ask the vendor how the list is paged."
-    else:
-        message += (
-            f" The count may be as old as last_evaluated_at ({evaluated}). If entries were "
-            "deleted since, run again once it is newer; otherwise ask the vendor how the list is "
+        return (
+            f"The API lists {listed} IP allowlist entries and counts {count} (entry_count): the "
+            "list may be incomplete. Nothing was planned from it; ask the vendor how the list is "
             "paged."
         )
-    raise ApiError(message)
+    return (
+        f"The API lists {listed} IP allowlist entries and counts {count} (entry_count): the list "
+        f"may be incomplete. The count may be as old as last_evaluated_at ({evaluated}). If "
+        "entries were deleted since, run again once it is newer; otherwise ask the vendor how the "
+        "list is paged."
+    )
 
 
 def uncounted_removals(status: Values, options: Values) -> int:

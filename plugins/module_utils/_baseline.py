@@ -432,7 +432,8 @@ def evaluate_allowlist(control: Control, current: Organization) -> tuple[t.Any, 
     :raises ApiError: if a listed network cannot be read, so it might be a forbidden one.
     """
     allowlist: Allowlist = current.values["ip_whitelist"]
-    planned = plan_entries(allowlist.entries, {"state": "present", **control.require})
+    required = {"state": "present", **control.require}
+    planned = plan_entries(allowlist.entries, required, allowlist.unsettled)
     inactive = {entry["cidr"] for entry in allowlist.inactive}
     texts: list[str] = []
     for entry in planned.additions:

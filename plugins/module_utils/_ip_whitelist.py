@@ -49,6 +49,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     create_once,
     in_force,
     is_expired,
+    is_gone,
     is_never,
     looks,
     parse_time,
@@ -79,12 +80,14 @@ class Allowlist:
     :param enabled: Whether it is enforced.
     :param applies_to: What it is enforced on.
     :param inactive: Those that are listed and not in force: disabled, expired or deleted.
+    :param unsettled: Those of the inactive that may yet let somebody in, such as pending ones.
     """
 
     entries: tuple[Values, ...]
     enabled: bool
     applies_to: list[str] | None
     inactive: tuple[Values, ...] = ()
+    unsettled: tuple[Values, ...] = ()
 
     def outcome(self) -> Values:
         """Return it as modules do."""
@@ -132,11 +135,14 @@ def read_allowlist(client: Client, options: Values) -> Allowlist:
         count = read_count(status)
         if count <= len(listed) + uncounted_removals(status, options):
             active = keep_active(client, listed)
+            inactive = [entry for entry in listed if entry not in active]
+            now = client.now()
             return Allowlist(
                 tuple(active),
                 read_enabled(status),
                 read_applies_to(status),
-                tuple(entry for entry in listed if entry not in active),
+                tuple(inactive),
+                tuple(e for e in inactive if not is_gone(e, now) and not is_expired(e, now)),
             )
     raise ApiError(explain_count(len(listed), count, status.get("last_evaluated_at")))
 
@@ -305,7 +311,14 @@ def plan_allowlist(current: Allowlist, options: Values) -> Plan:
 
     :raises RefusedPlan: if an address that must keep access could lose it.
     """
-    planned = plan_entries(current.entries, options)
+    planned = plan_entries(current.entries, options, current.unsettled)
+    for entry in planned.additions:
+        twins = find_entries(current.unsettled, entry["cidr"], [])
+        if twins:
+            raise RefusedPlan(
+                f"{entry['cidr']} is listed and not in force ({twins[0]['id']}): activate or "
+                "delete that entry in the product."
+            )
     enabled = options.get("enabled", current.enabled)
     gone = {str(entry["id"]) for entry in planned.removals}
     entries = [entry for entry in current.entries if str(entry["id"]) not in gone]
@@ -325,7 +338,8 @@ def plan_allowlist(current: Allowlist, options: Values) -> Plan:
     if enabled and not current.enabled:
         calls.append(toggle_call(True))
 
-    after = Allowlist(tuple(entries), enabled, current.applies_to, current.inactive)
+    inactive = tuple(entry for entry in current.inactive if str(entry["id"]) not in gone)
+    after = Allowlist(tuple(entries), enabled, current.applies_to, inactive)
     return Plan(
         managed(current),
         managed(after),
@@ -357,19 +371,24 @@ def toggle_call(enabled: bool) -> Call:
     return Call("POST", TOGGLE_PATH, {"enabled": enabled}, action, repeatable=True)
 
 
-def plan_entries(entries: Sequence[Values], options: Values) -> EntryPlan:
+def plan_entries(
+    entries: Sequence[Values], options: Values, unsettled: Sequence[Values] = ()
+) -> EntryPlan:
     """Plan which entries to add and which to remove; no entry that the options ask for is removed.
 
     Entries are told apart by their ids, so a list that has one twice does no harm. Besides what the
     module accepts, ``forbid`` has networks that a baseline does not let stay open.
 
     :param entries: Those in force.
+    :param unsettled: Others that may yet let somebody in: they are removed like those in force, and
+        are not what the options ask for.
     :raises ApiError: if a listed network that cannot be read might be a forbidden one.
     """
     wanted = wanted_entries(options)
+    spellings = {*wanted, *map(counterpart, wanted)}
     if options["state"] == "absent":
-        unwanted = {*wanted, *map(counterpart, wanted)}
-        return EntryPlan([], set(), once_each(e for e in entries if e["cidr"] in unwanted), set())
+        listed = [*entries, *unsettled]
+        return EntryPlan([], set(), once_each(e for e in listed if e["cidr"] in spellings), set())
     additions: list[Values] = []
     relabeled: set[str] = set()
     kept: set[str] = set()
@@ -387,10 +406,11 @@ def plan_entries(entries: Sequence[Values], options: Values) -> EntryPlan:
         if listed and not fitting:
             relabeled |= {cidr, *(entry["cidr"] for entry in listed)}
     others = [entry for entry in entries if str(entry["id"]) not in named]
+    others += [entry for entry in unsettled if entry["cidr"] not in spellings]
     if not options.get("purge"):
         others = find_forbidden(others, wanted, options.get("forbid", ()))
     gone = (named | {str(entry["id"]) for entry in others}) - kept
-    removals = once_each(entry for entry in entries if str(entry["id"]) in gone)
+    removals = once_each(e for e in (*entries, *unsettled) if str(e["id"]) in gone)
     return EntryPlan(additions, relabeled, removals, kept)
 
 
@@ -981,7 +1001,7 @@ def missed_in_allowlist(current: Allowlist, plan: Plan, options: Values) -> list
     for entry in planned.additions:
         label = f" with the label {entry['label']!r}" if "label" in entry else ""
         texts.append(f"{entry['cidr']} is not listed{label}")
-    for entry in current.entries:
+    for entry in (*current.entries, *current.unsettled):
         if entry_path(entry) in gone and str(entry["id"]) not in planned.kept:
             texts.append(f"{entry['cidr']} is still listed")
     if current.enabled != plan.after["enabled"]:

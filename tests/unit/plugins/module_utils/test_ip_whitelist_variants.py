@@ -777,3 +777,82 @@ def test_an_old_count_is_no_list_to_plan_from(check_mode: bool) -> None:
         "deleted since, run again once it is newer; otherwise ask the vendor how the list is paged."
     )
     assert api.writes == []
+
+
+# Entries of which it is not certain that they are in force.
+
+SOON = iso(FakeApi().now + 30)
+UNCERTAIN: list[tuple[Values, str]] = [
+    ({"disabled_at": "2025-12-31T23:59:59Z"}, "off"),
+    ({"is_enabled": False}, "off"),
+    ({"status": {"name": "disabled"}}, "off"),
+    ({"valid_until": "2025-12-31T23:59:59Z"}, "off"),
+    ({"status": "pending"}, "unsettled"),
+    ({"status": "effective soon"}, "unsettled"),
+    ({"valid_from": "2026-02-01T00:00:00Z"}, "unsettled"),
+    ({"expires_at": SOON}, "unsettled"),
+    ({"status": ["active"]}, "unknown"),
+    ({"valid_until": "soon"}, "unknown"),
+    ({"disabled_at": {"by": "x"}}, "unknown"),
+]
+
+
+@pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
+@pytest.mark.parametrize(("why", "kind"), UNCERTAIN, ids=str)
+def test_only_what_is_surely_in_force_covers(why: Values, kind: str, check_mode: bool) -> None:
+    tasks: list[Values] = [
+        {"enabled": True},
+        {"entries": [{"cidr": B}], "enabled": True},
+        {"entries": [{"cidr": B}], "purge": True},
+        {"entries": [{"cidr": C}], "state": "absent"},
+    ]
+    for number, task in enumerate(tasks):
+        api = FakeApi()
+        api.entries = [{"id": "odd", "cidr": A, **why}, {"id": "c", "cidr": C}]
+        api.enabled = number > 1
+        result = perform(api, MODULE, check_mode, **task, **PROTECTED)
+        assert (result["failed"], result["changed"], api.writes) == (True, False, []), task
+        words = repr(next(iter(why.values()))) if kind == "unknown" else "lock out 203.0.113.7/32"
+        assert words in result["msg"]
+
+
+@pytest.mark.parametrize(("why", "kind"), UNCERTAIN, ids=str)
+def test_entries_that_are_not_surely_in_force_in_controls_and_facts(why: Values, kind: str) -> None:
+    api = FakeApi()
+    api.entries = [{"id": "odd", "cidr": A, **why}]
+    result = perform(api, BASELINE, **ENFORCED, **PROTECTED)
+    status = "error" if kind == "unknown" else "fail"
+    assert (result["controls"][0]["status"], api.writes) == (status, [])
+    facts = perform(api, INFO, gather_subset=["!all", "ip_whitelist"], on_forbidden="skip")
+    assert ("ip_whitelist" in facts["unavailable"]) is (kind == "unknown")
+    # What may let somebody in later is open.
+    open_all = verdict(api, forbid=[A])["status"]
+    assert open_all == {"off": "pass", "unsettled": "fail", "unknown": "error"}[kind]
+
+
+@pytest.mark.parametrize("why", [why for why, kind in UNCERTAIN if kind == "unsettled"], ids=str)
+def test_an_entry_that_may_come_into_force_is_removed_and_not_added_again(why: Values) -> None:
+    for task in ({"state": "absent", "entries": [{"cidr": A}]}, {"purge": True, "entries": []}):
+        api = FakeApi()
+        api.entries = [{"id": "odd", "cidr": A, **why}]
+        result = perform_both(api, MODULE, **task)
+        assert (result["msg"], api.entries) == (f"ip_whitelist: removed {A}", [])
+        assert perform(api, MODULE, **task)["changed"] is False
+    api = FakeApi()
+    api.entries = [{"id": "odd", "cidr": A, **why}]
+    for check_mode in (True, False):
+        result = perform(api, MODULE, check_mode, entries=[{"cidr": A}], purge=True)
+        assert (
+            result["failed"]
+            and f"{A} is listed and not in force (odd): activate" in (result["msg"])
+        )
+    assert api.writes == []
+
+
+def test_new_entries_that_are_pending_do_not_add_up() -> None:
+    api = FakeApi()
+    start(api, status="pending")
+    for _run in range(3):
+        result = perform(api, MODULE, entries=[{"cidr": A}])
+        assert result["failed"] and f"{A} " in result["msg"] and "(ipw_1)" in result["msg"]
+    assert (api.writes, len(api.entries)) == ([POST], 1)

@@ -313,7 +313,7 @@ def plan_allowlist(current: Allowlist, options: Values) -> Plan:
     """
     planned = plan_entries(current.entries, options, current.unsettled)
     for entry in planned.additions:
-        twins = find_entries(current.unsettled, entry["cidr"], [])
+        twins = find_entries(current.unsettled, entry["cidr"], wanted_entries(options))
         if twins:
             raise RefusedPlan(
                 f"{entry['cidr']} is listed and not in force ({twins[0]['id']}): activate or "

@@ -20,6 +20,9 @@ description:
     count as not listed. The module leaves them alone and returns them as C(inactive_entries).
   - If the API lists a new entry without putting it in force, the module fails before it removes or
     enforces anything. It keeps one such entry of each network, for you to activate in the product.
+  - An entry that is pending, begins later, ends within a minute or has an unknown status covers no
+    address, but is removed like one in force. If O(entries) names its network, the module fails
+    before it writes anything.
   - If it is not known whether an entry is in force, the module fails and names the field.
   - The module waits up to 5 seconds, within O(retry_budget), for a change that the API shows late.
     It does not repeat an addition that the API accepted.

@@ -454,7 +454,8 @@ def test_a_key_that_was_deleted_again_is_not_taken_for_the_next(api, file, secon
 
 def test_a_deleted_key_that_stays_listed_is_told(api):
     api.fail(CREATE, "500 after")
-    answer, listed = api.answer, []
+    answer = api.answer
+    listed: list[dict[str, t.Any]] = []
 
     def keep_listed(method: str, path: list[str], body: t.Any) -> Answer:
         status, data = answer(method, path, body)

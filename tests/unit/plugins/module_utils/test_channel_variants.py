@@ -381,7 +381,8 @@ def test_an_update_that_may_lose_a_secret_without_a_trace_is_warned_of():
         "in an update, the secret of the channel is lost. Give url in secret_config to send it "
         "along."
     ]
-    for more in ({"secret_config": {"url": SECRET}}, {"secret_config": {}}):
+    for secrets in ({"url": SECRET}, {}):
+        more: dict[str, t.Any] = {"secret_config": secrets}
         assert "warnings" not in perform(api, MODULE, name="Alerts", enabled=True, **more)
         assert "warnings" not in perform(api, MODULE, name="Alerts", **more)
         perform(api, MODULE, name="Alerts", enabled=False)

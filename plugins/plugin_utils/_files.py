@@ -59,7 +59,7 @@ def find_loss(folder: str, variable: str, environment: Mapping[str, str], curren
     }
     reasons = [f"{name} is set" for name in copies]
     if is_below(current, temporary):
-        copies["the temporary folder"] = temporary
+        copies["the folder of the run"] = os.path.realpath(current)
         reasons.append(f"it was started below {temporary}")
     path = os.path.expanduser(folder)
     if reasons and not os.path.isabs(path):

@@ -141,13 +141,14 @@ def test_an_absolute_folder_in_a_copy_of_the_project(
 
 
 def test_an_absolute_folder_in_the_temporary_folder(displayed, monkeypatch, tmp_path):
-    temporary = tmp_path / "temporary"
-    folder = str(temporary / "snapshots")
+    project = tmp_path / "temporary" / "job" / "project"
+    inside, outside = str(project / "snapshots"), str(tmp_path / "temporary" / "snapshots")
     # Started elsewhere, a user who names it in full means it.
-    assert output_folder(folder, "planasonix_snapshot_dir")["problem"] == ""
-    (temporary / "job" / "project").mkdir(parents=True)
-    monkeypatch.chdir(temporary / "job" / "project")
-    assert output_folder(folder, "planasonix_snapshot_dir")["problem"] == (
-        f"The folder {folder} may be deleted when this run ends: it is below {temporary} "
-        f"(the temporary folder). Set planasonix_snapshot_dir to a folder outside of {temporary}."
+    assert output_folder(inside, "planasonix_snapshot_dir")["problem"] == ""
+    project.mkdir(parents=True)
+    monkeypatch.chdir(project)
+    assert output_folder(inside, "planasonix_snapshot_dir")["problem"] == (
+        f"The folder {inside} may be deleted when this run ends: it is below {project} "
+        f"(the folder of the run). Set planasonix_snapshot_dir to a folder outside of {project}."
     )
+    assert output_folder(outside, "planasonix_snapshot_dir")["problem"] == ""

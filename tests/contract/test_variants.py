@@ -47,9 +47,6 @@ NAMES = (
 CHOSEN = [row for row in ROWS if row.name in NAMES]
 WORKER = [(row, "worker", row.tasks if CHOICE else DOZEN[row.name]) for row in CHOSEN]
 MODULE = [(row, "module", PACKED[row.name]) for row in CHOSEN if row.name in PACKED]
-# The start of a packed module is slow, so the other rows run one of their tasks in that way, and
-# only where more rows than the dozen are chosen.
-MODULE += [(row, "module", row.tasks[:1]) for row in CHOSEN if CHOICE and row.name not in PACKED]
 PLAYS = WORKER + MODULE
 DONE = Outcome("done", "")
 NAMED_LISTS = ("api_keys", "channels", "rules")

@@ -495,7 +495,7 @@ def whole_config(subject: str, found: Values, config: Values, options: Values) -
     given = merged(named, without_paths(secrets, left_out))
     lacking = [path for path in hidden_paths(config) if not has_path(given, path)] + left_out
     if isinstance(found["config"], str):
-        # It was read as far as comparing goes. How the API wants it to be written, nobody knows.
+        # It was read as far as comparing goes. The spelling that the API accepts is unknown.
         lacking += [(key,) for key in config if key not in given]
     if lacking:
         keys = list_paths(list(set(lacking)))

@@ -461,7 +461,7 @@ class Client:
     def _not_documented(self, answer: Answer, request: Request) -> ApiError:
         """Build the error for a success of another shape.
 
-        It quotes only the title of a page: elsewhere there could be a secret that nobody knew.
+        It quotes only the title of a page: elsewhere there could be a secret that is new.
         """
         page = self._page(answer)
         request_id = answer.headers.get("X-Request-Id")

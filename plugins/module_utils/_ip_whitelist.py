@@ -80,7 +80,7 @@ class Allowlist:
     :param enabled: Whether it is enforced.
     :param applies_to: What it is enforced on.
     :param inactive: Those that are listed and not in force: disabled, expired or deleted.
-    :param unsettled: Those of the inactive that may yet let somebody in, such as pending ones.
+    :param unsettled: Those of the inactive that may yet let clients in, such as pending ones.
     """
 
     entries: tuple[Values, ...]
@@ -380,7 +380,7 @@ def plan_entries(
     module accepts, ``forbid`` has networks that a baseline does not let stay open.
 
     :param entries: Those in force.
-    :param unsettled: Others that may yet let somebody in: they are removed like those in force, and
+    :param unsettled: Others that may yet let clients in: they are removed like those in force, and
         are not what the options ask for.
     :raises ApiError: if a listed network that cannot be read might be a forbidden one.
     """
@@ -709,7 +709,7 @@ class Writer:
     def explain_missing(self, entries: Sequence[Values], body: Values) -> None:
         """Fail for an addition that is not listed as it was sent.
 
-        If the new entry has another label and stands beside the old one, it is removed again.
+        If the new entry has another label and is listed next to the old one, it is removed again.
 
         :raises NotApplied: always.
         """

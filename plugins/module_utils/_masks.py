@@ -41,7 +41,7 @@ SECRET_ENDINGS = frozenset({"url", "urls", "uri", "uris", "endpoint", "hook", "c
 PUBLIC_ADDRESSES = frozenset(
     {"app", "avatar", "base", "dashboard", "docs", "icon", "image", "logo", "runbook", "site"}
 )
-"""``icon_url`` and the like are addresses that authorize nobody."""
+"""``icon_url`` and the like are addresses that grant no access."""
 PUBLIC_ENDINGS = frozenset(
     {"algorithm", "at", "count", "enabled", "format", "method", "name", "policy", "type", "version"}
 )

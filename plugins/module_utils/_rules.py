@@ -235,7 +235,7 @@ def is_empty(value: t.Any) -> bool:
 
 
 def filter_gaps(before: Values, now: Values, desired: Mapping[str, t.Any]) -> list[Mismatch]:
-    """Return the filters that are not as desired. Filters that nobody named do not count."""
+    """Return the filters that are not as desired. Unnamed filters do not count."""
     gaps = []
     for name, value in desired.items():
         new = now.get(name, UNSET)

@@ -7,12 +7,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_runs import run_playbook, told
+from ansible_runs import environment_in, run_playbook, told
 from fleet import ADDRESS, ENTRY, RULE, SECRET, Fleet, changes, recap
 from rewriting_api import RewritingApi
 from simulator.process import Simulator
@@ -389,10 +393,9 @@ def test_a_snapshot_that_would_be_lost_is_not_taken(fleet: Fleet) -> None:
     acme = fleet.simulator.slugs[0]
     fleet.environment = {"AWX_PRIVATE_DATA_DIR": "/runner"}
     fleet.simulator.options(read_only=True)
-    for check in ([], ["--check"]):
-        done = fleet.run("planasonix.admin.harden", "--limit", acme, *check)
-        assert done.returncode == 2
-        assert "(AWX_PRIVATE_DATA_DIR is set). Set planasonix_snapshot_dir" in told(done.stdout)
+    done = fleet.run("planasonix.admin.harden", "--limit", acme, "--check")
+    assert done.returncode == 2
+    assert "(AWX_PRIVATE_DATA_DIR is set). Set planasonix_snapshot_dir" in told(done.stdout)
     assert fleet.simulator.violations() == [] and not snapshot(fleet, acme).parent.exists()
     reports = fleet.in_a_row(
         ("planasonix.admin.audit", {"compliance_audit_fail_on": "never"}),
@@ -408,6 +411,42 @@ def test_a_snapshot_that_would_be_lost_is_not_taken(fleet: Fleet) -> None:
         "planasonix.admin.harden", "--limit", acme, planasonix_snapshot_dir=str(folder)
     )
     assert changes(done) == [1] and (folder / f"{acme}.yml").is_file()
+
+
+def test_a_runner_that_deletes_its_project_is_refused(fleet: Fleet) -> None:
+    """``ansible-runner worker`` runs a copy of the project, and deletes it in the end."""
+    acme = fleet.simulator.slugs[0]
+    private, lasting = fleet.folder / "private", fleet.folder / "lasting"
+    for name in ("project", "inventory", "env"):
+        (private / name).mkdir(parents=True)
+    fleet.run("planasonix.admin.harden", "--list-hosts")
+    (fleet.folder / "inventory.json").rename(private / "inventory" / "hosts.json")
+    site = json.dumps([{"import_playbook": "planasonix.admin.harden"}])
+    (private / "project" / "site.yml").write_text(site, encoding="utf-8")
+
+    def transmit(*options: str) -> str:
+        given = shlex.join(["--limit", acme, *options])
+        (private / "env" / "cmdline").write_text(given, encoding="utf-8")
+        pipe = (
+            "ansible-runner transmit private -p site.yml | ansible-runner worker"
+            " | ansible-runner process processed"
+        )
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["sh", "-c", pipe],
+            env=environment_in(fleet.folder, {"PATH": path}),
+            cwd=fleet.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return told(done.stdout)
+
+    assert "is set). Set planasonix_snapshot_dir" in transmit()
+    assert fleet.simulator.writes() == []
+    assert "failed=0" in transmit("-e", f"planasonix_snapshot_dir={lasting}")
+    assert fleet.simulator.writes() != [] and (lasting / f"{acme}.yml").is_file()
 
 
 def test_names_of_hosts_lead_to_no_other_folder(fleet: Fleet) -> None:

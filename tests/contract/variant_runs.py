@@ -21,6 +21,12 @@ from variants import CREATED, FOLDER, ID, KEYS, START, TASKS, Row, State
 
 BEATS = ("check", "run", "again")
 FORKS = 6
+PACKED_FORKS = 2
+"""A packed task keeps a core busy, so that more of them would hide which one is slow.
+
+They run in batches as well: Ansible looks at results once it has given each host a task.
+"""
+
 DEADLINE = 5
 """Seconds that a request may take as a whole."""
 
@@ -138,8 +144,13 @@ def make_tasks(member: Member, folder: Path) -> list[dict[str, Any]]:
     return tasks
 
 
-def write_playbook(members: Iterable[Member], simulator: Simulator, folder: Path) -> None:
-    """Write the inventory, a file of tasks for each host, and the playbook."""
+def write_playbook(
+    members: Iterable[Member], simulator: Simulator, folder: Path, batch: int | str
+) -> None:
+    """Write the inventory, a file of tasks for each host, and the playbook.
+
+    :param batch: How many hosts run at a time, as ``serial`` takes it.
+    """
     hosts: dict[str, Any] = {}
     for member in members:
         tasks_file = folder / f"{member.host}.json"
@@ -163,13 +174,19 @@ def write_playbook(members: Iterable[Member], simulator: Simulator, folder: Path
         "hosts": "all",
         "gather_facts": False,
         "strategy": "free",
+        "serial": batch,
         "module_defaults": {"group/planasonix.admin.planasonix": connection},
         "tasks": [{"ansible.builtin.include_tasks": "{{ tasks_file }}"}],
     }
     (folder / "playbook.json").write_text(json.dumps([play]), encoding="utf-8")
 
 
-def play_rows(rows: Iterable[tuple[Row, str, tuple[str, ...]]], folder: Path) -> list[Played]:
+def play_rows(
+    rows: Iterable[tuple[Row, str, tuple[str, ...]]],
+    folder: Path,
+    forks: int,
+    batch: int | str = "100%",
+) -> list[Played]:
     """Run the tasks of all rows in one playbook; returns what they did, in the order of rows."""
     members = [make_member(number, *row) for number, row in enumerate(rows, 1)]
     with Simulator(len(members)) as simulator:
@@ -178,9 +195,9 @@ def play_rows(rows: Iterable[tuple[Row, str, tuple[str, ...]]], folder: Path) ->
             member.host: simulator.set_state(member.host, **make_state(member))
             for member in members
         }
-        write_playbook(members, simulator, folder)
+        write_playbook(members, simulator, folder, batch)
         environment = {
-            "ANSIBLE_FORKS": str(FORKS),
+            "ANSIBLE_FORKS": str(forks),
             "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback_plugins"),
             "ANSIBLE_CALLBACKS_ENABLED": "beats",
             "CONTRACT_BEATS": str(folder / "beats"),

@@ -85,6 +85,7 @@ SHIPPED = frozenset(
         "LICENSE",
         "MANIFEST.json",
         "README.md",
+        "SECURITY.md",
     )
     + ("changelogs", "docs", "meta", "playbooks", "plugins", "roles")
 )
@@ -102,6 +103,8 @@ FAULTS = frozenset(
     )
 )
 """The contract tests in which something goes wrong; they take as long as all others together."""
+PINNED = ("--require-hashes", "--only-binary", ":all:", "-r", ".ci/release/requirements.txt")
+"""What builds and publishes a release, as the workflow installs it."""
 CERTIFICATES = "trustme>=1.1,<2"
 """Makes an authority for the tests of TLS."""
 
@@ -512,19 +515,43 @@ def version_to_release(session: nox.Session) -> str:
     return version[1]
 
 
-@nox.session(default=False)
+def read_files(tarball: Path) -> dict[str, bytes]:
+    """Return the content of each file in a tarball, by name."""
+    files = {}
+    with tarfile.open(tarball) as archive:
+        for member in archive:
+            content = archive.extractfile(member)
+            if content:
+                files[member.name] = content.read()
+    return files
+
+
+@nox.session(python=NEWEST.python, default=False)
 def release(session: nox.Session) -> None:
-    """Build what is to be published, import it as Galaxy does, and run the demo from it; leaves it in dist/."""
+    """Build, import and try a release, into dist/; `-- FILE` checks that tarball instead."""
+    given = Path(session.posargs[0]).absolute() if session.posargs else None
     version = version_to_release(session)
-    session.install("ansible-core", "galaxy-importer")
-    tarball = build(session)
+    session.install(*PINNED)
+    built = build(session)
+    if given and read_files(given) != read_files(built):
+        session.error(f"{given} differs from what this commit builds; build it again")
+    tarball = given or built
+    session.install("galaxy-importer")
     import_as_galaxy(session, tarball)
     session.run("python", "tests/demo/run.py", "--tarball", str(tarball))
-    dist = Path("dist")
-    shutil.rmtree(dist, ignore_errors=True)
-    dist.mkdir()
-    shutil.copy2(tarball, dist)
-    session.log(f"result: dist/{tarball.name} is what version {version} is to be")
+    if not given:
+        dist = Path("dist")
+        shutil.rmtree(dist, ignore_errors=True)
+        dist.mkdir()
+        tarball = Path(shutil.copy2(built, dist))
+    session.log(f"result: {tarball} is what version {version} is to be")
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """Check the workflows of GitHub for what an attacker could use."""
+    session.install("zizmor>=1.16,<2")
+    session.run("zizmor", "--offline", "--persona", "pedantic", ".github")
 
 
 @nox.session(name="execution-environment")

@@ -22,6 +22,7 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_formats im
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_merge import Merged, merged
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import (
     ReportError,
+    clean,
     text_of,
     verdict,
 )
@@ -29,6 +30,8 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._values import pl
 
 PACKED = "planasonix-audit-results:"
 """What packed results begin with. Without it ansible-core 2.16 could take a text for something else."""
+NEEDED = ("controls", "failed", "msg")
+"""What a report needs of the result of a task."""
 
 
 @functools.cache
@@ -63,6 +66,8 @@ def read(paths: t.Iterable[t.Any]) -> Merged:
 
 def unpacked(results: t.Any) -> t.Any:
     """Results as they are given, or those that :func:`audit_results` packed."""
+    if isinstance(results, Mapping):
+        return {str(plain(name)): read_result(result) for name, result in results.items()}
     if not isinstance(results, str):
         return plain(results)
     try:
@@ -71,6 +76,19 @@ def unpacked(results: t.Any) -> t.Any:
         )
     except (ValueError, zlib.error):
         return results
+
+
+def read_result(result: t.Any) -> t.Any:
+    """Return what a report needs of the result of one organization, as values of JSON.
+
+    One that cannot be read costs no other organization the report.
+    """
+    if not isinstance(result, Mapping):
+        return {}
+    try:
+        return {key: clean(plain(result[key])) for key in NEEDED if key in result}
+    except RecursionError:
+        return {"failed": True, "msg": "The result is nested too deeply to be read."}
 
 
 # A user gives the options by name, and calls the form of the report its format.
@@ -96,16 +114,15 @@ def audit_verdict(results: t.Any, fail_on: str = "medium") -> dict[str, t.Any]:
 
 def audit_results(results: t.Any, organizations: t.Any = None) -> str:
     """The results of a fleet as one text. Ansible goes through all results whenever an expression names them, which takes longer than to make a report."""
-    results = plain(results)
     try:
-        results = read(results).results if isinstance(results, list) else results
+        results = read(plain(results)).results if isinstance(results, list) else results
     except ReportError as error:
         raise AnsibleFilterError(f"planasonix.admin.audit_results: {error}") from error
     if not isinstance(results, Mapping):
         raise AnsibleFilterError(
             "planasonix.admin.audit_results: The input must be a mapping of host names to results, or a list of paths of JSON reports."
         )
-    results = {**{text_of(name): {} for name in plain(organizations) or ()}, **results}
+    results = {**{text_of(name): {} for name in plain(organizations) or ()}, **unpacked(results)}
     # In base64 there is nothing that Ansible could take for a template.
     return PACKED + base64.b64encode(zlib.compress(json.dumps(results).encode())).decode("ascii")
 

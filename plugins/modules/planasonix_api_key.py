@@ -124,8 +124,9 @@ options:
       - It is V(true) unless O(secret_file) is given. V(false) needs O(secret_file).
     type: bool
 notes:
-  - With C(async) the result is read and displayed by another task, so C(no_log=true) is needed on both. Even with O(secret_file) a new secret is in the result
-    if the file cannot be written.
+  - With C(async), O(state=present) is refused, since Ansible keeps the result of such a task in a
+    file that other users may read. Even with O(secret_file), a new secret is in the result if the
+    file cannot be written.
 seealso:
   - module: planasonix.admin.planasonix_info
 """

@@ -69,7 +69,8 @@ requirements:
   - pyotp >= 2.9, but not 2.12.0, which refuses secrets as short as those of the API
 notes:
   - The clock of the host that runs the module must be right, to within half a minute.
-  - With C(async) the result is read and displayed by another task, so C(no_log=true) is needed on both for O(state=enabled).
+  - With C(async), O(state=enabled) is refused, since Ansible keeps the result of such a task in a
+    file that other users may read.
 seealso:
   - module: planasonix.admin.planasonix_password
   - module: planasonix.admin.planasonix_info

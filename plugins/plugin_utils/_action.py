@@ -75,6 +75,13 @@ The verdicts are displayed, and the values are not.
 """
 
 
+ASYNC_SECRET = (
+    "{} cannot create a secret with async: Ansible keeps the result of such a task in a file that "
+    "other users may read. Remove async from the task."
+)
+"""Why a task fails that could leave a secret in the job file of async, which has mode 0644."""
+
+
 class PlanasonixAction(ActionBase):
     """Runs :attr:`MODULE` in the worker, or hands the task to the packed module."""
 
@@ -90,6 +97,9 @@ class PlanasonixAction(ActionBase):
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
         arguments = dict(plain(self._task.args))
+        makes_secret = self.MODULE.makes_secret
+        if self._task.async_val and makes_secret and makes_secret(arguments):
+            return {"failed": True, "msg": ASYNC_SECRET.format(self._task.action)}
         for option, variable in self._from_environment().items():
             if option in arguments:
                 continue
@@ -107,16 +117,6 @@ class PlanasonixAction(ActionBase):
                     wants_invocation(task_vars),
                 )
             )
-        elif (
-            self._task.async_val
-            and not self._task.no_log
-            and self.MODULE.makes_secret
-            and self.MODULE.makes_secret(arguments)
-        ):
-            return {
-                "failed": True,
-                "msg": "With async a new secret could be displayed by the task that reads the result: set no_log: true on both tasks.",
-            }
         else:
             result = self._execute_elsewhere(arguments, task_vars)
         if task_vars.get(HIDDEN_CONTROLS):

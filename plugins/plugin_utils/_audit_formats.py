@@ -66,7 +66,13 @@ def render(results: t.Any, form: str, meta: t.Any, previous: t.Any = None) -> st
 
 def json_text(report: Report) -> str:
     """The report for programs, and for the next run to compare with."""
-    return json.dumps(as_json(report), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return dump(as_json(report))
+
+
+def dump(value: t.Any) -> str:
+    """Return strict JSON for people and programs."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n"
 
 
 # CSV
@@ -122,9 +128,16 @@ def csv_row(control: Control, finding: Finding) -> dict[str, str]:
     }
 
 
+FORMULA = re.compile(r"""(^|[;\t\r\n])(?=[\s"]*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])""")
+"""Where a spreadsheet may take the text after it for a formula.
+
+Where a list separator is a semicolon or a tab, a spreadsheet begins a cell after it, even in quotes.
+"""
+
+
 def harmless(text: str) -> str:
     """A field that no spreadsheet takes for a formula."""
-    return f"'{text}" if re.match(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]", text) else text
+    return FORMULA.sub(lambda found: f"{found[0]}'", text)
 
 
 # JUnit
@@ -246,15 +259,7 @@ def sarif(report: Report) -> str:
             "verdict": report.verdict.msg,
         },
     }
-    return (
-        json.dumps(
-            {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]},
-            indent=1,
-            sort_keys=True,
-            ensure_ascii=False,
-        )
-        + "\n"
-    )
+    return dump({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
 def sarif_rule(control: Control) -> dict[str, t.Any]:

@@ -10,6 +10,8 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import datetime
+import json
+import math
 import re
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
@@ -43,6 +45,12 @@ STANDARDS = {
 UNWANTED = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
+
+MAXIMUM_DEPTH = 110
+"""The most mappings and lists inside each other; an answer of the API has 100, a report adds some."""
+TOO_DEEP = "(nested too deeply)"
+INTEGER_BITS = 64
+"""What programs that read JSON expect of an integer at most."""
 
 WAIVED = re.compile(r"waived (?:until (\d{4}-\d{2}-\d{2})|without an end): (.*)", re.DOTALL)
 WAIVER_EXPIRED = re.compile(r"; its waiver expired on (\d{4}-\d{2}-\d{2}) (\(.*)", re.DOTALL)
@@ -344,25 +352,33 @@ def time_of(value: t.Any) -> datetime.datetime:
         ) from None
 
 
-def clean(value: t.Any) -> t.Any:
-    """A JSON value without characters that a format could not hold, or that hide what a text says. Names come first, all other keys are sorted."""
+def clean(value: t.Any, depth: int = 0) -> t.Any:
+    """Return a value that every format can contain, and that hides nothing from a reader.
+
+    Names come first, all other keys are sorted. What JSON has no form for becomes text: numbers
+    that are not finite or too large, and what is nested too deeply.
+
+    :param depth: How many mappings and lists are around the value.
+    """
     if isinstance(value, str):
         return UNWANTED.sub("\ufffd", value)
+    if isinstance(value, (Mapping, list, tuple)) and depth >= MAXIMUM_DEPTH:
+        return TOO_DEEP
     if isinstance(value, Mapping):
-        return dict(
-            sorted(
-                ((clean(str(key)), clean(item)) for key, item in value.items()),
-                key=lambda pair: (pair[0] != "name", pair[0]),
-            )
-        )
+        items = [(clean(str(key)), clean(item, depth + 1)) for key, item in value.items()]
+        return dict(sorted(items, key=lambda pair: (pair[0] != "name", pair[0])))
     if isinstance(value, (list, tuple)):
-        return [clean(item) for item in value]
-    return value if value is None or isinstance(value, (bool, int, float)) else clean(str(value))
+        return [clean(item, depth + 1) for item in value]
+    if isinstance(value, int) and value.bit_length() > INTEGER_BITS:
+        return hex(value)  # Python refuses to write large numbers in decimal
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
+    return value if value is None or isinstance(value, (int, float)) else clean(str(value))
 
 
 def text_of(value: t.Any) -> str:
     """A value as clean text; nothing is an empty one."""
-    return "" if value is None else str(clean(str(value))).strip()
+    return "" if value is None else str(clean(value)).strip()
 
 
 def organizations_of(results: t.Any) -> tuple[Organization, ...]:
@@ -374,8 +390,13 @@ def organizations_of(results: t.Any) -> tuple[Organization, ...]:
         raise ReportError(
             "The results must be a mapping of host names to results of planasonix_baseline."
         )
+    return tuple(organization_of(name, result) for name, result in sort_results(results))
+
+
+def sort_results(results: Mapping[str, t.Any]) -> list[tuple[str, t.Any]]:
+    """Return the names of the organizations, in order, each with its result."""
     names = sorted(results, key=lambda name: (str(name).casefold(), str(name)))
-    return tuple(organization_of(text_of(name), results[name]) for name in names)
+    return [(text_of(name), results[name]) for name in names]
 
 
 def organization_of(name: str, result: t.Any) -> Organization:
@@ -474,9 +495,8 @@ def controls_of(
 ) -> tuple[Control, ...]:
     """The controls, each as the first organization has it."""
     given: dict[str, Control] = {}
-    by_name = {text_of(name): result for name, result in results.items()}
-    for organization in organizations:
-        for item in by_name[organization.name]["controls"] if organization.findings else ():
+    for organization, (_name, result) in zip(organizations, sort_results(results), strict=True):
+        for item in result["controls"] if organization.findings else ():
             given.setdefault(identified(item), control_of(item))
     return tuple(given.values())
 
@@ -538,9 +558,9 @@ def compared(report: Report, previous: t.Any) -> Report:
     )
     try:
         earlier = {
-            str(organization["name"]): (
+            text_of(organization["name"]): (
                 bool(organization["readable"]),
-                {str(one["id"]): str(one["status"]) for one in organization["controls"]},
+                {text_of(one["id"]): text_of(one["status"]) for one in organization["controls"]},
             )
             for organization in previous["organizations"]
         }

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import shutil
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from xml.etree import ElementTree
 
 import pytest
@@ -28,6 +30,10 @@ def statuses(report: str) -> dict[str, dict[str, str]]:
         organization["name"]: {c["id"]: c["status"] for c in organization["controls"]}
         for organization in json.loads(report)["organizations"]
     }
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 @pytest.fixture
@@ -382,6 +388,7 @@ def test_export_makes_another_organization_alike(fleet: Fleet) -> None:
     path = fleet.folder / "planasonix-export" / f"{acme}.yml"
     text = path.read_text(encoding="utf-8")
     assert "PLACEHOLDER:Hook.url" in text and SECRET not in text
+    assert mode(path) == 0o600 and mode(path.parent) == 0o700
     task = {
         "name": "Apply the export",
         "planasonix.admin.planasonix_baseline": {
@@ -636,9 +643,34 @@ def test_variables_of_the_command_line_are_text(fleet: Fleet) -> None:
     assert "org_baseline_skip is text that is not JSON" in told(wrong.stdout)
 
 
-def test_every_format_is_written_with_native_types(fleet: Fleet) -> None:
+def refuse_constant(name: str) -> NoReturn:
+    """Refuse what Python reads as JSON and other programs do not."""
+    raise ValueError(name)
+
+
+def test_every_format_is_written_with_native_types_and_odd_values(fleet: Fleet) -> None:
+    """Values of one organization that JSON or XML has no form for cost no other the report."""
     fleet.environment = {"ANSIBLE_JINJA2_NATIVE": "true"}
-    done = fleet.run("planasonix.admin.audit", compliance_audit_fail_on="never")
+    deep: Any = "\x00\x1b[2J\ufffe;=1"
+    for _level in range(45):
+        deep = {"a": [deep]}
+    acme = fleet.simulator.slugs[0]
+    fleet.simulator.set_state(acme, preferences={"deep": deep})
+    odd = [
+        {"id": f"ODD-{name}", "resource": "preferences", "require": {"deep": value}}
+        for name, value in {"nan": math.nan, "infinity": -math.inf, "large": 1 << 80}.items()
+    ]
+    done = fleet.run(
+        "planasonix.admin.audit",
+        compliance_audit_fail_on="never",
+        org_baseline_extra_controls=odd,
+    )
     assert done.returncode == 0, done.stdout
-    assert len(list((fleet.folder / "planasonix-audit").iterdir())) == 6
+    folder = fleet.folder / "planasonix-audit"
+    assert len(list(folder.iterdir())) == 6 and mode(folder) == 0o750
+    report = json.loads(fleet.report(), parse_constant=refuse_constant)
+    assert "Results" not in report
+    print(json.dumps(report, indent=1)[:200000])
     assert len(statuses(fleet.report())) == 3
+    json.loads(fleet.report("sarif"), parse_constant=refuse_constant)
+    ElementTree.fromstring(fleet.report("xml"))

@@ -389,7 +389,10 @@ def test_nothing_is_rolled_back_without_a_snapshot(fleet: Fleet) -> None:
 
 
 def test_a_snapshot_that_would_be_lost_is_not_taken(fleet: Fleet) -> None:
-    """AWX and ansible-runner may delete the project after the run. Reports are written anyway."""
+    """AWX and ansible-runner may delete the project after the run. Reports are written anyway.
+
+    Folders that exist keep their mode, in check mode too.
+    """
     acme = fleet.simulator.slugs[0]
     fleet.environment = {"AWX_PRIVATE_DATA_DIR": "/runner"}
     fleet.simulator.options(read_only=True)
@@ -401,10 +404,15 @@ def test_a_snapshot_that_would_be_lost_is_not_taken(fleet: Fleet) -> None:
         ("planasonix.admin.audit", {"compliance_audit_fail_on": "never"}),
         ("planasonix.admin.export", {}),
     )
-    done = fleet.run(reports, "--limit", acme, compliance_audit_formats=["json"])
-    assert done.returncode == 0
-    for variable in ("compliance_audit_report_dir", "planasonix_export_dir"):
-        assert told(done.stdout).count(f"Set {variable} to an absolute folder.") == 1
+    folders = [fleet.folder / f"planasonix-{name}" for name in ("audit", "export")]
+    for folder in folders:
+        folder.mkdir(mode=0o705)
+    for check in (["--check"], []):
+        done = fleet.run(reports, "--limit", acme, *check, compliance_audit_formats=["json"])
+        assert done.returncode == 0
+        for variable in ("compliance_audit_report_dir", "planasonix_export_dir"):
+            assert told(done.stdout).count(f"Set {variable} to an absolute folder.") == 1
+        assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o705, 0o705]
     fleet.simulator.options(read_only=False)
     folder = fleet.folder / "lasting"
     done = fleet.run(

@@ -126,7 +126,7 @@ def test_one_file_for_several_organizations(
 def test_secret_is_not_displayed_by_other_connections(
     plain_simulator: Simulator, plain_ansible: Ansible, tmp_path: Path
 ) -> None:
-    """At -vvv ssh prints what a module answers, and with async another task displays the result."""
+    """At -vvv ssh prints what a module answers, and async keeps the result in a file of mode 0644."""
     ssh = tmp_path / "ssh"
     ssh.write_text('#!/bin/sh\nfor command; do :; done\nexec sh -c "$command"\n')
     ssh.chmod(0o700)
@@ -136,19 +136,30 @@ def test_secret_is_not_displayed_by_other_connections(
         "ansible_python_interpreter": sys.executable,
     }
     # Ansible writes and reads ~/.ansible_async in different folders where HOME is not the home of the user's account.
-    asynchronous = {"async": 30, "poll": 1, "vars": {"ansible_async_dir": str(tmp_path / "async")}}
+    folder = tmp_path / "async"
+    asynchronous = {"async": 30, "poll": 1, "vars": {"ansible_async_dir": str(folder)}}
+    settings = {"planasonix.admin.planasonix_session_timeout": {}}
+    status = {
+        "ansible.builtin.async_status": {"jid": "{{ started.ansible_job_id }}"},
+        "vars": asynchronous["vars"],
+        "register": "result",
+    }
     outcome = plain_ansible.run(
         "worker",
         {**task(), "vars": remote, "register": "ssh"},
-        {**task(name="Another"), **asynchronous, "register": "refused"},
-        {**task(name="Another"), **asynchronous, "no_log": True, "register": "asynchronous"},
+        {**task(name="Another"), **asynchronous, "no_log": True, "register": "refused"},
+        {**settings, **asynchronous, "poll": 0, "register": "started"},
+        {**status, "until": "result.finished", "retries": 30, "delay": 1},
         arguments=("-vvv",),
     )
     secrets = {key["name"]: key["secret"] for key in plain_simulator.state()["api_keys"]}
     assert outcome["ssh"]["secret"] == secrets["Deployment"], outcome.output
-    assert "set no_log: true on both tasks" in outcome["refused"]["msg"]
-    assert outcome["asynchronous"]["secret"] == secrets["Another"]
+    assert "cannot create a secret with async" in outcome["refused"]["msg"]
+    assert "Another" not in secrets
+    assert outcome["result"]["msg"] == "no change", outcome["result"]
     assert not any(secret in outcome.output for secret in secrets.values())
+    (job,) = folder.iterdir()
+    assert plain_ansible.key not in job.read_text(encoding="utf-8")
 
 
 def test_own_key_is_never_deleted(

@@ -209,6 +209,33 @@ def tags_in(tasks: list[dict[str, t.Any]]) -> set[str]:
     }
 
 
+def tasks_in(value: t.Any) -> list[dict[str, t.Any]]:
+    """Return all mappings in a file of tasks or plays, the tasks in blocks included."""
+    if isinstance(value, list):
+        return [task for item in value for task in tasks_in(item)]
+    if not isinstance(value, dict):
+        return []
+    return [value, *(task for item in value.values() for task in tasks_in(item))]
+
+
+def test_only_folders_that_were_created_get_a_mode():
+    files = [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")]
+    found = []
+    for path in files:
+        for task in tasks_in(yaml.safe_load(path.read_text(encoding="utf-8"))):
+            options = task.get("ansible.builtin.file", {})
+            if options.get("state") != "directory":
+                continue
+            folder = options["path"].removeprefix("{{ ").removesuffix(" }}")
+            assert task["when"] == f"{folder} is not directory", path
+            found.append((path.name, options["mode"]))
+    assert sorted(found) == [
+        ("export.yml", "0700"),
+        ("report.yml", "0750"),
+        ("snapshot.yml", "0700"),
+    ]
+
+
 def test_names_of_resources_are_tags():
     """An audit that a tag leaves out would look like one that passed, so it always runs."""
     (harden,), (audit,) = (

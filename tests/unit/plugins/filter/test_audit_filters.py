@@ -145,6 +145,25 @@ def test_paths_of_reports_stand_for_their_results(tmp_path):
     assert audit_parts([*paths, "/none.json"])["problem"] == "There is no report /none.json."
 
 
+@pytest.mark.parametrize("depth", [150, 5_000])
+def test_a_result_that_is_nested_too_deeply_costs_no_other_organization_the_report(depth):
+    deep: t.Any = []
+    for _level in range(depth):
+        deep = [deep]
+    finding = {**RESULTS["alpha"]["controls"][0], "current": deep}
+    results = {**RESULTS, "deep": {"controls": [finding], "invocation": deep}}
+    for given in (results, audit_results(results)):
+        report = json.loads(audit_report(given, "json", META))
+        statuses = {one["name"]: one["status"] for one in report["organizations"]}
+        assert statuses == {
+            "alpha": "fail",
+            "beta": "error",
+            "deep": "fail" if depth == 150 else "error",
+        }
+        assert "nested too deeply" in json.dumps(report)
+        assert audit_verdict(given)["msg"].startswith("3 of 3 organizations do not comply")
+
+
 def test_an_organization_that_must_be_there_and_is_not_is_an_error():
     expected = wrap_var(["beta", "gamma"])
     assert audit_report(audit_results(RESULTS, expected), "json", META) == audit_report(

@@ -187,41 +187,36 @@ def test_how_the_module_is_run(runs, async_val, native, wrap, removed):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "no_log", "refused"),
+    ("kind", "arguments", "refused"),
     [
-        pytest.param({}, False, True, id="returned"),
-        pytest.param({}, True, False, id="no-log"),
-        pytest.param({"secret_file": "/f"}, False, True, id="file"),
-        pytest.param({"secret_file": "/f"}, True, False, id="file-and-no-log"),
-        pytest.param({"state": "absent"}, False, False, id="absent"),
+        pytest.param(ApiKeyAction, {"name": "k"}, True, id="key"),
+        pytest.param(ApiKeyAction, {"name": "k", "secret_file": "/f"}, True, id="key-file"),
+        pytest.param(ApiKeyAction, {"name": "k", "state": "absent"}, False, id="key-absent"),
+        pytest.param(MfaAction, {"state": "enabled"}, True, id="mfa"),
+        pytest.param(MfaAction, {"state": "enabled", "secret_file": "/f"}, True, id="mfa-file"),
+        pytest.param(MfaAction, {"state": "disabled"}, False, id="mfa-disabled"),
+        pytest.param(SettingsAction, {}, False, id="settings"),
     ],
 )
-def test_a_secret_that_async_would_display_is_not_made(runs, arguments, no_log, refused):
+@pytest.mark.parametrize("no_log", [True, False])
+def test_async_creates_no_secret(runs, kind, arguments, refused, no_log):
     task = {
-        "args": {"name": "k", **arguments},
-        "action": "planasonix.admin.planasonix_api_key",
+        "args": arguments,
+        "action": "the.module",
         "async_val": 10,
         "no_log": no_log,
     }
-    result = make_action(task, kind=ApiKeyAction).run(task_vars={})
-    assert bool(result.get("failed")) is refused
-    assert len(runs.module) == (0 if refused else 1)
-    if refused:
-        assert "set no_log: true on both tasks" in result["msg"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "refused"),
-    [
-        ({"state": "enabled"}, True),
-        ({"state": "enabled", "secret_file": "/f"}, True),
-        ({"state": "disabled"}, False),
-    ],
-    ids=["returned", "file", "disabled"],
-)
-def test_async_and_the_secret_of_mfa(runs, arguments, refused):
-    result = make_action({"args": arguments, "async_val": 10}, kind=MfaAction).run(task_vars={})
-    assert bool(result.get("failed")) is refused
+    result = make_action(task, kind=kind).run(task_vars={})
+    assert runs.worker == []
+    if not refused:
+        assert len(runs.module) == 1
+        return
+    assert runs.module == []
+    assert result == {
+        "failed": True,
+        "msg": "the.module cannot create a secret with async: Ansible keeps the result of such a "
+        "task in a file that other users may read. Remove async from the task.",
+    }
 
 
 @pytest.mark.parametrize(

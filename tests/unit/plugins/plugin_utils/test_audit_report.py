@@ -498,7 +498,45 @@ def test_csv_has_a_line_per_organization_and_control():
     assert rows[9]["detail"] == DEAD
 
 
-@pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\uff1d1", "\r=1"])
+EVIL_CELLS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\uff1d1", "\r=1", '"=1']
+SEPARATED_CELLS = [
+    "x;=1",
+    "x; +1",
+    "x;-1;@SUM(A1)",
+    'x;"=1"',
+    'x";=1',
+    "x\t=1",
+    "x\r\n=1",
+    "x;\uff1d1",
+]
+
+
+def fields_of(text: str) -> list[str]:
+    """Split CSV as programs do: as it is meant, and with another separator, with quotes or not."""
+    fields = [field for row in csv.reader(io.StringIO(text, newline="")) for field in row]
+    for separator in (";", "\t"):
+        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+            lines = io.StringIO(text, newline="")
+            for row in csv.reader(lines, delimiter=separator, quoting=quoting):
+                fields += row
+    return fields
+
+
+@pytest.mark.parametrize("evil", EVIL_CELLS + SEPARATED_CELLS)
+def test_no_field_of_csv_is_a_formula_with_another_separator(evil):
+    finding = control(f"{evil}id", "fail", title=evil, detail=evil, current={"a": evil})
+    text = render({f"{evil}host": result(finding)}, "csv", META)
+    formulas = [field for field in fields_of(text) if re.match(r'[\s"]*[=+\-@\uff1d]', field)]
+    assert formulas == []
+
+
+@pytest.mark.parametrize("harmless", ["a = 1", "a-b@c", "x; y=1", "1;2", "mailto:a@b; c"])
+def test_other_texts_are_in_csv_as_they_are(harmless):
+    text = render({"alpha": result(control("A", "fail", detail=harmless))}, "csv", META)
+    assert next(csv.DictReader(io.StringIO(text)))["detail"] == harmless
+
+
+@pytest.mark.parametrize("evil", EVIL_CELLS)
 def test_no_field_of_csv_is_a_formula(evil):
     fleet = {
         f"{evil}host": result(
@@ -695,6 +733,66 @@ def test_odd_characters_break_no_format(form):
     assert not re.search("[\x00\x1b\u202e\uffff]", text)
     if form == "junit":
         ElementTree.fromstring(text.encode())
+
+
+def refuse_constant(name: str) -> t.NoReturn:
+    """Refuse what Python reads as JSON and other programs do not."""
+    raise ValueError(name)
+
+
+def nest(depth: int, inner: t.Any = None) -> t.Any:
+    """Return lists and mappings inside each other."""
+    for _level in range(depth):
+        inner = {"a": [inner]}
+    return inner
+
+
+ODD_VALUES = [
+    pytest.param(float("nan"), "NaN", id="nan"),
+    pytest.param(float("inf"), "Infinity", id="infinity"),
+    pytest.param(-float("inf"), "-Infinity", id="minus-infinity"),
+    pytest.param(1 << 64, "0x10000000000000000", id="large"),
+    pytest.param(1 << 20000, "0x1000000", id="larger-than-python-writes"),
+    pytest.param(nest(150), "(nested too deeply)", id="deep"),
+    pytest.param("\ud83d\x1b[2J\x00", "\ufffd\ufffd[2J\ufffd", id="odd-text"),
+    pytest.param({"\ud83d": 1, float("nan"): 2}, "\ufffd", id="odd-keys"),
+    pytest.param({1, 2}, "{1, 2}", id="set"),
+]
+
+
+@pytest.mark.parametrize(("odd", "shown"), ODD_VALUES)
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_odd_value_costs_no_other_organization_the_report(form, odd, shown):
+    fields = ("current", "expected", "require", "references", "title", "detail", "rationale")
+    finding = {**control("ODD", "fail"), **dict.fromkeys(fields, odd)}
+    waived = control("WAI", "fail", waiver={"reason": odd, "expires": odd})
+    broken = control("BRO", severity=[odd], status={"a": odd}, resource=odd, remediation=odd)
+    others = {name: FLEET[name] for name in ("alpha", "gamma")}
+    fleet = {**others, "odd": result(finding, waived, broken), "no": {"controls": odd, "msg": odd}}
+    text = render(fleet, form, META)
+    text.encode("utf-8")
+    for name in fleet:
+        assert name in text
+    if form in ("json", "sarif"):
+        json.loads(text, parse_constant=refuse_constant)
+        assert shown in text
+    if form == "junit":
+        ElementTree.fromstring(text.encode())
+
+
+def test_names_of_organizations_that_look_the_same_mix_nothing_up():
+    fleet = {"a\x00": result(control("A")), "a\x01": {"failed": True, "msg": DEAD}}
+    assert [one["status"] for one in parsed(fleet)["organizations"]] == ["pass", "error"]
+
+
+@pytest.mark.parametrize("field", ["name", "status", "id"])
+@pytest.mark.parametrize("form", FORMATS)
+def test_odd_text_of_an_earlier_report_breaks_no_format(form, field):
+    previous = parsed({"alpha": result(control("A", "fail")), "beta": result(control("A"))})
+    for organization in previous["organizations"]:
+        place = organization if field == "name" else organization["controls"][0]
+        place[field] += "\ud83d"
+    render({"alpha": result(control("A"))}, form, META, previous).encode("utf-8")
 
 
 # The trend.

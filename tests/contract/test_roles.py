@@ -655,10 +655,11 @@ def test_every_format_is_written_with_native_types_and_odd_values(fleet: Fleet) 
     for _level in range(45):
         deep = {"a": [deep]}
     acme = fleet.simulator.slugs[0]
-    fleet.simulator.set_state(acme, preferences={"deep": deep})
+    fleet.simulator.set_state(acme, preferences={"deep": {"value": deep, "updated_at": ENTRY["created_at"]}})
+    values = {"deep": 1, "nan": math.nan, "infinity": -math.inf, "large": 1 << 80}
     odd = [
-        {"id": f"ODD-{name}", "resource": "preferences", "require": {"deep": value}}
-        for name, value in {"nan": math.nan, "infinity": -math.inf, "large": 1 << 80}.items()
+        {"id": f"ODD-{name}", "resource": "preferences", "require": {name: value}}
+        for name, value in values.items()
     ]
     done = fleet.run(
         "planasonix.admin.audit",
@@ -669,8 +670,15 @@ def test_every_format_is_written_with_native_types_and_odd_values(fleet: Fleet) 
     folder = fleet.folder / "planasonix-audit"
     assert len(list(folder.iterdir())) == 6 and mode(folder) == 0o750
     report = json.loads(fleet.report(), parse_constant=refuse_constant)
-    assert "Results" not in report
-    print(json.dumps(report, indent=1)[:200000])
-    assert len(statuses(fleet.report())) == 3
+    expected = {c["id"]: c["require"] for c in report["controls"] if c["id"].startswith("ODD")}
+    assert expected == {
+        "ODD-deep": {"deep": 1},
+        "ODD-nan": {"nan": "NaN"},
+        "ODD-infinity": {"infinity": "-Infinity"},
+        "ODD-large": {"large": "0x100000000000000000000"},
+    }
+    for slug, found in statuses(fleet.report()).items():
+        assert [found[name] for name in expected] == ["fail"] * 4, (slug, found)
+        assert "pass" in found.values()
     json.loads(fleet.report("sarif"), parse_constant=refuse_constant)
     ElementTree.fromstring(fleet.report("xml"))

@@ -262,9 +262,7 @@ def test_no_secret_is_seen_where_all_goes_well(
     assert {event for event, _task, _forms in events} >= {"ok", "item ok", "diff"}
     # The enrollment, a key with its first attempt, of the loop the item and the whole, the key that is returned and kept. Where packed: no_log, and the loop.
     hidden = [
-        event
-        for event, _task, forms in events
-        if "censored" in forms["raw"] and event != "diff"
+        event for event, _task, forms in events if "censored" in forms["raw"] and event != "diff"
     ]
     assert hidden == (
         ["ok", "retry", "ok", "item ok", "ok", "ok"] if way == "worker" else ["ok", "item ok", "ok"]

@@ -164,6 +164,29 @@ def test_a_result_that_is_nested_too_deeply_costs_no_other_organization_the_repo
         assert audit_verdict(given)["msg"].startswith("3 of 3 organizations do not comply")
 
 
+def refuse_constant(name: str) -> t.NoReturn:
+    """Refuse what Python reads as JSON and other programs do not."""
+    raise ValueError(name)
+
+
+@pytest.mark.parametrize(
+    "odd", ["NaN", "-Infinity", "1e999", '"\\ud83d\\u0000"', "9" * 400, "[" * 150 + "]" * 150]
+)
+def test_parts_with_odd_values_are_merged(tmp_path, odd):
+    """An earlier version wrote such JSON."""
+    paths = [str(tmp_path / name) for name in ("odd", "beta")]
+    text = audit_report({"alpha": RESULTS["alpha"]}, "json", META)
+    assert text.count('"x": 2') == 1
+    Path(paths[0]).write_text(text.replace('"x": 2', f'"x": {odd}'), encoding="utf-8")
+    Path(paths[1]).write_text(audit_report({"beta": {}}, "json", META), encoding="utf-8")
+    assert audit_parts(paths)["problem"] == ""
+    packed = audit_results(paths)
+    for form in FORMATS:
+        audit_report(packed, form, META).encode("utf-8")
+    for form in ("json", "sarif"):
+        json.loads(audit_report(packed, form, META), parse_constant=refuse_constant)
+
+
 def test_an_organization_that_must_be_there_and_is_not_is_an_error():
     expected = wrap_var(["beta", "gamma"])
     assert audit_report(audit_results(RESULTS, expected), "json", META) == audit_report(

@@ -138,7 +138,7 @@ def test_secret_is_not_displayed_by_other_connections(
     # Ansible writes and reads ~/.ansible_async in different folders where HOME is not the home of the user's account.
     folder = tmp_path / "async"
     asynchronous = {"async": 30, "poll": 1, "vars": {"ansible_async_dir": str(folder)}}
-    settings = {"planasonix.admin.planasonix_session_timeout": {}}
+    settings: dict[str, Any] = {"planasonix.admin.planasonix_session_timeout": {}}
     status = {
         "ansible.builtin.async_status": {"jid": "{{ started.ansible_job_id }}"},
         "vars": asynchronous["vars"],

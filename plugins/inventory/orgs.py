@@ -250,7 +250,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     Unexpected,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import read_facts
-from ansible_collections.planasonix.admin.plugins.module_utils._texts import spellings
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import Secrets
 from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_entries import (
     NAME,
     UNREACHABLE,
@@ -291,7 +291,7 @@ Cached = dict[str, dict[str, t.Any]]
 
 def read_organization(connection: Connection) -> Facts | PlanasonixError:
     """Read an organization, up to the first failure, which is returned; runs in a thread of its own."""
-    secrets = spellings([connection.key])
+    secrets = Secrets([connection.key])
     try:
         with Client(connection, read_only=True) as client:
             return check_facts(read_facts(client, list(PATHS), skip_forbidden=False)[0], secrets)

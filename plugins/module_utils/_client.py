@@ -46,9 +46,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._paging import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
     Halves,
-    censor,
-    one_line,
-    spellings,
+    Secrets,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._tls import trusting_adapter
 from ansible_collections.planasonix.admin.plugins.module_utils._transport import (
@@ -107,6 +105,7 @@ class Client:
     :param sleep: Called with seconds to wait.
     :param clock: Gives the Unix time.
     :ivar wrote: Whether a write was answered with success, so that it may have changed something.
+    :ivar secrets: Those texts, and the secrets that the API made meanwhile.
     :ivar unsaved: What the API told once and is kept nowhere else yet, such as a new secret, by
         key of the result. A task that fails returns it.
     """
@@ -122,7 +121,7 @@ class Client:
     ) -> None:
         self.connection = connection
         self.read_only = read_only
-        self.secrets = (connection.key, *secrets)
+        self.secrets = Secrets((connection.key, *secrets))
         self.sleep = sleep
         self.clock = clock
         self.waited = 0.0
@@ -195,7 +194,7 @@ class Client:
         :raises ApiError: as :meth:`get`, and if the list cannot be read to its end.
         """
         request = Request("GET", path, action)
-        pages = Pages(f"GET {path}", self.base + path)
+        pages = Pages(f"GET {path}", self.base + path, self.secrets.quote)
         query: Query | None = ()  # the documented request has no parameters
         while query is not None:
             answer = self._send(request, query)
@@ -304,7 +303,7 @@ class Client:
             # errors of urllib3 through.
             except (OSError, urllib3.exceptions.HTTPError) as exception:
                 proxy = requests.utils.select_proxy(self.base, self.session.proxies)
-                failure = explain(exception, request, self.host, proxy)
+                failure = explain(exception, request, self.host, proxy, self.secrets.quote)
                 error, retry = failure.error, failure.retry
                 error.answered = False
                 if isinstance(exception, PastDeadline):
@@ -363,21 +362,21 @@ class Client:
         status = answer.status
         reason = parse_error(answer.headers.get("Content-Type", ""), answer.text)
         request_id = reason.request_id or answer.headers.get("X-Request-Id")
-        code = reason.code and self._shown(reason.code, 60)
+        code = reason.code and self.secrets.quote(reason.code, 60)
         details: dict[str, t.Any] = {
             "status": status,
             "code": code,
-            "request_id": request_id and self._shown(request_id, 100),
+            "request_id": request_id and self.secrets.quote(request_id, 100),
         }
         what = f"{request.method} {request.path}"
         if 300 <= status < 400:
             target = resolve(self.base + request.path, answer.headers.get("Location", ""))
             return request.failure(
-                f"{what} is redirected to {target.shown}, which is not followed; "
+                f"{what} is redirected to {self.secrets.quote(target.shown)}, which is not followed; "
                 "set api_url to the address that answers itself.",
                 **details,
             )
-        message = self._shown(reason.message)
+        message = self.secrets.quote(reason.message)
         words = f"{code}: {message}" if code else message
         hint = self._hint(status, code, request)
         text = f"{what} answered {status} ({words}){f'; {hint}' if hint else ''}."
@@ -395,13 +394,6 @@ class Client:
         if status in UNCLEAR and request.repeatable:
             return "try again later"
         return HINTS.get(status)
-
-    def _shown(self, text: str, limit: int = 200) -> str:
-        """Return a text of the API as a message may show it.
-
-        Secrets go before the text is shortened, or a part of one would stay.
-        """
-        return one_line(censor(text, spellings(self.secrets)), limit)
 
     def _parse(self, answer: Answer, request: Request) -> t.Any:
         """Parse the JSON of a success; ``None`` for an empty body.
@@ -467,9 +459,9 @@ class Client:
         request_id = answer.headers.get("X-Request-Id")
         return request.failure(
             f"{request.method} {request.path} answered {answer.status} without the documented JSON"
-            f"{f' ({self._shown(page)})' if page else ''}; check api_url.",
+            f"{f' ({self.secrets.quote(page)})' if page else ''}; check api_url.",
             status=answer.status,
-            request_id=request_id and self._shown(request_id, 100),
+            request_id=request_id and self.secrets.quote(request_id, 100),
         )
 
     def _data(self, body: t.Any, answer: Answer, request: Request) -> t.Any:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line
 
 LONGEST_WAIT = 86_400
 """The most seconds that an option may name: a day, which clocks and sockets can count."""
@@ -112,7 +111,7 @@ class Target:
 
     :param url: The whole URL.
     :param same_origin: Whether it is at the server that gave the link.
-    :param shown: What messages may show of it: no query, no control characters.
+    :param shown: What messages may quote of it: no query.
     """
 
     url: str
@@ -127,8 +126,8 @@ def resolve(base: str, link: str) -> Target:
         parts = urlsplit(url)
         same_origin = _origin(url) == _origin(base)
     except ValueError:
-        return Target(link, False, one_line(link))
-    return Target(url, same_origin, one_line(f"{parts.scheme}://{parts.netloc}{parts.path}"))
+        return Target(link, False, link)
+    return Target(url, same_origin, f"{parts.scheme}://{parts.netloc}{parts.path}")
 
 
 def _origin(url: str) -> str:

@@ -9,10 +9,8 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
-import contextlib
 import traceback
 import typing as t
-from collections.abc import Iterator
 from pathlib import PurePath
 
 
@@ -110,16 +108,3 @@ class TimedOut(ApiError):
 
 class AnswerLost(ApiError):
     """A write may or may not have taken effect, since its answer never came. Only reading can tell."""
-
-
-@contextlib.contextmanager
-def hiding(secret: str) -> Iterator[None]:
-    """Keep a secret that was just made out of the message of whatever fails inside: the API could quote it, and Ansible censors only what it was given.
-
-    :raises PlanasonixError: as it came, but for the secret.
-    """
-    try:
-        yield
-    except PlanasonixError as error:
-        error.message = error.message.replace(secret, "********")
-        raise

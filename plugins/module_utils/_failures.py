@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ansible_collections.planasonix.admin.plugins.module_utils._answers import Request
@@ -31,6 +32,9 @@ try:
 except ImportError:
     pass  # the client reports what is missing
 
+Quote = Callable[[str, int], str]
+"""Returns a text as a message may show it, with a length at most."""
+
 NO_AGREEMENT = re.compile(
     "HANDSHAKE_FAILURE|PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_SHARED_CIPHER"
     "|INSUFFICIENT_SECURITY",
@@ -50,13 +54,17 @@ class Failure:
     retry: bool = False
 
 
-def explain(exception: Exception, request: Request, host: str, proxy: str | None) -> Failure:
+def explain(
+    exception: Exception, request: Request, host: str, proxy: str | None, quote: Quote
+) -> Failure:
     """Turn the exception of a failed exchange into an error.
 
     :param host: Host and port of the API, for messages.
     :param proxy: URL of the proxy that the environment names for the API.
+    :param quote: Censors what the server said, which may be any of the secrets.
     """
-    tls_fault = _tls_fault(exception, host)
+    reason = quote(reason_of(exception), 120)
+    tls_fault = _tls_fault(exception, host, reason)
     if tls_fault:
         return Failure(request.failure(tls_fault))
     if _cannot_read_authorities(exception):
@@ -79,7 +87,7 @@ def explain(exception: Exception, request: Request, host: str, proxy: str | None
         return Failure(
             request.failure(
                 f"no connection to {host} through the proxy {proxy_host(proxy)} "
-                f"({reason_of(exception)}); check this proxy, HTTPS_PROXY, HTTP_PROXY and "
+                f"({reason}); check this proxy, HTTPS_PROXY, HTTP_PROXY and "
                 f"ALL_PROXY, or name {host} in NO_PROXY.",
                 NoConnection,
             ),
@@ -88,16 +96,16 @@ def explain(exception: Exception, request: Request, host: str, proxy: str | None
     if never_connected(exception):
         return Failure(
             request.failure(
-                f"no connection to {host} ({reason_of(exception)}); "
+                f"no connection to {host} ({reason}); "
                 "check api_url, the network and proxy variables.",
                 NoConnection,
             ),
             retry=True,
         )
-    return _lost_answer(exception, request, host)
+    return _lost_answer(exception, request, host, reason)
 
 
-def _lost_answer(exception: Exception, request: Request, host: str) -> Failure:
+def _lost_answer(exception: Exception, request: Request, host: str, reason: str) -> Failure:
     """Explain an exchange that failed after the request was sent, or in an unknown way."""
     what = f"{request.method} {request.path}"
     if isinstance(exception, TooLarge):
@@ -120,14 +128,14 @@ def _lost_answer(exception: Exception, request: Request, host: str) -> Failure:
     )
     doubt = "" if request.method == "GET" else ", so it may have taken effect or not"
     error = request.unclear(
-        f"{host} gave no whole answer to {what} ({reason_of(exception)}){doubt}.",
+        f"{host} gave no whole answer to {what} ({reason}){doubt}.",
         TimedOut if late else ApiError,
     )
     # Who waited for so long does not wait as long again.
     return Failure(error, retry=request.repeatable and not isinstance(exception, PastDeadline))
 
 
-def _tls_fault(exception: Exception, host: str) -> str | None:
+def _tls_fault(exception: Exception, host: str, reason: str) -> str | None:
     """Say why no TLS came about, if that is what failed."""
     is_tls = isinstance(exception, requests.exceptions.SSLError)
     behind_proxy = isinstance(exception, requests.exceptions.ProxyError)
@@ -139,7 +147,7 @@ def _tls_fault(exception: Exception, host: str) -> str | None:
     if re.search(words, text, re.IGNORECASE):
         whose = f"the proxy before {host}" if behind_proxy else host
         return (
-            f"the TLS certificate of {whose} cannot be trusted ({reason_of(exception)}); "
+            f"the TLS certificate of {whose} cannot be trusted ({reason}); "
             "set ca_path to the authority that signed it, or correct api_url."
         )
     if is_tls and "WRONG_VERSION_NUMBER" in text.upper().replace(" ", "_"):
@@ -147,7 +155,7 @@ def _tls_fault(exception: Exception, host: str) -> str | None:
     if is_tls and NO_AGREEMENT.search(text):
         return (
             f"{host} and this host agree on no version of TLS, or no cipher "
-            f"({reason_of(exception)}); correct api_url, or update the older of them."
+            f"({reason}); correct api_url, or update the older of them."
         )
     return None
 
@@ -203,10 +211,13 @@ def cause_of(exception: BaseException) -> object:
 
 
 def reason_of(exception: BaseException) -> str:
-    """Return the innermost reason in a few words, without addresses of objects."""
+    """Return the innermost reason in a few words, without addresses of objects.
+
+    Whoever shows it censors it first, and shortens it then.
+    """
     root = cause_of(exception)
     text = str(root.args[-1]) if isinstance(root, BaseException) and root.args else str(root)
     text = re.sub(
         r"<[^>]*object at 0x[0-9a-f]+>:? ?|\bHTTPS?Connection(Pool)?\([^)]*\):? ?", "", text
     )
-    return one_line(text, 120) or type(root).__name__
+    return text.strip() or type(root).__name__

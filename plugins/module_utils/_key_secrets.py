@@ -300,6 +300,7 @@ def create_without_doubles(strays: Strays, current: Keys, path: str | None) -> V
         made: t.Any = None
         try:
             made = send(client, call)
+            learn_secret(client, made)
             check_answer(made, call)
             client.unsaved["secret"] = made["secret"]
             return t.cast(Values, made)
@@ -327,6 +328,12 @@ def create_without_doubles(strays: Strays, current: Keys, path: str | None) -> V
             client.unsaved.clear()
             strays.delete(doubt)
             raise
+
+
+def learn_secret(client: Client, made: t.Any) -> None:
+    """Keep the secret of an answer out of all messages: the API could quote it later."""
+    if isinstance(made, dict):
+        client.secrets.learn(made.get("secret"))
 
 
 def check_answer(made: t.Any, call: Call) -> None:
@@ -470,6 +477,7 @@ def regenerate(client: Client, call: Call, current: Keys, plan: Plan, path: str 
     for last in (False, True):
         try:
             made = send(client, call)
+            learn_secret(client, made)
             break
         except AnswerLost as error:
             if last:

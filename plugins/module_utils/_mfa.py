@@ -31,7 +31,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
     NotStored,
     RefusedPlan,
-    hiding,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import BOOLEAN
 from ansible_collections.planasonix.admin.plugins.module_utils._options import check_filled
@@ -327,16 +326,16 @@ def enroll(client: Client, start: Call, verify: Call, path: str | None, identity
         store(path, secret, identity, "so MFA was not enabled; correct secret_file")
     else:
         client.unsaved.update(secret)
-    with hiding(secret["secret"]):
-        answer = send_with_code(
-            client,
-            verify,
-            {"enrollment_id": enrollment["enrollment_id"]},
-            code,
-            lambda: is_enrolled(client, start.body["method"]),
-            f"MFA may be on by now. Its secret is in {path or 'this result'}.",
-        )
+    answer = send_with_code(
+        client,
+        verify,
+        {"enrollment_id": enrollment["enrollment_id"]},
+        code,
+        lambda: is_enrolled(client, start.body["method"]),
+        f"MFA may be on by now. Its secret is in {path or 'this result'}.",
+    )
     codes = backup_codes(answer or {})
+    client.secrets.learn(codes)
     if not codes:
         why = "the answer with its backup codes was lost"
         if answer is not None:
@@ -373,6 +372,7 @@ def start_enrollment(client: Client, call: Call) -> Values:
             if is_enrolled(client, call.body["method"]) or not again:
                 raise
     enrollment = enrollment if isinstance(enrollment, dict) else {}
+    client.secrets.learn([enrollment.get("secret"), enrollment.get("otpauth_uri")])
     missing = [
         name
         for name in ("secret", "otpauth_uri", "enrollment_id")
@@ -466,9 +466,9 @@ def send_with_code(
     while True:
         attempt += 1
         used = code(client.clock())
+        client.secrets.learn(used)
         try:
-            with hiding(used):
-                answer = send(client, replace(call, body={**body, "code": used}))
+            answer = send(client, replace(call, body={**body, "code": used}))
             return answer if isinstance(answer, dict) else None
         except AnswerLost as error:
             lost = True

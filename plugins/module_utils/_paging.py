@@ -14,12 +14,11 @@ from __future__ import annotations
 import json
 import re
 import typing as t
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 from ansible_collections.planasonix.admin.plugins.module_utils._connection import resolve
-from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line
 
 Query = tuple[tuple[str, str], ...]
 
@@ -117,12 +116,14 @@ class Pages:
 
     :param name: What messages call the list: "GET /api/things".
     :param url: URL of the list.
+    :param quote: Returns a text of the API as a message may show it, with a length at most.
     :ivar objects: What was read, each id once, without ``updated_at``.
     """
 
-    def __init__(self, name: str, url: str) -> None:
+    def __init__(self, name: str, url: str, quote: Callable[[str, int], str]) -> None:
         self.name = name
         self.url = url
+        self.quote = quote
         self.objects: list[dict[str, t.Any]] = []
         self.ids: set[str] = set()
         self.seen: set[Query] = set()
@@ -158,7 +159,7 @@ class Pages:
         query = self._next_query(fields, len(page), more)
         if query and not (more is False and len(self.objects) == before):
             if query in self.seen or len(self.seen) >= MAXIMUM_PAGES:
-                last = one_line("&".join(f"{name}={value}" for name, value in query), 60)
+                last = self.quote("&".join(f"{name}={value}" for name, value in query), 60)
                 raise IncompleteList(f"the pages of {self.name} do not end; the last was {last}")
             self.seen.add(query)
             return query
@@ -204,7 +205,7 @@ class Pages:
             return ((NUMBERED[field.name], str(value)),)
         if is_text and value.startswith("/"):
             return self._query_of(value)
-        raise self._unknown(f"{field.label} is {one_line(str(value), 60)!r}")
+        raise self._unusable(field)
 
     def _query_of(self, link: str) -> Query:
         """Take the query from the link of a page.
@@ -214,7 +215,7 @@ class Pages:
         target = resolve(self.url, link)
         parts = urlsplit(target.url if target.same_origin else "")
         if parts.path != urlsplit(self.url).path or not parts.query:
-            raise self._unknown(f"the next page is at {target.shown}")
+            raise self._unknown(f"the next page is at {self.quote(target.shown, 200)}")
         return tuple(parse_qsl(parts.query, keep_blank_values=True))
 
     def _next_number(self, fields: list[Field]) -> Query | None:
@@ -271,7 +272,12 @@ class Pages:
         for field in fields:
             is_last = str(field.value).strip().lower() in LAST
             if POSITION.fullmatch(field.name) and not is_last and field.value not in ([], {}):
-                raise self._unknown(f"{field.label} is {one_line(str(field.value), 60)!r}")
+                raise self._unusable(field)
+
+    def _unusable(self, field: Field) -> IncompleteList:
+        """Build the error for a field that may lead on, in a way that is not known."""
+        value = self.quote(str(field.value), 60)
+        return self._unknown(f"{self.quote(field.label, 60)} is {value!r}")
 
     def _unknown(self, sign: str) -> IncompleteList:
         """Build the error for a list that goes on in a way that is not known."""
@@ -292,11 +298,11 @@ def _fields(
         if isinstance(value, dict) and len(parents) < MAXIMUM_LEVELS:
             yield from _fields(value, (*parents, name), place)
             continue
-        yield Field(name, parents, one_line(place, 60), value)
+        yield Field(name, parents, place, value)
         for item in value if isinstance(value, list) else ():
             if isinstance(item, dict) and _is_next(item.get("rel")):
                 target = next((item[name] for name in HREFS if name in item), item)
-                yield Field("next", (*parents, name), one_line(f"{place}.next", 60), target)
+                yield Field("next", (*parents, name), f"{place}.next", target)
 
 
 def _header_fields(headers: Mapping[str, str]) -> Iterator[Field]:
@@ -316,7 +322,7 @@ def _header_fields(headers: Mapping[str, str]) -> Iterator[Field]:
         name = re.sub("^(pagination|paging)", "", name)
         # Of a rate limit there remains something as well.
         if not REMAINING.fullmatch(name):
-            yield Field(name, (), one_line(key, 60), value)
+            yield Field(name, (), key, value)
 
 
 def _plain(name: str) -> str:

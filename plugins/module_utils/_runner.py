@@ -45,9 +45,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     apply_and_confirm,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
+    Secrets,
     map_texts,
     spell_out,
-    spellings,
     visible,
 )
 
@@ -151,7 +151,7 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
                 result = work(client, module, options, check_mode)
         except PlanasonixError as error:
             result = failure(error, client)
-        return make_printable(result)
+        return make_printable(result, client.secrets if client else Secrets())
     except Exception as error:  # pylint: disable=broad-exception-caught
         return failure(Unexpected(error), client)
 
@@ -163,12 +163,18 @@ def work(client: Client, module: Module, options: Values, check_mode: bool) -> V
     return module.manages(client, options)
 
 
-def make_printable(result: Values) -> Values:
-    """Spell out what a packed module cannot return, and in messages what a terminal would obey.
+def make_printable(result: Values, secrets: Secrets) -> Values:
+    """Censor what Ansible does not know, and spell out what it or a terminal cannot print.
 
     ansible-core 2.21 refuses the result of a packed module with half a character in it. What was
-    read of the API has none, nor do the options, but an error may quote anything.
+    read of the API has none, nor do the options, but an error may quote anything. A new secret is
+    in no argument, so Ansible would show it wherever the API repeats it.
     """
+    for name, value in result.items():
+        if isinstance(value, str) and result.get("failed") and name not in SECRET_RESULTS:
+            result[name] = secrets.censor(value)
+        elif secrets.minted and name not in SECRET_RESULTS:
+            result[name] = map_texts(value, secrets.censor)
     if result.get("failed"):
         result = map_texts(result, spell_out)
     for name in ("msg", "warnings"):
@@ -323,6 +329,7 @@ def run_in_worker(
 
 def censored(result: Values, secrets: set[str]) -> Values:
     """The result without secrets, as AnsibleModule gives it. For that Ansible goes through it value by value, which most results can do without."""
+    spellings = Secrets(secrets).spellings
     try:
         # With Ansible's words for what JSON calls otherwise: before 2.19 it takes them for secrets, too.
         text = json.dumps(result, ensure_ascii=False, allow_nan=False) + "True False None"
@@ -333,5 +340,5 @@ def censored(result: Values, secrets: set[str]) -> Values:
     ):  # arguments that were given as text of Python, with tuples for keys
         found = True
     else:
-        found = any(spelling in text for spelling in spellings(secrets))
-    return t.cast(Values, remove_values(result, secrets)) if found else result
+        found = any(spelling in text for spelling in spellings)
+    return t.cast(Values, remove_values(result, spellings)) if found else result

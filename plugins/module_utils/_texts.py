@@ -11,11 +11,13 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import typing as t
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from urllib.parse import quote
 
 HALF = re.compile("[\ud800-\udfff]")
 """Half of a character that takes two (a lone surrogate): JSON can contain one, UTF-8 cannot."""
@@ -23,6 +25,11 @@ UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 """Characters that control a terminal, reverse the direction of text, or cannot be encoded."""
+CENSORED = "********"
+SHORTEST_SECRET = 6
+"""Characters of a new secret at least, as many as a TOTP code has."""
+ANY_SECRET = re.compile(r"plnx_live_[\w-]{12,}|otpauth://[^\s\"'<>]+")
+"""What reads like a secret, in a text of which nobody knows what it quotes."""
 
 
 def normalize(text: str) -> str:
@@ -41,22 +48,55 @@ def visible(text: str) -> str:
     return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def censor(text: str, secrets: t.Iterable[str]) -> str:
-    """Return a text without secrets, of which each spelling must be given."""
-    for secret in secrets:
-        text = text.replace(secret, "********")
-    return text
+class Secrets:
+    """Texts that no message may contain, in whatever way an API spells them.
 
-
-def spellings(secrets: t.Iterable[str]) -> list[str]:
-    """Return secrets as an answer may spell them: as plain text, in JSON, in Python.
-
-    Longer ones come first, as one secret may be a part of another.
+    :ivar spellings: All of them as plain text, in JSON, Python, HTML and URLs. Longer ones come
+        first, as one secret may be a part of another.
+    :ivar minted: Whether one is new, so that Ansible does not know it from the arguments.
     """
-    plain = {secret for secret in secrets if secret}
-    escaped = plain | {json.dumps(secret)[1:-1] for secret in plain}
-    escaped |= {json.dumps(secret, ensure_ascii=False)[1:-1] for secret in plain}
-    return sorted(escaped | {repr(secret)[1:-1] for secret in escaped}, key=len, reverse=True)
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self.minted = False
+        self.spellings: list[str] = []
+        self._add(texts)
+
+    def learn(self, value: t.Any) -> None:
+        """Add the texts in a value that the API just made, except for those too short for one."""
+        self.minted = True
+        self._add(text for text in texts_in(value) if len(text) >= SHORTEST_SECRET)
+
+    def censor(self, text: str) -> str:
+        """Return a text without the secrets."""
+        for spelling in self.spellings:
+            text = text.replace(spelling, CENSORED)
+        return text
+
+    def quote(self, text: str, limit: int = 200) -> str:
+        """Return a text of the API for a message, without anything that reads like a secret.
+
+        Secrets go before the text is shortened, or a part of one would stay.
+        """
+        return one_line(ANY_SECRET.sub(CENSORED, self.censor(text)), limit)
+
+    def _add(self, texts: Iterable[str]) -> None:
+        spelled = set(self.spellings)
+        for text in filter(None, texts):
+            escaped = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+            spelled |= escaped | {repr(spelling)[1:-1] for spelling in escaped}
+            spelled |= {html.escape(text), quote(text, safe="", errors="replace")}
+        self.spellings = sorted(spelled, key=len, reverse=True)
+
+
+def texts_in(value: t.Any) -> Iterator[str]:
+    """Yield the texts in a value, at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from texts_in(list(value.values()))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from texts_in(item)
 
 
 def map_texts(value: t.Any, change: Callable[[str], str]) -> t.Any:

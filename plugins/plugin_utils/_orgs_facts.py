@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import math
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import IDENTIFYING, NAMES
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
-    censor,
-    one_line,
+    Secrets,
     visible,
 )
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
@@ -39,22 +38,23 @@ MOST_VALUES = 10_000
 MOST_CHARACTERS = 200_000
 """Bounds of each of them. The documented answers have a depth of 2 and at most some 100 values."""
 LONGEST_MESSAGE = 1_000
+NO_SECRETS = Secrets()
 MARK = "__ansible"
 """How the keys begin with which Ansible marks values in JSON, in its cache as well."""
 
 
-def clean_message(message: str, secrets: Sequence[str] = ()) -> str:
+def clean_message(message: str, secrets: Secrets = NO_SECRETS) -> str:
     """Return the message on one line, shortened, without secrets and control characters."""
-    return one_line(censor(str.__str__(message), secrets), LONGEST_MESSAGE)
+    return secrets.quote(str.__str__(message), LONGEST_MESSAGE)
 
 
-def clean(value: t.Any, secrets: Sequence[str] = ()) -> t.Any:
+def clean(value: t.Any, secrets: Secrets = NO_SECRETS) -> t.Any:
     """Return a checked value as a plain one, with each of its texts cleaned."""
     if isinstance(value, Mapping):
         return {clean(key, secrets): clean(item, secrets) for key, item in value.items()}
     if isinstance(value, list):
         return [clean(item, secrets) for item in value]
-    return visible(censor(str.__str__(value), secrets)) if isinstance(value, str) else plain(value)
+    return visible(secrets.censor(str.__str__(value))) if isinstance(value, str) else plain(value)
 
 
 def find_fault(value: t.Any) -> str | None:
@@ -98,10 +98,10 @@ def unfit(subset: str, fault: str) -> ApiError:
     )
 
 
-def check_facts(facts: t.Any, secrets: Sequence[str] = ()) -> Facts:
+def check_facts(facts: t.Any, secrets: Secrets = NO_SECRETS) -> Facts:
     """Return what was read, or cached, of an organization as plain values with clean texts.
 
-    :param secrets: What may be in no text, each in all the forms in which it could be.
+    :param secrets: What may be in no text.
     :raises ApiError: if it has another shape than the documented one, or is out of bounds.
     """
     checked: Facts = {}

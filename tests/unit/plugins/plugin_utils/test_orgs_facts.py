@@ -12,6 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import Secrets
 from ansible_collections.planasonix.admin.plugins.plugin_utils import _orgs_facts
 
 GOOD: dict[str, t.Any] = {
@@ -105,14 +106,14 @@ TEXTS = {
 def test_texts(text: str, shown: str) -> None:
     """In values and in keys."""
     facts = {**GOOD, "limits": {text: [{"a": text}]}}
-    checked = _orgs_facts.check_facts(facts, ["plnx_live_key"])
+    checked = _orgs_facts.check_facts(facts, Secrets(["plnx_live_key"]))
     assert checked["limits"] == {shown: [{"a": shown}]}
     json.dumps(checked, ensure_ascii=False).encode()
 
 
 def test_messages_are_one_short_line_without_the_key() -> None:
     message = "a\nb\x1b[31m " + "x" * 970 + "plnx_live_key" + "y" * 9_000
-    shown = _orgs_facts.clean_message(message, ["plnx_live_key"])
+    shown = _orgs_facts.clean_message(message, Secrets(["plnx_live_key"]))
     assert shown.startswith(r"a b\u001b[31m xxx")
     assert len(shown) == _orgs_facts.LONGEST_MESSAGE
     assert "plnx" not in shown and "********" in shown

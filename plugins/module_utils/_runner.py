@@ -329,7 +329,6 @@ def run_in_worker(
 
 def censored(result: Values, secrets: set[str]) -> Values:
     """The result without secrets, as AnsibleModule gives it. For that Ansible goes through it value by value, which most results can do without."""
-    spellings = Secrets(secrets).spellings
     try:
         # With Ansible's words for what JSON calls otherwise: before 2.19 it takes them for secrets, too.
         text = json.dumps(result, ensure_ascii=False, allow_nan=False) + "True False None"
@@ -340,5 +339,5 @@ def censored(result: Values, secrets: set[str]) -> Values:
     ):  # arguments that were given as text of Python, with tuples for keys
         found = True
     else:
-        found = any(spelling in text for spelling in spellings)
-    return t.cast(Values, remove_values(result, spellings)) if found else result
+        found = any(spelling in text for spelling in Secrets(secrets).spellings)
+    return t.cast(Values, remove_values(result, secrets)) if found else result

@@ -150,17 +150,18 @@ class Client:
 
         Authorities count where validate_certs and ca_path say nothing. The environment is read
         once, not for each request, and a .netrc, which would replace the Bearer header, never.
+        Plain http:// is for this machine only, and a proxy would get the key unencrypted.
         """
         verify: bool | str = self.connection.ca_path or True
         if not self.connection.validate_certs:
             verify = False
         environment = self.session.merge_environment_settings(self.base, {}, None, verify, None)
         self.session.trust_env = False
-        self.session.proxies.update(environment["proxies"])
         self.session.verify = environment["verify"]
         if urlsplit(self.base).scheme == "http":
             self.session.mount("http://", TimedAdapter())
             return
+        self.session.proxies.update(environment["proxies"])
         proxies = map(str, environment["proxies"].values())
         trusting = trusting_adapter(environment["verify"], proxies)
         if trusting:

@@ -322,6 +322,19 @@ def test_proxy_variables_are_honoured(monkeypatch):
     assert seen == ["http://proxy.example.com:3128", None]
 
 
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST"])
+def test_plain_http_to_this_machine_goes_by_no_proxy(variable, host, monkeypatch):
+    """The proxy, which may be another machine, would get the key unencrypted."""
+    moved = Answer(307, "", {"Location": "/moved"})
+    with ScriptedServer() as proxy, ScriptedServer(moved) as server:
+        monkeypatch.setenv(variable, proxy.url)
+        with connect(server.url.replace("127.0.0.1", host) + "/v1") as client:
+            assert read(client) == {"ok": True}
+            client.send("PUT", "/api/thing", {}, action="change the thing")
+    assert (len(server.requests), proxy.requests) == (3, [])
+
+
 PROXY_PASSWORD = "pr0xy-pw"
 
 

@@ -15,6 +15,7 @@ import html
 import json
 import math
 import re
+import sys
 import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,8 +28,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._texts import vis
 
 MAXIMUM_DEPTH = 100
 """The most objects and lists inside each other; Ansible itself fails at some hundreds."""
-MAXIMUM_CONTAINERS = 2_000_000
-"""The most objects and lists in one answer; empty ones take 20 times the memory of their text."""
+MAXIMUM_VALUES = 100_000
+"""The most values in any other answer."""
+MAXIMUM_LIST_VALUES = 500_000
+"""The most values in all pages of a list. Ansible takes some hundred bytes for each."""
+MAXIMUM_DECODED = 64 * 1024 * 1024
+"""The most bytes of an answer as text, of which one emoji makes each character take four."""
 EARLIEST_TIME = 1_000_000_000
 """Where an API gives a time or a number of seconds, a number from here on is a Unix time."""
 EARLIEST_MILLISECONDS = EARLIEST_TIME * 100
@@ -80,22 +85,31 @@ class Reason:
     request_id: str | None
 
 
-def parse_json(content: bytes) -> t.Any:
+def parse_json(content: bytes, most: int = MAXIMUM_VALUES) -> t.Any:
     """Parse JSON that everything after it can work with.
 
-    :raises ValueError: if it is no JSON, has numbers that are not finite, too many objects, or
-        too many inside each other.
+    What it would take in memory is estimated first, as a killed worker ends the whole play.
+
+    :param most: How many values there may be.
+    :raises ValueError: if it is no JSON, has numbers that are not finite, too many values, or
+        too many objects and lists inside each other.
     """
-    containers = content.count(b"{") + content.count(b"[")
-    if containers > MAXIMUM_CONTAINERS:
-        raise ValueError("too many objects")
+    if count_values(content) > most:
+        raise ValueError("too many values")
+    text = content.decode(json.detect_encoding(content), "surrogatepass")
+    if sys.getsizeof(text) > MAXIMUM_DECODED:
+        raise ValueError("too large as text")
     try:
-        value = json.loads(content, parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if containers > MAXIMUM_DEPTH:
-        _check_depth(value)
+    _check_depth(value)
     return value
+
+
+def count_values(content: bytes) -> int:
+    """Return how many values there are in JSON at most, without parsing it."""
+    return 1 + sum(map(content.count, (b",", b"[", b"{")))
 
 
 def _refuse(name: str) -> t.NoReturn:
@@ -114,8 +128,8 @@ def _check_depth(value: t.Any) -> None:
 
     :raises ValueError: if there are too many levels.
     """
-    level = [value]
-    for _depth in range(MAXIMUM_DEPTH + 1):
+    level: list[t.Any] = [[value]]
+    for _depth in range(MAXIMUM_DEPTH + 2):
         inner: list[t.Any] = []
         for container in level:
             items = container.values() if isinstance(container, dict) else container

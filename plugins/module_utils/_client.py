@@ -22,7 +22,10 @@ from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 from ansible_collections.planasonix.admin.plugins.module_utils._answers import (
+    MAXIMUM_LIST_VALUES,
+    MAXIMUM_VALUES,
     Request,
+    count_values,
     html_page,
     is_bare_object,
     is_known_object,
@@ -50,6 +53,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._tls import trusting_adapter
 from ansible_collections.planasonix.admin.plugins.module_utils._transport import (
+    MAXIMUM_LIST_SIZE,
+    MEBIBYTE,
     Answer,
     PastDeadline,
     Session,
@@ -196,10 +201,18 @@ class Client:
         """
         request = Request("GET", path, action)
         pages = Pages(f"GET {path}", self.base + path, self.secrets.quote)
+        size = values = 0
         query: Query | None = ()  # the documented request has no parameters
         while query is not None:
             answer = self._send(request, query)
-            body = self._parse(answer, request)
+            size += len(answer.content)
+            values += count_values(answer.content)
+            if size > MAXIMUM_LIST_SIZE or values > MAXIMUM_LIST_VALUES:
+                raise request.failure(
+                    f"GET {path} has more than {MAXIMUM_LIST_VALUES} values, or "
+                    f"{MAXIMUM_LIST_SIZE // MEBIBYTE} MiB."
+                )
+            body = self._parse(answer, request, MAXIMUM_LIST_VALUES)
             page = body if isinstance(body, list) else self._data(body, answer, request)
             if page is None:  # as some languages write an empty list
                 page = []
@@ -396,24 +409,26 @@ class Client:
             return "try again later"
         return HINTS.get(status)
 
-    def _parse(self, answer: Answer, request: Request) -> t.Any:
+    def _parse(self, answer: Answer, request: Request, most: int = MAXIMUM_VALUES) -> t.Any:
         """Parse the JSON of a success; ``None`` for an empty body.
+
+        :param most: How many values there may be.
 
         :raises ApiError: if there is a body that is no JSON.
         """
         if not answer.content:
             return None
         try:
-            return self._decode(answer)
+            return self._decode(answer, most)
         except ValueError:
             raise self._not_documented(answer, request) from None
 
-    def _decode(self, answer: Answer) -> t.Any:
+    def _decode(self, answer: Answer, most: int = MAXIMUM_VALUES) -> t.Any:
         """Return the JSON of an answer, with half characters spelled out.
 
         :raises ValueError: if it is no JSON.
         """
-        body = parse_json(answer.content)
+        body = parse_json(answer.content, most)
         return self.halves.read(body) if b"\\u" in answer.content else body
 
     def _proof(self, answer: Answer, request: Request) -> t.Any:

@@ -37,6 +37,8 @@ except ImportError:  # the client reports what is missing
 MEBIBYTE = 1024 * 1024
 MAXIMUM_SIZE = 32 * MEBIBYTE
 """The most bytes of a successful answer, unpacked."""
+MAXIMUM_LIST_SIZE = 2 * MAXIMUM_SIZE
+"""The most bytes of all pages of a list, unpacked."""
 MAXIMUM_ERROR_SIZE = 64 * 1024
 """The bytes of any other answer that are read; its reason stands at the beginning."""
 PIECE = 16 * 1024
@@ -217,7 +219,8 @@ def read_answer(response: requests.Response) -> Answer:
             raise
     if len(content) > limit and not failed:
         raise TooLarge(f"the answer is larger than {MAXIMUM_SIZE // MEBIBYTE} MiB")
-    return Answer(response.status_code, response.headers, bytes(content[:limit]))
+    del content[limit:]  # in place, as a copy would take as much again
+    return Answer(response.status_code, response.headers, bytes(content))
 
 
 def check_complete(response: requests.Response, size: int) -> None:

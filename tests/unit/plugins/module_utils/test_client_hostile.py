@@ -258,7 +258,9 @@ def nested(depth: int) -> str:
         pytest.param("-Infinity", id="infinity"),
         pytest.param("1e999", id="infinite-float"),
         pytest.param("9" * 5000, id="integer-of-5000-digits"),
-        pytest.param(f"[{'[],' * 2_000_000}[]]", id="objects-without-number"),
+        pytest.param(f"[{'[],' * 60_000}[]]", id="objects-without-number"),
+        pytest.param(f"[{'1,' * 100_000}1]", id="numbers-without-number"),
+        pytest.param(f'"{"a" * 17_000_000}\U0001f600"', id="wide-text"),
     ],
 )
 def test_json_that_nothing_else_could_work_with(text):
@@ -270,6 +272,45 @@ def test_json_that_nothing_else_could_work_with(text):
         assert call(client, "PUT") is None
         with pytest.raises(ApiError, match="answered 403"):
             call(client, "GET")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param([{str(number): 1} for number in range(100_000)], id="objects"),
+        pytest.param([{"x": ["a" * 100] * 90_000}], id="texts"),
+        pytest.param([{"x": "a" * 30_000_000}], id="bytes"),
+    ],
+)
+def test_a_list_whose_pages_are_larger_than_memory(page):
+    """Each page is within its bounds, and there are many of them."""
+    pages = [
+        Answer(200, {"data": [{**page[0], "id": number}, *page[1:]], "next_cursor": f"c{number}"})
+        for number in range(9)
+    ]
+    with (
+        ScriptedServer(*pages) as server,
+        connect(server.url) as client,
+        pytest.raises(ApiError, match="GET /api/things has more than 500000 values, or 64 MiB"),
+    ):
+        client.get_list("/api/things", "read the things")
+    assert 2 < len(server.requests) < 7
+
+
+def test_the_memory_of_the_largest_answer():
+    """An organization's answer must not get the worker killed, which would end the whole play."""
+    values = ",".join(f'{{"key{number}":{number}}}' for number in range(166_000))
+    with (
+        ScriptedServer(Answer(200, f"[{values}]")) as server,
+        connect(server.url) as client,
+    ):
+        tracemalloc.start()
+        try:
+            assert len(client.get_list("/api/things", "read the things")) == 166_000
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 200 * 1024 * 1024
 
 
 def test_json_within_bounds():

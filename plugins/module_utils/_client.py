@@ -51,7 +51,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
     Halves,
     Secrets,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._tls import trusting_adapter
+from ansible_collections.planasonix.admin.plugins.module_utils._tls import (
+    check_authorities,
+    trusting_adapter,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._transport import (
     MAXIMUM_LIST_SIZE,
     MEBIBYTE,
@@ -167,6 +170,7 @@ class Client:
             self.session.mount("http://", TimedAdapter())
             return
         self.session.proxies.update(environment["proxies"])
+        check_authorities(environment["verify"])
         proxies = map(str, environment["proxies"].values())
         trusting = trusting_adapter(environment["verify"], proxies)
         if trusting:

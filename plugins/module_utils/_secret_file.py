@@ -100,6 +100,7 @@ def look(path: str) -> Found:
             obstacle = f"{one} {error.strerror}"
         except OSError as error:
             obstacle = f"{one} cannot be read ({error.strerror})"
+        obstacle = obstacle or find_intruder(os.path.dirname(path))
     content = content or b""
     text = content.decode(errors="replace").strip()
     return Found(obstacle, digest_of(content), parse_record(record), note, raw_note, text)
@@ -116,6 +117,20 @@ def find_obstacle(path: str) -> str | None:
         return f"the folder {folder} does not exist"
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"the folder {folder} is not writable"
+    return None
+
+
+def find_intruder(folder: str) -> str | None:
+    """Return why other users can change what is in a folder; ``None`` if they cannot.
+
+    They could bring back the note of an earlier run, which would make this one delete living keys.
+    The group may have access, as by the usual umask of some systems.
+    """
+    found = os.stat(folder)
+    if found.st_uid not in (0, os.geteuid()):
+        return f"the folder {folder} belongs to another user"
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        return f"every user can write to the folder {folder}"
     return None
 
 
@@ -220,14 +235,29 @@ def restore_record(path: str, record: Values | None) -> None:
 def write(path: str, text: str) -> None:
     """Write a file atomically, readable by its owner alone from the first byte.
 
+    A former file keeps its group and mode, unless everyone has access to it.
+
     :raises OSError: if it cannot be written; what was there before is untouched.
     """
     draft = make_draft(path, text)
     try:
+        keep_access(draft, path)
         os.replace(draft, path)
     except BaseException:
         discard(draft)
         raise
+
+
+def keep_access(draft: str, path: str) -> None:
+    """Give an unfinished file the group and mode of the one that it is to replace.
+
+    Where the group cannot be given, only the owner has access.
+    """
+    with contextlib.suppress(OSError):
+        former = os.lstat(path)
+        if stat.S_ISREG(former.st_mode) and not former.st_mode & stat.S_IRWXO:
+            os.chown(draft, -1, former.st_gid)
+            os.chmod(draft, stat.S_IMODE(former.st_mode) & 0o770 | 0o600)
 
 
 def write_new(path: str, text: str) -> None:

@@ -16,6 +16,7 @@ import os
 import threading
 import typing as t
 
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._transport import TimedAdapter
 
 if t.TYPE_CHECKING:
@@ -32,6 +33,20 @@ try:
     OWN_CONTEXT = hasattr(adapters, "_preloaded_ssl_context")
 except ImportError:
     pass  # the client reports what is missing
+
+
+def check_authorities(verify: bool | str | None) -> None:
+    """Refuse a pipe or device as file of authorities: reading it could take for ever.
+
+    :raises InvalidOption: with the path.
+    """
+    if not isinstance(verify, str) or not os.path.exists(verify):
+        return
+    if not os.path.isfile(verify) and not os.path.isdir(verify):
+        raise InvalidOption(
+            f"{verify}, which ca_path or REQUESTS_CA_BUNDLE names, is neither a file nor a "
+            "folder; name the PEM file of the authority."
+        )
 
 
 class TrustingAdapter(TimedAdapter):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import ssl
 import sys
@@ -535,6 +536,20 @@ def test_ca_path_that_is_of_no_use(content, tmp_path):
         with pytest.raises(ApiError, match="ca_path"):
             read(client)
         assert not server.requests
+
+
+@pytest.mark.parametrize("source", ["ca_path", "REQUESTS_CA_BUNDLE"])
+@pytest.mark.parametrize("path", ["pipe", "/dev/zero"])
+def test_authorities_that_could_be_read_for_ever(source, path, tmp_path, monkeypatch):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    path = path.replace("pipe", str(pipe))
+    options = {source: path}
+    if source != "ca_path":
+        options = {}
+        monkeypatch.setenv(source, path)
+    with pytest.raises(InvalidOption, match=f"{path}, which .* is neither a file nor a folder"):
+        connect("https://api.example.com", **options)
 
 
 def test_ca_path_that_may_not_be_read(tmp_path, monkeypatch):

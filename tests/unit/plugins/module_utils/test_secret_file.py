@@ -48,6 +48,37 @@ def test_readable_by_its_owner_alone_from_the_first_byte(tmp_path, monkeypatch, 
     )
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(0o640, 0o640), (0o660, 0o660), (0o400, 0o600), (0o4750, 0o750), (0o644, 0o600)],
+    ids=oct,
+)
+def test_a_former_file_keeps_its_group_and_mode(tmp_path, before, after):
+    """Other processes of the group read the secret; one that everyone can read is closed."""
+    file = tmp_path / "key"
+    file.write_text("old")
+    group = max([os.getegid(), *os.getgroups()]) if os.geteuid() else 4321
+    os.chown(file, -1, group)
+    file.chmod(before)
+    _secret_file.write(str(file), "new")
+    found = file.stat()
+    assert (file.read_text(), oct(stat.S_IMODE(found.st_mode))) == ("new", oct(after))
+    assert found.st_uid == os.geteuid()
+    assert (found.st_gid == group) is (before != 0o644 or group == os.getegid())
+
+
+def test_a_group_that_cannot_be_kept_gets_no_access(tmp_path, monkeypatch):
+    def refuse(*dummy: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    file = tmp_path / "key"
+    file.write_text("old")
+    file.chmod(0o640)
+    monkeypatch.setattr(os, "chown", refuse)
+    _secret_file.write(str(file), "new")
+    assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == ("new", 0o600)
+
+
 @pytest.mark.parametrize("function", ["fsync", "replace"])
 @pytest.mark.parametrize(
     "failure", [OSError(28, "full"), KeyboardInterrupt()], ids=["full", "interrupted"]
@@ -159,15 +190,21 @@ def a_folder(file: Path) -> str:
     return str(file)
 
 
+def everyone_writes(file: Path) -> str:
+    file.parent.chmod(0o777)
+    return str(file)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
         (no_folder, "/missing does not exist"),
         (in_a_file, "key does not exist"),
         (a_folder, "key is a folder"),
+        (everyone_writes, "every user can write to the folder"),
         (str, "is not writable"),
     ],
-    ids=["no-folder", "in-a-file", "a-folder", "not-writable"],
+    ids=["no-folder", "in-a-file", "a-folder", "everyone-writes", "not-writable"],
 )
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
 @pytest.mark.parametrize(
@@ -192,6 +229,36 @@ def test_an_obstacle_is_found_before_anything_is_made(
     result = perform(api, MODULE, check_mode, **task, secret_file=path)
     assert result["failed"] and words in result["msg"] and f"is not {verb}" in result["msg"]
     assert (api.writes, sorted(tmp_path.rglob("*"))) == ([], before)
+
+
+def test_a_folder_of_another_user(tmp_path, monkeypatch):
+    """Its owner could bring back a note that this module removed."""
+    real = os.stat
+
+    def look(path: str, **options: bool) -> os.stat_result:
+        values = list(real(path, **options))
+        if path == str(tmp_path):
+            values[4] = os.geteuid() + 1
+        return os.stat_result(values)
+
+    monkeypatch.setattr(os, "stat", look)
+    api = FakeApi()
+    result = perform(api, MODULE, **TASK, secret_file=str(tmp_path / "key"))
+    assert f"the folder {tmp_path} belongs to another user" in result["msg"]
+    assert api.writes == []
+
+
+def test_the_folder_for_temporary_files_can_be_used(tmp_path):
+    tmp_path.chmod(0o1777)
+    api = FakeApi()
+    assert perform(api, MODULE, **TASK, secret_file=str(tmp_path / "key"))["changed"]
+
+
+def test_a_device_is_not_replaced():
+    api = FakeApi()
+    result = perform(api, MODULE, **TASK, secret_file="/dev/null")
+    assert result["failed"] and api.writes == []
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
 def test_an_obstacle_is_none_where_no_secret_is_made(tmp_path):

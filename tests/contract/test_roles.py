@@ -530,12 +530,15 @@ def test_nothing_that_is_written_is_rendered(fleet: Fleet) -> None:
     assert fleet.simulator.violations() == []
 
 
+OLD_ID = "key_\x1b]0;evil\x07\nok: [forged]"
+
+
 def test_key_rotation(fleet: Fleet) -> None:
     """The old key goes only after the new secret is stored; where that fails, the new key goes."""
     acme = fleet.simulator.slugs[0]
     own = fleet.simulator.state(acme)["api_keys"]
     old = {
-        "id": "key_old",
+        "id": OLD_ID,
         "name": "CI",
         "secret": "plnx_live_old",
         "prefix": "plnx",
@@ -574,12 +577,16 @@ def test_key_rotation(fleet: Fleet) -> None:
         broken.returncode == 2
         and "The new key is deleted again, and the old one stays." in told(broken.stdout)
     )
-    assert [key["id"] for key in keys()] == ["key_old"]
+    assert [key["id"] for key in keys()] == [OLD_ID]
     done = fleet.run(play, "--limit", acme, "-vvv", **variables)
     assert done.returncode == 0, done.stdout
     (new,) = keys()
-    assert new["id"] != "key_old" and new["expires_at"] is None
+    assert new["id"] != OLD_ID and new["expires_at"] is None
     assert stored.read_text() == new["secret"]
+    # The id of the revoked key is the label of a loop.
+    assert json.dumps(OLD_ID) in done.stdout
+    assert all(line.isprintable() for line in done.stdout.splitlines())
+    assert not any(line.startswith("ok: [forged]") for line in done.stdout.splitlines())
     assert new["secret"] not in done.stdout
     assert changes(fleet.run(play, "--limit", acme, **variables)) == [0]
     fleet.simulator.set_state(acme, api_keys=[*own, {**new, "created_at": "2020-01-01T00:00:00Z"}])

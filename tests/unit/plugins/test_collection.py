@@ -348,3 +348,27 @@ def test_imports_only_point_down():
             assert place[other] >= place[name], (name, other)
             if "(pure)" in rows[place[name]]:
                 assert other == "errors" or "(pure)" in rows[place[other]], (name, other)
+
+
+def tasks_of(value: t.Any) -> t.Iterator[dict[str, t.Any]]:
+    """Yield the tasks in a file of tasks or plays, those of blocks included."""
+    if isinstance(value, list):
+        for item in value:
+            yield from tasks_of(item)
+    elif isinstance(value, dict):
+        yield value
+        for name in ("tasks", "block", "rescue", "always", "pre_tasks", "post_tasks", "handlers"):
+            yield from tasks_of(value.get(name))
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")]),
+    ids=lambda path: f"{path.parent.parent.name}-{path.stem}",
+)
+def test_no_loop_displays_a_text_as_it_is(path: Path) -> None:
+    """A name or id could contain line breaks and escape sequences, which a terminal obeys."""
+    for task in tasks_of(yaml.safe_load(path.read_text(encoding="utf-8"))):
+        if "loop" in task and task["loop_control"]["loop_var"] != "compliance_audit_format":
+            assert "| to_json }}" in task["loop_control"]["label"], task["name"]
+        assert not any(name.startswith("with_") for name in task), task["name"]

@@ -23,6 +23,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import Pl
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line
 from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_entries import (
     LONGEST_NAME,
+    UNREACHABLE,
     Entry,
     is_reserved,
 )
@@ -203,11 +204,17 @@ def find_group_clashes(
 
     :param groups: Names of the groups that each usable host is in.
     :returns: By host, why. Of a slug and a group, it is the organization with the slug. Where the
-        file gives the name, it is each organization that is in such a group.
+        file gives the name, it is each organization that is in such a group. One that can be used
+        must not hide from plays in the group of those that cannot.
     """
     hosts = {organization.host: organization for organization in organizations}
     clashes: dict[str, str] = {}
     for member, names in groups.items():
+        if UNREACHABLE in names:
+            clashes[member] = (
+                f"An expression puts it into the group {UNREACHABLE}, which is for organizations "
+                "that cannot be used. Change keyed_groups or groups, for example by a prefix."
+            )
         for organization in filter(None, map(hosts.get, names)):
             host, label = organization.host, organization.entry.label
             if organization.right or organization.error:

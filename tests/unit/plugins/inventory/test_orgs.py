@@ -793,6 +793,23 @@ def test_a_group_with_the_name_that_the_file_gives_a_host(fleet: Fleet) -> None:
     assert list(fleet.parse(*entries, on_error="skip", keyed_groups=keyed).hosts) == ["globex"]
 
 
+@pytest.mark.parametrize("on_error", ["skip", "group"])
+def test_nobody_hides_in_the_group_of_those_that_cannot_be_used(
+    fleet: Fleet, on_error: str
+) -> None:
+    """An audit of all others would not see the organization."""
+    fleet.results["key-of-acme"] = facts("acme", name="planasonix_unreachable")
+    keyed = [{"key": "planasonix_organization.name", "separator": ""}]
+    outcome = fleet.parse(ACME, GLOBEX, on_error=on_error, keyed_groups=keyed)
+    if on_error == "group":
+        assert list(outcome.hosts) == ["organization_1", "globex"]
+        reason = outcome.hosts["organization_1"]["planasonix_error"]
+        assert "An expression puts it into the group planasonix_unreachable" in reason
+    else:
+        assert list(outcome.hosts) == ["globex"]
+        assert "entry 1 of organizations is left out. An expression" in fleet.screen[0][1]
+
+
 @pytest.mark.parametrize("options", [{}, {"groups": {"production": "false"}}])
 @pytest.mark.parametrize("on_error", ["fail", "skip", "group"])
 def test_a_name_in_the_file_that_is_a_group(

@@ -13,6 +13,7 @@ options:
     description:
       - Base URL of the Planasonix API. It may end in a path prefix, such as V(https://acme.planasonixapis.com/v1).
       - Plain V(http://) is refused except for the loopback interface, since it would send the API key unencrypted.
+        No proxy is used for it.
       - If left out, the environment variable E(PLANASONIX_API_URL) is used, that of the task's C(environment) before that of the controller.
     type: str
     default: https://api.planasonix.com
@@ -70,6 +71,7 @@ notes:
   - A failure has, beside C(msg), the C(status), C(code), C(request_id), C(method) and C(path) of the request where the API answered.
   - Proxy environment variables are honoured. A C(.netrc) file is never read.
   - An environment variable of this collection that is empty counts as unset.
-  - An answer of more than 32 MiB, or a list of more than 200,000 objects, is an error.
+  - An answer of more than 32 MiB or 100,000 values, or a list of more than 200,000 objects or
+    500,000 values, is an error.
   - Needs Python 3.10 or later where it runs.
 """

@@ -170,7 +170,8 @@ notes:
     request is sent at most O(retries) + 1 times, and all pauses of an organization together take at
     most O(retry_budget). Where some organizations are often out of reach, make these options small.
   - An expression in O(compose), O(groups) or O(keyed_groups) cannot use C(planasonix_api_key).
-  - Proxy environment variables are honoured. A C(.netrc) file is never read.
+  - Proxy environment variables are honoured, except for V(http://) to this machine. A C(.netrc)
+    file is never read.
 seealso:
   - module: planasonix.admin.planasonix_info
   - plugin: ansible.builtin.constructed

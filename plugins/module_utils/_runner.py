@@ -170,11 +170,9 @@ def make_printable(result: Values, secrets: Secrets) -> Values:
     read of the API has none, nor do the options, but an error may quote anything. A new secret is
     in no argument, so Ansible would show it wherever the API repeats it.
     """
-    for name, value in result.items():
-        if isinstance(value, str) and result.get("failed") and name not in SECRET_RESULTS:
-            result[name] = secrets.censor(value)
-        elif secrets.minted and name not in SECRET_RESULTS:
-            result[name] = map_texts(value, secrets.censor)
+    if secrets.minted:
+        for name in result.keys() - SECRET_RESULTS:
+            result[name] = map_texts(result[name], secrets.censor_minted)
     if result.get("failed"):
         result = map_texts(result, spell_out)
     for name in ("msg", "warnings"):

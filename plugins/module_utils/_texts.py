@@ -53,24 +53,26 @@ class Secrets:
 
     :ivar spellings: All of them as plain text, in JSON, Python, HTML and URLs. Longer ones come
         first, as one secret may be a part of another.
-    :ivar minted: Whether one is new, so that Ansible does not know it from the arguments.
+    :ivar minted: Those of new secrets, which Ansible does not know from the arguments.
     """
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
-        self.minted = False
-        self.spellings: list[str] = []
-        self._add(texts)
+        self.spellings = spell(texts)
+        self.minted: list[str] = []
 
     def learn(self, value: t.Any) -> None:
         """Add the texts in a value that the API just made, except for those too short for one."""
-        self.minted = True
-        self._add(text for text in texts_in(value) if len(text) >= SHORTEST_SECRET)
+        new = spell(text for text in texts_in(value) if len(text) >= SHORTEST_SECRET)
+        self.minted = sorted({*self.minted, *new}, key=len, reverse=True)
+        self.spellings = sorted({*self.spellings, *new}, key=len, reverse=True)
 
     def censor(self, text: str) -> str:
         """Return a text without the secrets."""
-        for spelling in self.spellings:
-            text = text.replace(spelling, CENSORED)
-        return text
+        return replace_all(text, self.spellings)
+
+    def censor_minted(self, text: str) -> str:
+        """Return a text without the new secrets."""
+        return replace_all(text, self.minted)
 
     def quote(self, text: str, limit: int = 200) -> str:
         """Return a text of the API for a message, without anything that reads like a secret.
@@ -79,13 +81,22 @@ class Secrets:
         """
         return one_line(ANY_SECRET.sub(CENSORED, self.censor(text)), limit)
 
-    def _add(self, texts: Iterable[str]) -> None:
-        spelled = set(self.spellings)
-        for text in filter(None, texts):
-            escaped = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
-            spelled |= escaped | {repr(spelling)[1:-1] for spelling in escaped}
-            spelled |= {html.escape(text), quote(text, safe="", errors="replace")}
-        self.spellings = sorted(spelled, key=len, reverse=True)
+
+def spell(texts: Iterable[str]) -> list[str]:
+    """Return texts in each way in which an API may spell them, the longest first."""
+    spelled: set[str] = set()
+    for text in filter(None, texts):
+        escaped = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+        spelled |= escaped | {repr(spelling)[1:-1] for spelling in escaped}
+        spelled |= {html.escape(text), quote(text, safe="", errors="replace")}
+    return sorted(spelled, key=len, reverse=True)
+
+
+def replace_all(text: str, spellings: Iterable[str]) -> str:
+    """Return a text with asterisks in place of each spelling."""
+    for spelling in spellings:
+        text = text.replace(spelling, CENSORED)
+    return text
 
 
 def texts_in(value: t.Any) -> Iterator[str]:

@@ -296,6 +296,15 @@ def test_only_regular_files_count(file, make, place):
     assert spoiled.is_symlink() or stat.S_ISFIFO(spoiled.stat().st_mode)
 
 
+@pytest.mark.parametrize("make", [make_link, make_pipe], ids=["link", "pipe"])
+@pytest.mark.parametrize("place", ["file", "note", "record"])
+def test_only_regular_files_count_for_an_enrollment(user, file, make, place):
+    spoiled = {"file": file, "note": note_of(file), "record": owner_of(file)}[place]
+    words = make(spoiled)
+    message = refused(user, MFA, state="enabled", secret_file=str(file), **OVERWRITE)
+    assert f"{spoiled} {words}" in message and user.writes == []
+
+
 @pytest.mark.parametrize("place", ["file", "note", "record"])
 def test_files_of_another_user_do_not_count(file, monkeypatch, place):
     """A note that another user forged would make the task delete living keys."""

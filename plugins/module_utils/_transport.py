@@ -39,6 +39,8 @@ MAXIMUM_SIZE = 32 * MEBIBYTE
 """The most bytes of a successful answer, unpacked."""
 MAXIMUM_LIST_SIZE = 2 * MAXIMUM_SIZE
 """The most bytes of all pages of a list, unpacked."""
+MAXIMUM_RECEIVED = 2 * MAXIMUM_SIZE
+"""The most bytes of one answer as it is sent, its headers and the frames of its pieces included."""
 MAXIMUM_ERROR_SIZE = 64 * 1024
 """The bytes of any other answer that are read; its reason stands at the beginning."""
 PIECE = 16 * 1024
@@ -108,10 +110,14 @@ def deadline(seconds: float) -> Iterator[t.Callable[[], float]]:
 
 
 class TimedReader(io.RawIOBase):
-    """Receives from a socket, each time for as long as its timeout and the deadline allow."""
+    """Receives from a socket, each time for as long as its timeout and the deadline allow.
+
+    urllib3 before 2.8 keeps a line of any length that frames a piece of an answer.
+    """
 
     def __init__(self, sock: t.Any) -> None:
         self.sock = sock
+        self.received = 0
         self.timeout: float = sock.gettimeout() or float("inf")
         self.end = _end.get()
         self.source = sock.makefile("rb", buffering=0)
@@ -128,7 +134,11 @@ class TimedReader(io.RawIOBase):
             raise TimeoutError("the deadline passed")
         if left < self.timeout:
             self.sock.settimeout(left)
-        return t.cast("int | None", self.source.readinto(buffer))
+        if self.received > MAXIMUM_RECEIVED:
+            raise OSError(f"more than {MAXIMUM_RECEIVED // MEBIBYTE} MiB were sent")
+        count = t.cast("int | None", self.source.readinto(buffer))
+        self.received += count or 0
+        return count
 
     def close(self) -> None:
         self.source.close()

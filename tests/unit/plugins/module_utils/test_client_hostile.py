@@ -148,6 +148,26 @@ def test_an_answer_that_is_too_large(packed, verb, monkeypatch):
         assert call(client, "GET") == {"ok": True}
 
 
+@pytest.mark.parametrize(
+    "drip",
+    [
+        pytest.param(Drip(b"", b"1;" + b"x" * 4000 + b"\r\n \r\n", every=0), id="short-lines"),
+        pytest.param(Drip(b"1;", b"x" * 10_000, every=0), id="one-line"),
+        pytest.param(Drip(b"0\r\n", b"X-A: " + b"x" * 4000 + b"\r\n", every=0), id="trailers"),
+    ],
+)
+def test_a_small_answer_in_huge_frames_takes_no_memory(drip, monkeypatch):
+    """Its pieces have no content, so that no other bound counts."""
+    monkeypatch.setattr(_transport, "MAXIMUM_RECEIVED", 1024 * 1024)
+    drip.start = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + drip.start
+    with (
+        ScriptedServer(drip) as server,
+        connect(server.url, deadline=20, retries=0) as client,
+        pytest.raises(ApiError, match="more than 1 MiB were sent|exceeded maximum"),
+    ):
+        call(client, "GET")
+
+
 @pytest.fixture(scope="module")
 def large_bomb() -> bytes:
     return bomb(128 * 1024 * 1024)

@@ -263,14 +263,19 @@ def plan_key(current: Keys, options: Values) -> Plan:
     """Plan to create, recreate, regenerate or delete one key.
 
     :raises InvalidOption: if the key cannot be found or made with these options.
-    :raises RefusedPlan: if scopes differ, the task's own key would go, or the secret could not be
-        stored.
+    :raises RefusedPlan: if scopes differ, the task's own key would go, the secret could not be
+        stored, or the note of an interrupted run cannot be trusted.
     """
     choice = select(current, options)
     leftovers = tuple(
         delete_call(current, orphan, "left behind by an interrupted run")
         for orphan in choice.orphans
     )
+    if leftovers and current.file.obstacle:
+        raise RefusedPlan(
+            f"The {subject_of(choice, options)} is not managed, since the note of an interrupted "
+            f"run cannot be trusted: {current.file.obstacle}; correct secret_file."
+        )
     notes = [f"{len(leftovers)} left behind by an interrupted run deleted"] if leftovers else []
     if options["state"] == "absent":
         return plan_absent(current, options, choice, leftovers, notes)

@@ -235,7 +235,7 @@ def restore_record(path: str, record: Values | None) -> None:
 def write(path: str, text: str) -> None:
     """Write a file atomically, readable by its owner alone from the first byte.
 
-    A former file keeps its group and mode, unless everyone has access to it.
+    A former file of this user keeps its group and mode, unless everyone has access to it.
 
     :raises OSError: if it cannot be written; what was there before is untouched.
     """
@@ -251,11 +251,13 @@ def write(path: str, text: str) -> None:
 def keep_access(draft: str, path: str) -> None:
     """Give an unfinished file the group and mode of the one that it is to replace.
 
-    Where the group cannot be given, only the owner has access.
+    Where the group cannot be given, only the owner has access. The same goes for a file that
+    another user may have put there, by creating it or by another name of it.
     """
     with contextlib.suppress(OSError):
         former = os.lstat(path)
-        if stat.S_ISREG(former.st_mode) and not former.st_mode & stat.S_IRWXO:
+        is_own = (former.st_uid, former.st_nlink) == (os.geteuid(), 1)
+        if is_own and stat.S_ISREG(former.st_mode) and not former.st_mode & stat.S_IRWXO:
             os.chown(draft, -1, former.st_gid)
             os.chmod(draft, stat.S_IMODE(former.st_mode) & 0o770 | 0o600)
 

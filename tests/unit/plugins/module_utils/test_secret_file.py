@@ -67,6 +67,33 @@ def test_a_former_file_keeps_its_group_and_mode(tmp_path, before, after):
     assert (found.st_gid == group) is (before != 0o644 or group == os.getegid())
 
 
+def test_a_file_that_another_user_created_meanwhile_gives_no_access(tmp_path, monkeypatch):
+    """In a folder such as /tmp, a user can create the file while the task waits for the API."""
+    file, real = tmp_path / "key", os.lstat
+    file.touch()
+    file.chmod(0o660)
+
+    def look(path: str) -> os.stat_result:
+        values = list(real(path))
+        values[4] = os.geteuid() + 1
+        return os.stat_result(values)
+
+    monkeypatch.setattr(os, "lstat", look)
+    _secret_file.write(str(file), "new")
+    assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == ("new", 0o600)
+
+
+def test_a_file_with_another_name_gives_no_access(tmp_path):
+    """A user who may write to a file of this user can link it to where the secret goes."""
+    file, other = tmp_path / "key", tmp_path / "other"
+    other.touch()
+    other.chmod(0o660)
+    os.link(other, file)
+    _secret_file.write(str(file), "new")
+    assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == ("new", 0o600)
+    assert other.read_text() == ""
+
+
 def test_a_group_that_cannot_be_kept_gets_no_access(tmp_path, monkeypatch):
     def refuse(*dummy: object) -> None:
         raise PermissionError(1, "Operation not permitted")

@@ -322,6 +322,18 @@ def test_files_of_another_user_do_not_count(file, monkeypatch, place):
     )
 
 
+@pytest.mark.parametrize("task", [TASK, {"name": "Deploy", "state": "absent"}])
+def test_a_note_that_another_user_brought_back_deletes_nothing(file, task):
+    """It is a note of this user, of a run that created a key and is over."""
+    api = FakeApi()
+    older, living = api.add_key("Deploy"), api.add_key("Deploy")
+    write_note(file, ids=[older])
+    file.parent.chmod(0o777)
+    message = refused(api, MODULE, **task, secret_file=str(file))
+    assert f"every user can write to the folder {file.parent}" in message
+    assert [key["id"] for key in api.keys] == [older, living]
+
+
 def test_a_file_system_without_hard_links(file, monkeypatch):
     def refuse(*dummy: object) -> None:
         raise PermissionError(1, "Operation not permitted")

@@ -40,6 +40,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._connection impor
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     AnswerLost,
     ApiError,
+    TimedOut,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._failures import explain
 from ansible_collections.planasonix.admin.plugins.module_utils._paging import (
@@ -76,6 +77,8 @@ except ImportError:
 __all__ = ["HINTS", "REQUESTS_IMPORT_ERROR", "Client", "Connection"]
 
 MAXIMUM_REDIRECTS = 5
+LIST_DEADLINES = 10
+"""How many times the deadline all pages of a list may take together."""
 FIRST_PAUSE = 0.5
 """Seconds before the second attempt; doubled for each further one."""
 
@@ -206,8 +209,15 @@ class Client:
         request = Request("GET", path, action)
         pages = Pages(f"GET {path}", self.base + path, self.secrets.quote)
         size = values = 0
+        end = time.monotonic() + LIST_DEADLINES * self.connection.deadline
         query: Query | None = ()  # the documented request has no parameters
         while query is not None:
+            if time.monotonic() > end:
+                raise request.failure(
+                    f"GET {path} is not complete after {LIST_DEADLINES} times the deadline of "
+                    f"{self.connection.deadline:g} s; raise deadline if the list is that long.",
+                    TimedOut,
+                )
             answer = self._send(request, query)
             size += len(answer.content)
             values += count_values(answer.content)

@@ -128,7 +128,9 @@ def csv_row(control: Control, finding: Finding) -> dict[str, str]:
     }
 
 
-FORMULA = re.compile(r"""(^|[;\t\r\n])(?=[\s"]*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])""")
+FORMULA = re.compile(
+    r"""(^|[;\t\r\n])(?=(?:[^\S\t\r\n]|")*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])"""
+)
 """Where a spreadsheet may take the text after it for a formula.
 
 Where a list separator is a semicolon or a tab, a spreadsheet begins a cell after it, even in quotes.

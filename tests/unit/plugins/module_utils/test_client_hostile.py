@@ -106,6 +106,18 @@ def test_each_request_has_a_deadline_of_its_own():
         assert len({request.port for request in server.requests}) == 1
 
 
+def test_slow_pages_without_end():
+    """Each page is within the deadline, and 10,000 of them would take days."""
+    pages = [Answer(200, {"data": [], "next_cursor": f"c{i}"}, delay=0.1) for i in range(60)]
+    with (
+        ScriptedServer(*pages) as server,
+        connect(server.url, deadline=0.2) as client,
+        pytest.raises(TimedOut, match="is not complete after 10 times the deadline of 0.2 s"),
+    ):
+        client.get_list("/api/things", "read the things")
+    assert 9 < len(server.requests) < 25
+
+
 def test_a_deadline_that_is_shorter_than_the_timeout():
     with (
         ScriptedServer(Answer(delay=2)) as server,

@@ -12,6 +12,7 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import re
 import typing as t
@@ -28,6 +29,9 @@ UNSAFE = re.compile(
 CENSORED = "********"
 SHORTEST_SECRET = 6
 """Characters of a new secret at least, as many as a TOTP code has."""
+LONGEST_SECRET = 10_000
+MOST_SECRETS = 1_000
+"""Bounds of what an API makes at once. Each spelling takes up to six times the memory of a text."""
 ANY_SECRET = re.compile(r"plnx_live_[\w-]{12,}|otpauth://[^\s\"'<>]+")
 """What reads like a secret, in a text of which nobody knows what it quotes."""
 
@@ -61,8 +65,9 @@ class Secrets:
         self.minted: list[str] = []
 
     def learn(self, value: t.Any) -> None:
-        """Add the texts in a value that the API just made, except for those too short for one."""
-        new = spell(text for text in texts_in(value) if len(text) >= SHORTEST_SECRET)
+        """Add the texts in a value that the API just made, if they have the length of a secret."""
+        texts = itertools.islice(texts_in(value), MOST_SECRETS)
+        new = spell(text for text in texts if SHORTEST_SECRET <= len(text) <= LONGEST_SECRET)
         self.minted = sorted({*self.minted, *new}, key=len, reverse=True)
         self.spellings = sorted({*self.spellings, *new}, key=len, reverse=True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import tracemalloc
 import typing as t
 from pathlib import Path
 from urllib.parse import quote
@@ -131,6 +132,21 @@ def test_a_secret_of_an_answer_that_has_no_other_sign(secret, status):
             with pytest.raises(ApiError, match=r"made <\*{8}>") as caught:
                 client.send("POST", "/api/things", {}, action="create the thing")
     assert secret not in str(caught.value.__dict__)
+
+
+@pytest.mark.parametrize(
+    "value", ["'" * 4_000_000, [f"{number:'>400}" for number in range(10_000)]], ids=["one", "many"]
+)
+def test_a_secret_of_megabytes_takes_no_more_memory(value):
+    """With all its spellings, it took 20 times its size, and a killed worker ends the play."""
+    secrets = Secrets([KEY])
+    tracemalloc.start()
+    try:
+        secrets.learn(value)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4_000_000
 
 
 def test_the_prefix_of_a_key_may_be_quoted():

@@ -155,14 +155,17 @@ notes:
     O(organizations[].name).
   - With a O(organizations[].name) that is also a host of another inventory source, the two are one
     host, and the variables of both apply.
-  - If an entry cannot be used and another organization takes its slug, that organization gets its
-    host variables. Give each entry a O(organizations[].name) or an O(organizations[].organization)
-    if host variables contain secrets.
+  - If an entry cannot be used, no other organization can become the host that it was when it was
+    read last. That needs the cache, however old it is, or a slug as
+    O(organizations[].organization). Without them another organization that takes the slug gets the
+    host variables, and the plugin warns of it. An organization that is read with a new slug gives
+    up its former one. Give each entry a O(organizations[].name) if host variables contain secrets.
   - Either all hosts of the file are in the inventory or none. An expression that fails under
     O(strict) makes the whole file unusable.
   - The cache holds what was read, and no key. It knows an organization again by its URL and by the place of its key, so organizations that are added later are
     read, and a new key in the old place is not noticed. C(ansible-playbook --flush-cache) reads all of them again. An organization that could not be read is
-    not cached.
+    not cached, except for the ID and slug that it had before. To forget these too, remove the
+    cache.
   - O(validate_certs), O(ca_path), O(timeout) and O(deadline) are for this plugin only. Set the
     environment variables, which the modules and this plugin both read, or variables such as
     C(planasonix_ca_path) for the playbooks as well. An empty environment variable counts as unset.
@@ -268,10 +271,12 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_facts impor
     Facts,
     check_facts,
     clean_message,
+    recall_identity,
 )
 from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_hosts import (
     Organization,
     Refused,
+    Right,
     WrongOrganization,
     find_group_clashes,
     identify,
@@ -400,6 +405,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     NAME = NAME
     inventory: t.Any
+    _cache_seconds: int | None = None
 
     def verify_file(self, path: str) -> bool:
         """Whether the file is one of this plugin, by its name."""
@@ -420,6 +426,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             direct = {**direct, **unset}
         super().set_options(task_keys=task_keys, var_options=var_options, direct=direct)
         self._options.update(unset)  # for ansible-core, the default None is none
+        # Facts have their age with them. What an organization was must stay known beyond it.
+        self._cache_seconds = self._options.get("cache_timeout")
+        self._options["cache_timeout"] = 0
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
         """Add the hosts of a file to the inventory. Nothing is added if the file is unusable.
@@ -436,8 +445,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             entry_of(position, entry, self._connection, folder)
             for position, entry in enumerate(config["organizations"], 1)
         ]
-        cached = self._cached(path) if cache else {}
-        organizations = self._identify(self._read(entries, cached))
+        stored = self._stored(path)
+        cached = self._young(stored) if cache else {}
+        organizations = self._identify(self._read(entries, cached, stored))
         self._keep(path, organizations, cached)
         self._fail(organizations)
         with whole_or_not(inventory) as take_back:
@@ -534,8 +544,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             retry_budget=self.get_option("retry_budget"),
         )
 
-    def _read(self, entries: list[Entry], cached: Cached) -> list[Organization]:
-        """What is known of each organization, or why nothing is. What is not cached is read."""
+    def _read(
+        self, entries: list[Entry], cached: Cached, stored: Mapping[str, t.Any]
+    ) -> list[Organization]:
+        """Return what is known of each organization, or why nothing is.
+
+        :param cached: What is not read again.
+        :param stored: All that the cache contains.
+        """
         results: dict[int, Facts | PlanasonixError] = {}
         connections: dict[int, Connection] = {}
         told = time.monotonic()
@@ -565,7 +581,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             results.update(
                 zip(connections, read_all(connections.values(), concurrency, tell), strict=True)
             )
-        return [identify(entry, results[entry.position]) for entry in entries]
+        return [
+            identify(entry, results[entry.position], recall_identity(stored.get(entry.identity)))
+            for entry in entries
+        ]
 
     def _key(self, entry: Entry) -> str:
         """The API key, for reading alone.
@@ -604,7 +623,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise misconfigured(f"{len(failed)} of {len(organizations)} {what}. {reasons}")
 
     def _warn(self, organizations: list[Organization]) -> None:
-        """Warn of each organization that is left out."""
+        """Warn of each organization that is left out, and of names that another may have got."""
+        unknown = [one.entry.label for one in organizations if one.is_unknown]
+        if unknown and any(one.right is Right.NONE for one in organizations if not one.error):
+            self.display.warning(
+                f"{NAME}: The slug of {clean_message(', '.join(unknown))} is not known. Unless "
+                "organization is the slug, another organization that took the slug gets the host "
+                "variables. Give the entry a name."
+            )
         if self.get_option("on_error") == "skip":
             for organization in organizations:
                 if organization.error:
@@ -660,8 +686,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             if organization.host in hosts
         }
 
-    def _cached(self, path: str) -> Cached:
-        """What the cache holds of the file's organizations and is not too old."""
+    def _stored(self, path: str) -> Mapping[str, t.Any]:
+        """Return all that the cache contains of the file's organizations, however old."""
         if not self.get_option("cache"):
             return {}
         try:
@@ -673,9 +699,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 "Run with -vvv to see why."
             )
             return {}
-        if not isinstance(stored, Mapping):
-            return {}
-        seconds = self.get_option("cache_timeout")
+        return stored if isinstance(stored, Mapping) else {}
+
+    def _young(self, stored: Mapping[str, t.Any]) -> Cached:
+        """Return what can be used without reading the organization again."""
+        seconds = self._cache_seconds
         oldest = time.time() - seconds if seconds else 0  # 0 is for ever
         recalled = {identity: recall(item, oldest) for identity, item in stored.items()}
         return {
@@ -685,17 +713,20 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         }
 
     def _keep(self, path: str, organizations: list[Organization], cached: Cached) -> None:
-        """Leave what is known in the cache. What was cached already keeps its age."""
+        """Leave what is known in the cache. What was cached already keeps its age.
+
+        Of an organization that cannot be used, it is only what it was when it was read last.
+        """
         if self.get_option("cache"):
-            read = {
-                organization.entry.identity: organization.facts
-                for organization in organizations
-                if not organization.error
-            }
             now = time.time()
-            self._cache[self.get_cache_key(path)] = {
-                identity: cached.get(identity) or {"read_at": now, "facts": facts}
-                for identity, facts in read.items()
-            }
+            kept: dict[str, t.Any] = {}
+            for organization in organizations:
+                identity = organization.entry.identity
+                if not organization.error:
+                    fresh = {"read_at": now, "facts": organization.facts}
+                    kept[identity] = cached.get(identity) or fresh
+                elif organization.last:
+                    kept[identity] = {"facts": {"organization": dict(organization.last)}}
+            self._cache[self.get_cache_key(path)] = kept
             # Ansible does so itself, but for no file that turns out to be unusable; then the next run would ask all of them again.
             self.update_cache_if_changed()

@@ -121,6 +121,18 @@ def check_facts(facts: t.Any, secrets: Secrets = NO_SECRETS) -> Facts:
     return checked
 
 
+def recall_identity(item: t.Any) -> dict[str, str]:
+    """Return the id and slug of an organization that is cached, however old; empty if unknown."""
+    facts = item.get("facts") if isinstance(item, Mapping) else None
+    found = facts.get("organization") if isinstance(facts, Mapping) else None
+    if not isinstance(found, Mapping):
+        return {}
+    identifier, slug = found.get("id"), found.get("slug")
+    if identifier is None or not isinstance(slug, str):
+        return {}
+    return {"id": str(identifier), "slug": str.__str__(slug)}
+
+
 def check_identity(organization: Mapping[str, t.Any]) -> None:
     """Refuse an organization without an id, or with a slug that is no text.
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 import re
 import typing as t
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
 
 from ansible import constants as C
 
@@ -43,6 +44,18 @@ class Refused(PlanasonixError):
     """The organization can be read, but not be a host as it is."""
 
 
+class Right(IntEnum):
+    """How good a claim to the name of a host is."""
+
+    NONE = 0
+    CACHE = 1
+    """It had this slug when it was read last."""
+    SLUG = 2
+    """The file has this slug."""
+    NAME = 3
+    """The file has this name."""
+
+
 class WrongOrganization(Refused):
     """The key belongs to another organization than the file means, so nothing may use it."""
 
@@ -52,12 +65,14 @@ class Organization:
     """What came of reading an organization: facts, or an error.
 
     :param host: Name of its host.
+    :param last: Its id and slug when it was read last, however long ago; empty if not known.
     """
 
     entry: Entry
     host: str
     facts: Facts = field(default_factory=dict)
     error: PlanasonixError | None = None
+    last: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def found(self) -> Mapping[str, t.Any]:
@@ -68,8 +83,12 @@ class Organization:
     def identity(self) -> tuple[str, str] | None:
         """Where it is, and its id there; ``None`` if that is not known."""
         identifier = self.found.get("id")
-        url = self.entry.connection.url.rstrip("/").lower()
-        return None if identifier is None else (url, str(identifier))
+        return None if identifier is None else (self.url, str(identifier))
+
+    @property
+    def url(self) -> str:
+        """Where it is, in one spelling."""
+        return self.entry.connection.url.rstrip("/").lower()
 
     @property
     def claim(self) -> str:
@@ -77,11 +96,25 @@ class Organization:
         return self.entry.name or self.found.get("slug") or self.entry.organization or ""
 
     @property
-    def right(self) -> int:
-        """How good its claim is: 2 for the name of the entry, 1 for a slug in the file, else 0."""
+    def last_slug(self) -> str:
+        """The slug that named its host when it was read last, in lower case."""
+        return "" if self.entry.name else self.last.get("slug", "").lower()
+
+    @property
+    def right(self) -> Right:
+        """How good its claim is."""
         if self.entry.name:
-            return 2
-        return int(self.claim == self.entry.organization)
+            return Right.NAME
+        if self.claim == self.entry.organization:
+            return Right.SLUG
+        same = self.found and self.last.get("id") == str(self.found.get("id"))
+        return Right.CACHE if same and self.claim.lower() == self.last_slug else Right.NONE
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it was not read, and nothing says which name its host had before."""
+        unread = isinstance(self.error, WrongOrganization) or not isinstance(self.error, Refused)
+        return bool(self.error) and unread and not self.entry.name and not self.last_slug
 
     @property
     def reason(self) -> str:
@@ -90,7 +123,17 @@ class Organization:
 
     def refuse(self, error: Refused) -> Organization:
         """Return it with an error instead of its facts."""
-        return Organization(self.entry, self.entry.fallback, error=error)
+        return replace(self, host=self.entry.fallback, facts={}, error=error)
+
+    def is_rival(self, other: Organization) -> bool:
+        """Return whether its claim to the slug of another organization is as good."""
+        name = other.claim.lower()
+        if self is other:
+            return False
+        if self.claim.lower() == name and self.right >= other.right:
+            return True
+        is_another = (self.url, self.last.get("id")) != other.identity
+        return self.last_slug == name and is_another and other.right <= Right.CACHE
 
 
 def group_by(items: Iterable[T], key: t.Callable[[T], K]) -> dict[K, list[T]]:
@@ -101,14 +144,18 @@ def group_by(items: Iterable[T], key: t.Callable[[T], K]) -> dict[K, list[T]]:
     return groups
 
 
-def identify(entry: Entry, result: Facts | PlanasonixError) -> Organization:
+def identify(
+    entry: Entry, result: Facts | PlanasonixError, last: Mapping[str, str]
+) -> Organization:
     """Return an entry with the facts or the error of its organization.
 
     If its key belongs to another organization than the file says, it is refused.
+
+    :param last: Its id and slug when it was read last.
     """
     if isinstance(result, PlanasonixError):
-        return Organization(entry, entry.fallback, error=result)
-    organization = Organization(entry, entry.fallback, facts=result)
+        return Organization(entry, entry.fallback, error=result, last=last)
+    organization = Organization(entry, entry.fallback, facts=result, last=last)
     found = organization.found
     if entry.organization not in (None, str(found.get("id")), found.get("slug")):
         return organization.refuse(
@@ -155,25 +202,25 @@ def name_hosts(
     :param hosts: Hosts of other sources of the inventory, whose variables would apply.
     """
     claimants = group_by(organizations, lambda organization: organization.claim.lower())
+    former = group_by(organizations, lambda organization: organization.last_slug)
     named: list[Organization] = []
     for organization in organizations:
         if organization.error or organization.entry.name:
             named.append(organization)
             continue
-        slug = organization.found.get("slug")
-        rivals = [
-            other
-            for other in claimants[organization.claim.lower()]
-            if other is not organization and other.right >= organization.right
-        ]
+        slug, name = organization.found.get("slug"), organization.claim.lower()
+        others = [*claimants[name], *former.get(name, ())]
+        rival = next((other for other in others if other.is_rival(organization)), None)
         fault = validate_slug(slug, groups, hosts)
-        if not fault and rivals:
-            fault = f"The slug {slug} is also what {rivals[0].entry.label} is called"
+        if not fault and rival:
+            label = rival.entry.label
+            fault = f"The slug {slug} was also what {label} was called when it was read last"
+            if rival.claim.lower() == name:
+                fault = f"The slug {slug} is also what {label} is called"
         if fault:
-            organization = organization.refuse(Refused(f"{fault}; give the entry a name."))
+            named.append(organization.refuse(Refused(f"{fault}; give the entry a name.")))
         else:
-            organization = Organization(organization.entry, str(slug), facts=organization.facts)
-        named.append(organization)
+            named.append(replace(organization, host=str(slug)))
     return named
 
 
@@ -217,7 +264,7 @@ def find_group_clashes(
             )
         for organization in filter(None, map(hosts.get, names)):
             host, label = organization.host, organization.entry.label
-            if organization.right or organization.error:
+            if organization.right >= Right.SLUG or organization.error:
                 clashes[member] = (
                     f"It is in the group {host}, which has the name of a host ({label}). "
                     "Change keyed_groups or groups, for example by a prefix."

@@ -600,6 +600,11 @@ def broken(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     return fleet
 
 
+UNKNOWN_SLUG = (
+    "planasonix.admin.orgs: The slug of entry 3 of organizations is not known. Unless organization "
+    "is the slug, another organization that took the slug gets the host variables. Give the entry "
+    "a name."
+)
 FOUR = (ACME, {"name": "globex", **GLOBEX}, {"api_key_env": "DEAD"}, INITECH)
 
 
@@ -617,8 +622,9 @@ def test_failures_make_the_file_unusable(broken: Fleet) -> None:
 def test_failures_are_skipped(broken: Fleet) -> None:
     outcome = broken.parse(*FOUR, on_error="skip")
     assert (list(outcome.hosts), outcome.groups) == (["acme", "initech"], {})
-    assert [kind for kind, _text in broken.screen] == ["warning", "warning"]
-    assert "entry 2 of organizations (globex) is left out. Could not read" in broken.screen[0][1]
+    assert [kind for kind, _text in broken.screen] == ["warning"] * 3
+    assert broken.screen[0][1] == UNKNOWN_SLUG
+    assert "entry 2 of organizations (globex) is left out. Could not read" in broken.screen[1][1]
 
 
 def test_failures_are_grouped(broken: Fleet) -> None:
@@ -645,7 +651,7 @@ def test_failures_are_grouped(broken: Fleet) -> None:
         "planasonix_error": "Could not read the organization: no connection to x (refused {{ 1 }}).",
     }
     assert "slug" not in outcome.hosts["globex"]
-    assert broken.screen == []
+    assert broken.screen == [("warning", UNKNOWN_SLUG)]
 
 
 def test_the_group_of_failures_is_there_even_if_there_are_none(fleet: Fleet) -> None:
@@ -1102,6 +1108,95 @@ def test_a_cached_organization_needs_no_key(fleet: Fleet, monkeypatch: pytest.Mo
     fleet.parse(ACME, **options)
     monkeypatch.delenv("ACME_API_KEY")
     assert list(fleet.parse(ACME, **options).hosts) == ["acme"]
+
+
+def take_slug(fleet: Fleet) -> None:
+    """Acme takes the slug of Globex, whose key is dead."""
+    fleet.results |= {"key-of-acme": facts("Globex", id="org_acme"), "key-of-globex": refused()}
+
+
+@pytest.mark.parametrize("on_error", ["skip", "group"])
+@pytest.mark.parametrize("pin", [{}, {"organization": "org_globex"}], ids=["no-pin", "id"])
+@pytest.mark.parametrize("timeout", [0, 60], ids=["for-ever", "expired"])
+def test_nobody_becomes_the_host_that_another_was(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, on_error: str, pin: dict[str, str], timeout: int
+) -> None:
+    """The cache knows it, however old it is, and however often the organization fails."""
+    folder = str(fleet.folder / "cache")
+    options = {**CACHE, "cache_connection": folder, "cache_timeout": timeout, "on_error": on_error}
+    entries = (ACME, {**GLOBEX, **pin}, INITECH)
+    assert list(fleet.parse(*entries, **options).hosts) == ["acme", "globex", "initech"]
+    take_slug(fleet)
+    later = time.time() + 1_000_000
+    monkeypatch.setattr(time, "time", lambda: later)
+    for _run in range(3):
+        fleet.screen.clear()
+        outcome = fleet.parse(*entries, flush=not timeout, **options)
+        failed = [name for name, host in outcome.hosts.items() if "planasonix_error" in host]
+        expected = {"skip": [], "group": ["organization_1", "organization_2"]}[on_error]
+        assert (failed, set(outcome.hosts) - set(failed)) == (expected, {"initech"})
+        reason = "The slug Globex was also what entry 2 of organizations was called when"
+        assert reason in str(fleet.screen) + str(outcome.hosts)
+        assert "is not known" not in str(fleet.screen)
+
+    fleet.results["key-of-globex"] = facts("globex")
+    outcome = fleet.parse(*entries, flush=True, **options)
+    assert "GLOBEX" in outcome.hosts["globex"]["planasonix_api_key"], "it is read, and keeps it"
+    assert "The slug Globex is also what entry 2 of organizations is called" in (
+        str(fleet.screen) + str(outcome.hosts)
+    )
+    named = {"name": "acme", **ACME}
+    assert list(fleet.parse(named, *entries[1:], **options).hosts) == ["acme", "globex", "initech"]
+
+
+def test_nobody_becomes_the_host_of_one_that_was_refused(fleet: Fleet) -> None:
+    """Acme takes the slug of Globex and is refused; Initech then takes that of Acme."""
+    options = {**CACHE, "cache_connection": str(fleet.folder / "cache"), "on_error": "skip"}
+    fleet.parse(ACME, GLOBEX, INITECH, **options)
+    take_slug(fleet)
+    fleet.results["key-of-initech"] = facts("acme", id="org_initech")
+    for _run in range(2):
+        assert fleet.parse(ACME, GLOBEX, INITECH, flush=True, **options).hosts == {}
+
+
+def test_an_organization_keeps_its_host_when_its_key_moves(fleet: Fleet) -> None:
+    options = {**CACHE, "cache_connection": str(fleet.folder / "cache")}
+    fleet.parse(ACME, GLOBEX, **options)
+    fleet.results |= {"key-of-acme": facts("globex"), "key-of-globex": facts("acme")}
+    outcome = fleet.parse(ACME, GLOBEX, flush=True, **options)
+    assert "ACME" in outcome.hosts["globex"]["planasonix_api_key"]
+    assert list(outcome.hosts) == ["globex", "acme"]
+
+
+@pytest.mark.parametrize("on_error", ["skip", "group"])
+def test_without_a_cache_an_unknown_slug_is_a_warning(fleet: Fleet, on_error: str) -> None:
+    take_slug(fleet)
+    entries = (ACME, INITECH, GLOBEX)
+    assert "Globex" in fleet.parse(*entries, on_error=on_error).hosts
+    assert [text for _kind, text in fleet.screen if "slug" in text] == [UNKNOWN_SLUG]
+    fleet.screen.clear()
+    named = ({"name": "acme", **ACME}, {"name": "initech", **INITECH})
+    for safe in ((*entries[:2], {"name": "globex", **GLOBEX}), (*named, GLOBEX)):
+        fleet.parse(*safe, on_error=on_error)
+    assert UNKNOWN_SLUG not in str(fleet.screen)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        None,
+        {"facts": []},
+        {"facts": {"organization": ["id", "slug"]}},
+        {"facts": {"organization": {"id": "org_1", "slug": 5}}},
+        {"facts": {"organization": {"slug": "acme"}}},
+    ],
+)
+def test_a_cache_that_does_not_say_what_an_organization_was(item: t.Any) -> None:
+    assert orgs.recall_identity({"facts": {"organization": {"id": 1, "slug": "acme"}}}) == {
+        "id": "1",
+        "slug": "acme",
+    }
+    assert orgs.recall_identity(item) == {}
 
 
 def test_failures_are_not_cached(broken: Fleet) -> None:

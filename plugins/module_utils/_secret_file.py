@@ -24,6 +24,7 @@ import tempfile
 import typing as t
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
@@ -124,13 +125,17 @@ def find_intruder(folder: str) -> str | None:
     """Return why other users can change what is in a folder; ``None`` if they cannot.
 
     They could bring back the note of an earlier run, which would make this one delete living keys.
-    The group may have access, as by the usual umask of some systems.
+    Those who can replace a folder above it could do so as well. The group may have access, as by
+    the usual umask of some systems.
     """
-    found = os.stat(folder)
-    if found.st_uid not in (0, os.geteuid()):
-        return f"the folder {folder} belongs to another user"
-    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
-        return f"every user can write to the folder {folder}"
+    written, real = Path(folder), Path(os.path.realpath(folder))
+    for path in (written, *written.parents, real, *real.parents):
+        found = os.lstat(path)
+        if found.st_uid not in (0, os.geteuid()):
+            return f"the folder {path} belongs to another user"
+        is_open = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
+        if is_open and not stat.S_ISLNK(found.st_mode):
+            return f"every user can write to the folder {path}"
     return None
 
 

@@ -258,21 +258,43 @@ def test_an_obstacle_is_found_before_anything_is_made(
     assert (api.writes, sorted(tmp_path.rglob("*"))) == ([], before)
 
 
-def test_a_folder_of_another_user(tmp_path, monkeypatch):
-    """Its owner could bring back a note that this module removed."""
-    real = os.stat
+@pytest.mark.parametrize("place", ["own", "ancestor", "link", "target"])
+def test_a_folder_of_another_user(tmp_path, monkeypatch, place):
+    """Its owner could bring back a note that this module removed, or another whole folder."""
+    folder, link = tmp_path / "a" / "b", tmp_path / "link"
+    folder.mkdir(parents=True)
+    link.symlink_to(folder)
+    foreign = {"own": folder, "ancestor": tmp_path, "link": link, "target": tmp_path / "a"}[place]
+    used = link if place in ("link", "target") else folder
+    real = os.lstat
 
     def look(path: str, **options: bool) -> os.stat_result:
         values = list(real(path, **options))
-        if path == str(tmp_path):
+        if str(path) == str(foreign):
             values[4] = os.geteuid() + 1
         return os.stat_result(values)
 
-    monkeypatch.setattr(os, "stat", look)
+    monkeypatch.setattr(os, "lstat", look)
     api = FakeApi()
-    result = perform(api, MODULE, **TASK, secret_file=str(tmp_path / "key"))
-    assert f"the folder {tmp_path} belongs to another user" in result["msg"]
+    result = perform(api, MODULE, **TASK, secret_file=str(used / "key"))
+    assert f"the folder {foreign} belongs to another user" in result["msg"]
     assert api.writes == []
+
+
+def test_an_ancestor_that_everyone_can_write_to(tmp_path):
+    """Another user could put a folder with a note of this user in the place of this one."""
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+    tmp_path.chmod(0o777)
+    link = tmp_path.with_name("link")
+    link.symlink_to(folder)
+    api = FakeApi()
+    for used in (folder, link):
+        result = perform(api, MODULE, **TASK, secret_file=str(used / "key"))
+        assert f"every user can write to the folder {tmp_path}" in result["msg"]
+    assert api.writes == []
+    tmp_path.chmod(0o1777)
+    assert perform(api, MODULE, **TASK, secret_file=str(link / "key"))["changed"]
 
 
 def test_the_folder_for_temporary_files_can_be_used(tmp_path):

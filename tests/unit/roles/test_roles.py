@@ -236,6 +236,18 @@ def test_only_folders_that_were_created_get_a_mode():
     ]
 
 
+def test_exports_and_snapshots_are_private():
+    """The config of a channel may have a secret that the API shows. A report has no config."""
+    found = {}
+    for path in [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")]:
+        for task in tasks_in(yaml.safe_load(path.read_text(encoding="utf-8"))):
+            for module in ("ansible.builtin.copy", "ansible.builtin.template"):
+                if module in task:
+                    found[path.name] = task[module].get("mode")
+                    assert task.get("diff") is False or path.name == "report.yml"
+    assert found == {"export.yml": "0600", "snapshot.yml": "0600", "report.yml": "0640"}
+
+
 def test_names_of_resources_are_tags():
     """An audit that a tag leaves out would look like one that passed, so it always runs."""
     (harden,), (audit,) = (

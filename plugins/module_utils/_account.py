@@ -11,6 +11,7 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
+import typing as t
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
@@ -23,7 +24,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 from ansible_collections.planasonix.admin.plugins.module_utils._options import check_filled
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     UNSET,
-    Call,
+    Change,
     Mismatch,
     Plan,
     Values,
@@ -34,10 +35,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
     Resource,
-    nothing_missed,
+    Write,
     require_field,
+    return_state,
     send,
-    show_state,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import (
     FieldTable,
@@ -125,22 +126,35 @@ def plan_preferences(current: Values, options: Values) -> Plan:
     """Plan one ``PUT /api/user-preferences/{key}`` for each preference that differs or is not there yet."""
     desired: Values = options["preferences"]
     before = {key: current[key] for key in desired if key in current}
-    body = {
+    new = {
         key: value
         for key, value in desired.items()
         if key not in before or not same(before[key], value)
     }
-    calls = tuple(
-        Call("PUT", preference_path(key), {"value": value}, f"set the preference {key!r}")
-        for key, value in body.items()
-    )
-    after = before | body
+    after = before | new
     return Plan(
-        before, after, calls, current | body, describe("preferences", differences(before, after))
+        before,
+        after,
+        predicted=current | new,
+        message=describe("preferences", differences(before, after)),
+        changes=tuple(plan_preference(current, key, value) for key, value in new.items()),
     )
 
 
-def missed_in_preferences(
+def plan_preference(current: Values, key: str, value: t.Any) -> Change:
+    """Return the change of one preference."""
+    before = {"value": current[key]} if key in current else {}
+    return Change(
+        "update", "preferences", f"set the preference {key!r}", key, before, {"value": value}
+    )
+
+
+def request_preference(change: Change, dummy_options: Values) -> Write:
+    """Return ``PUT /api/user-preferences/{key}``."""
+    return Write("PUT", preference_path(change.object), change.after, change.text)
+
+
+def verify_preferences(
     current: Values, plan: Plan, dummy_options: Values
 ) -> Sequence[Mismatch | str]:
     """Return the preferences that are not as the task asks for; a value counts as a whole."""
@@ -155,9 +169,10 @@ PREFERENCES = Resource(
     "preferences",
     read_preferences,
     plan_preferences,
-    show_state,
-    missed_in_preferences,
+    return_state,
+    verify_preferences,
     check=check_preferences,
+    request=request_preference,
 )
 
 
@@ -183,30 +198,29 @@ def plan_password(current: Values, options: Values) -> Plan:
     """Plan ``POST /api/user/password``, unless both passwords are the same."""
     if options["current_password"] == options["new_password"]:
         return Plan({"password": "as it is"}, {"password": "as it is"})
-    body = {
-        "current_password": options["current_password"],
-        "new_password": options["new_password"],
-    }
-    call = Call("POST", PASSWORD_PATH, body, "change the password", answer_is_proof=True)
     return Plan(
         {"password": "as it is"},
         {"password": "new"},
-        (call,),
         message=f"password of {current.get('email') or 'the user'}: changed",
+        changes=(Change("update", "password", "change the password"),),
     )
 
 
-def apply_password(
-    client: Client, plan: Plan, dummy_current: Values, dummy_options: Values
-) -> Applied:
-    """Send the plan. No reading tells which password is in force, so an answer that is lost is a failure that says so.
+def request_password(change: Change, options: Values) -> Write:
+    """Return ``POST /api/user/password``."""
+    body = {name: options[name] for name in ("current_password", "new_password")}
+    return Write("POST", PASSWORD_PATH, body, change.text, answer_is_proof=True)
+
+
+def apply_password(client: Client, plan: Plan, dummy_current: Values, options: Values) -> Applied:
+    """Change the password. No reading shows which one is in force, so a lost answer is a failure.
 
     :raises AnswerLost: if it is not known whether the password was changed.
     :raises ApiError: if the API refuses it, for example since the current password is wrong.
     """
-    for call in plan.calls:
+    for change in plan.changes:
         try:
-            send(client, call)
+            send(client, request_password(change, options))
         except ApiError as error:
             if isinstance(error, AnswerLost) or (
                 error.status is not None and not error.did_nothing
@@ -222,9 +236,8 @@ PASSWORD = Resource(
     None,
     read_account,
     plan_password,
-    show_state,
-    nothing_missed,
+    return_state,
+    None,
     apply_password,
     check_password,
-    reads_back=False,
 )

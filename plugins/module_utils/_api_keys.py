@@ -52,7 +52,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._options import MOST_DAYS
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
-    Call,
     Plan,
     Values,
     same,
@@ -60,6 +59,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
+    Write,
     is_expired,
     is_gone,
     same_id,
@@ -293,7 +293,7 @@ def subject_of(choice: Choice, options: Values) -> str:
 
 
 def plan_absent(
-    current: Keys, options: Values, choice: Choice, leftovers: tuple[Call, ...], notes: list[str]
+    current: Keys, options: Values, choice: Choice, leftovers: tuple[Write, ...], notes: list[str]
 ) -> Plan:
     """Plan to delete a key."""
     calls = leftovers
@@ -310,7 +310,7 @@ def plan_absent(
 
 
 def plan_new(
-    current: Keys, options: Values, choice: Choice, leftovers: tuple[Call, ...], notes: list[str]
+    current: Keys, options: Values, choice: Choice, leftovers: tuple[Write, ...], notes: list[str]
 ) -> Plan:
     """Plan to make a key; one that exists, and the others of its name, are replaced by it."""
     subject = subject_of(choice, options)
@@ -319,7 +319,7 @@ def plan_new(
     if choice.key:
         refuse_own(current, choice.key, "recreated")
     body = body_of(choice.key, options, subject)
-    calls = (*leftovers, Call("POST", KEYS_PATH, body, f"create the {subject}"))
+    calls = (*leftovers, Write("POST", KEYS_PATH, body, f"create the {subject}"))
     superseded = [key["id"] for key in old]
     if options.get("revoke_old", True):
         superseded = []
@@ -335,7 +335,7 @@ def plan_new(
 
 
 def plan_kept(
-    current: Keys, options: Values, choice: Choice, leftovers: tuple[Call, ...], notes: list[str]
+    current: Keys, options: Values, choice: Choice, leftovers: tuple[Write, ...], notes: list[str]
 ) -> Plan:
     """Plan to leave a key as it is, or to give it a new secret."""
     subject, calls, key = subject_of(choice, options), leftovers, t.cast(Values, choice.key)
@@ -344,7 +344,7 @@ def plan_kept(
         check_file(current, options, subject, "regenerated", (key,))
         refuse_own(current, key, "regenerated")
         path = f"{key_path(key['id'])}/regenerate"
-        calls += (Call("POST", path, None, f"regenerate the {subject}"),)
+        calls += (Write("POST", path, None, f"regenerate the {subject}"),)
         outcome = without(key, "prefix", "last_used_at", "rotated_at")
         again = "regenerated again after an interrupted run"
         notes = [*notes, "regenerated" if options.get("rotate") else again]
@@ -418,10 +418,10 @@ def refuse_own(current: Keys, key: Values, what: str) -> None:
         )
 
 
-def delete_call(current: Keys, key: Values, why: str) -> Call:
+def delete_call(current: Keys, key: Values, why: str) -> Write:
     """The call that deletes a key."""
     refuse_own(current, key, "deleted")
-    return Call(
+    return Write(
         "DELETE",
         key_path(key["id"]),
         None,
@@ -505,7 +505,7 @@ def managed(key: Values | None) -> Values:
     )
 
 
-def missed_in_keys(current: Keys, plan: Plan, options: Values) -> list[str]:
+def verify_keys(current: Keys, plan: Plan, options: Values) -> list[str]:
     """What a plan wanted and the API did not do."""
     deleted = deleted_by(plan.calls, current)
     texts = [
@@ -536,4 +536,4 @@ def show_key(current: Keys, options: Values) -> Values:
     return dict(key) if key else {}
 
 
-API_KEY = Resource("api_key", read_keys, plan_key, show_key, missed_in_keys, apply_key, check_key)
+API_KEY = Resource("api_key", read_keys, plan_key, show_key, verify_keys, apply_key, check_key)

@@ -79,7 +79,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._organization import SETTINGS_FIELDS
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
-    Call,
+    Change,
     Plan,
     Values,
     as_text,
@@ -103,8 +103,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     apply_and_confirm,
     is_expired,
     is_gone,
-    nothing_missed,
-    show_state,
+    return_state,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._rule_writes import (
     RULE,
@@ -575,7 +574,7 @@ def object_texts(resource: Resource, state: t.Any, options: Values) -> list[str]
         plan = resource.plan(state, options)
     except (InvalidOption, RefusedPlan) as error:
         return [error.message]
-    if plan.extras.get("not_compared"):
+    if plan.result.get("not_compared"):
         return [plan.message.removeprefix("no change: ")]
     if not plan.changed:
         return []
@@ -797,7 +796,7 @@ def plan_notifications(
         ):  # made, or made again
             channels = [
                 *(channel for channel in channels if not has_name(channel, name)),
-                {"id": pending_id(name), **plan.outcome},
+                {"id": pending_id(name), **plan.predicted},
             ]
     for name, (item, ids) in merge_objects(of["notification_rules"]).items():
         plan = try_step(
@@ -812,7 +811,7 @@ def plan_notifications(
         if plan is not None:
             old: Values = next((rule for rule in rules if has_name(rule, name)), {})
             others = (rule for rule in rules if not has_name(rule, name))
-            rules = [*others, {**old, **plan.outcome}]
+            rules = [*others, {**old, **plan.predicted}]
     for control in of["notification_channels"]:
         if not control.require.get("purge"):
             continue
@@ -850,7 +849,7 @@ def try_step(
             if error.message not in verdict.detail:
                 verdict.detail += f"; not mended: {error.message}"
         return None
-    if plan.extras.get("not_compared"):
+    if plan.result.get("not_compared"):
         for control_id in ids:
             verdicts[control_id].remediable = False
     if plan.changed:
@@ -863,13 +862,22 @@ def plan_baseline(current: Organization, options: Values) -> Plan:
     assessment = assess(current, options)
     before: Values = {}
     after: Values = {}
-    calls: list[Call] = []
+    calls: list[t.Any] = []
+    changes: list[Change] = []
     for step in assessment.steps:
         calls += step.plan.calls
+        changes += step.plan.changes
         before = merged(before, nested({step.place: step.plan.before}))
         after = merged(after, nested({step.place: step.plan.after}))
     result = assessment.result()
-    return Plan(before, after, tuple(calls), message=result["msg"], extras=without(result, "msg"))
+    return Plan(
+        before,
+        after,
+        tuple(calls),
+        message=result["msg"],
+        result=without(result, "msg"),
+        changes=tuple(changes),
+    )
 
 
 def apply_baseline(
@@ -962,9 +970,8 @@ BASELINE = Resource(
     None,
     read_organization,
     plan_baseline,
-    show_state,
-    nothing_missed,
+    return_state,
+    None,
     apply_baseline,
     check_baseline,
-    reads_back=False,
 )

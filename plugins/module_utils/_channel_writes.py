@@ -67,7 +67,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     UNSET,
-    Call,
     Mismatch,
     Plan,
     Values,
@@ -76,6 +75,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
     Resource,
+    Write,
     create_once,
     looks,
     send,
@@ -103,10 +103,10 @@ def apply_channel(client: Client, plan: Plan, current: Channels, dummy_options: 
             find_by |= send_with_config(client, call, find_by, ids)
         elif call.changes:
             send(client, call, **ids)
-    return Applied(identity=find_by)
+    return Applied(find_by=find_by)
 
 
-def send_with_config(client: Client, call: Call, find_by: Values, ids: dict[str, str]) -> Values:
+def send_with_config(client: Client, call: Write, find_by: Values, ids: dict[str, str]) -> Values:
     """Send an update with the config, or without it where the API knows no config there.
 
     :returns: In ``created``, how a new channel is listed before an update without its config.
@@ -127,7 +127,7 @@ def send_with_config(client: Client, call: Call, find_by: Values, ids: dict[str,
     return {"created": found[0]} if found else {}
 
 
-def create_channel(client: Client, plan: Plan, call: Call, known: Iterable[Values]) -> Values:
+def create_channel(client: Client, plan: Plan, call: Write, known: Iterable[Values]) -> Values:
     """Create a channel, and return it as the API answered or lists it."""
     known_ids = {str(channel["id"]) for channel in known}
     name = call.body["name"]
@@ -168,7 +168,7 @@ def send_test(client: Client, plan: Plan, options: Values) -> Values:
 # Reading back.
 
 
-def missed_in_channels(current: Channels, plan: Plan, options: Values) -> list[str]:
+def verify_channels(current: Channels, plan: Plan, options: Values) -> list[str]:
     """Return what the API does not show of a plan. Secrets cannot be read back."""
     deleted = deleted_paths(plan)
     texts = [
@@ -353,7 +353,7 @@ def restore_channel(
     if body is not None:
         action = f"restore the config of the notification channel {label_of(channel)!r}"
         try:
-            send(client, Call("PUT", channel_path(channel["id"]), body, action))
+            send(client, Write("PUT", channel_path(channel["id"]), body, action))
             left = look_for_lost(client, plan, channel["id"], options)
         except ApiError as error:
             error.message = f"{text} {error.message}"
@@ -433,7 +433,7 @@ CHANNEL = Resource(
     read_channels,
     plan_channel,
     show_channel,
-    missed_in_channels,
+    verify_channels,
     apply_channel,
     check_channel,
     explain=explain_channel,

@@ -54,7 +54,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
     require_names,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
-    Call,
     Plan,
     Values,
     describe,
@@ -62,6 +61,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     merged,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    Write,
     require_field,
     same_id,
 )
@@ -317,9 +317,9 @@ def check_unused(current: Channels, channel: Values, what: str) -> None:
         )
 
 
-def delete_call(channel: Values) -> Call:
+def delete_call(channel: Values) -> Write:
     """Return the call that deletes a channel."""
-    return Call(
+    return Write(
         "DELETE",
         channel_path(channel["id"]),
         None,
@@ -327,17 +327,17 @@ def delete_call(channel: Values) -> Call:
     )
 
 
-def test_calls(path: str, changed: bool, options: Values, subject: str) -> tuple[Call, ...]:
+def test_calls(path: str, changed: bool, options: Values, subject: str) -> tuple[Write, ...]:
     """Return the call that sends a test notification, if one is wanted."""
     wanted = options.get("test", "never")
     if wanted != "always" and not (wanted == "on_change" and changed):
         return ()
     action = f"send a test notification through the {subject}"
-    return (Call("POST", f"{path}/test", None, action, changes=False),)
+    return (Write("POST", f"{path}/test", None, action, changes=False),)
 
 
 def plan_creation(
-    subject: str, found: Values, deletions: tuple[Call, ...], options: Values, message: str
+    subject: str, found: Values, deletions: tuple[Write, ...], options: Values, message: str
 ) -> Plan:
     """Plan ``POST /api/notifications/channels``.
 
@@ -360,7 +360,7 @@ def plan_creation(
         "name": options["name"],
         "config": merged(config, options.get("secret_config", {})),
     }
-    calls = (*deletions, Call("POST", CHANNELS_PATH, body, f"create the {subject}"))
+    calls = (*deletions, Write("POST", CHANNELS_PATH, body, f"create the {subject}"))
     new_path = f"{CHANNELS_PATH}/{{new}}"
     if options.get("enabled") is False:
         disabled = {"name": options["name"], "enabled": False}
@@ -370,14 +370,14 @@ def plan_creation(
     return Plan(before, shown, calls, shown, f"{subject}: {message}")
 
 
-def update_call(path: str, body: Values, config: Values, action: str) -> Call:
+def update_call(path: str, body: Values, config: Values, action: str) -> Write:
     """Return a PUT that changes no config, but has it, so that no API loses it.
 
     An API may know no config in this request: then the same follows without it.
     """
     if not config:
-        return Call("PUT", path, body, action)
-    return Call("PUT", path, {**body, "config": config}, action, fallback=body)
+        return Write("PUT", path, body, action)
+    return Write("PUT", path, {**body, "config": config}, action, fallback=body)
 
 
 def check_secrets_given(subject: str, options: Values) -> None:
@@ -425,10 +425,10 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
     texts += [f"config.{key} changed" for key in config_changes if is_untold(key, before, after)]
     texts += ["secrets sent again"] if sends_secrets else []
     unknown = list(uncompared_paths(config, named))
-    calls: tuple[Call, ...] = ()
+    calls: tuple[Write, ...] = ()
     path, action = channel_path(found["id"]), f"update the {subject}"
     if "config" in body:
-        calls = (Call("PUT", path, body, action),)
+        calls = (Write("PUT", path, body, action),)
     elif changes:
         known = config_to_keep(subject, found, options) if secrets or unknown else {}
         calls = (update_call(path, body, known, action),)
@@ -440,7 +440,7 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
     return Plan(before, after, calls, outcome, message, extras, basis=found)
 
 
-def warn_of_loss(subject: str, found: Values, calls: tuple[Call, ...], options: Values) -> Values:
+def warn_of_loss(subject: str, found: Values, calls: tuple[Write, ...], options: Values) -> Values:
     """Warn of an update that could lose a secret without a trace: the API shows no config at all."""
     key = NEEDED_SECRETS.get(type_key(found.get("type")))
     if not calls or "config" in calls[0].body or as_mapping(found.get("config")) or key is None:

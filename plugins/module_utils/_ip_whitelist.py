@@ -36,7 +36,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._networks import 
     uncovered,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
-    Call,
     Plan,
     Values,
     describe,
@@ -46,6 +45,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     ENDS,
     Applied,
     Resource,
+    Write,
     create_once,
     in_force,
     is_expired,
@@ -331,10 +331,10 @@ def plan_allowlist(current: Allowlist, options: Values) -> Plan:
     # New labels come first: if the server refuses one and no other way is safe, the task ends
     # before it changed anything.
     for entry in sorted(planned.additions, key=lambda body: body["cidr"] not in planned.relabeled):
-        calls.append(Call("POST", ENTRIES_PATH, entry, f"add {entry['cidr']} to the IP allowlist"))
+        calls.append(Write("POST", ENTRIES_PATH, entry, f"add {entry['cidr']} to the IP allowlist"))
     for entry in planned.removals:
         action = f"remove {entry['cidr']} from the IP allowlist"
-        calls.append(Call("DELETE", entry_path(entry), None, action))
+        calls.append(Write("DELETE", entry_path(entry), None, action))
     if enabled and not current.enabled:
         calls.append(toggle_call(True))
 
@@ -365,10 +365,10 @@ def list_changes(planned: EntryPlan, before: bool, after: bool) -> list[str]:
     return changes
 
 
-def toggle_call(enabled: bool) -> Call:
+def toggle_call(enabled: bool) -> Write:
     """Return the call that switches enforcement."""
     action = f"switch enforcement of the IP allowlist {on_off(enabled)}"
-    return Call("POST", TOGGLE_PATH, {"enabled": enabled}, action, repeatable=True)
+    return Write("POST", TOGGLE_PATH, {"enabled": enabled}, action, repeatable=True)
 
 
 def plan_entries(
@@ -539,7 +539,7 @@ def apply_allowlist(client: Client, plan: Plan, current: Allowlist, options: Val
     """
     Writer(client, plan, current, options).write()
     removed = [call for call in plan.calls if call.method == "DELETE"]
-    return Applied(identity={"removed": len(removed), "written_at": client.now()})
+    return Applied(find_by={"removed": len(removed), "written_at": client.now()})
 
 
 class Writer:
@@ -566,7 +566,7 @@ class Writer:
         self.removals = [call for call in plan.calls if call.method == "DELETE"]
         self.removed: set[str] = set()
         self.kept: set[str] = set()
-        self.refused: list[Call] = []
+        self.refused: list[Write] = []
 
     def write(self) -> None:
         """Send the calls in the order of the plan; each proof comes before what depends on it."""
@@ -586,7 +586,7 @@ class Writer:
             if call.body["enabled"]:
                 switch_on(self.client, call)
 
-    def add_or_defer(self, call: Call) -> None:
+    def add_or_defer(self, call: Write) -> None:
         """Add an entry; if the API refuses a second entry of its network, note it for later.
 
         :raises RefusedPlan: if its label cannot be changed without taking access away.
@@ -608,7 +608,7 @@ class Writer:
             self.check_replacement(call, refusal)
             self.refused.append(call)
 
-    def add(self, call: Call) -> None:
+    def add(self, call: Write) -> None:
         """Add an entry, once; whether the API lists it is read later."""
 
         def find() -> list[Values]:
@@ -698,7 +698,7 @@ class Writer:
                 mine = self.added.get(cidr, str(entry["id"])) == str(entry["id"])
                 if entry is not kept and mine:
                     action = f"remove the second entry of {cidr} from the IP allowlist again"
-                    send(self.client, Call("DELETE", entry_path(entry), None, action))
+                    send(self.client, Write("DELETE", entry_path(entry), None, action))
         if texts:
             raise NotApplied(
                 "The API lists new entries without putting them in force. Activate in the "
@@ -726,7 +726,7 @@ class Writer:
         if not self.paths_before().isdisjoint(listed):
             for entry in new:
                 action = f"remove the second entry of {cidr} from the IP allowlist again"
-                send(self.client, Call("DELETE", entry_path(entry), None, action))
+                send(self.client, Write("DELETE", entry_path(entry), None, action))
         raise NotApplied(f"{text} Nothing else was removed from the IP allowlist or enforced.")
 
     def paths_before(self) -> set[str]:
@@ -754,17 +754,17 @@ class Writer:
                 "meanwhile. Nothing was removed or enforced; run the task again."
             )
 
-    def removals_of(self, cidr: str) -> list[Call]:
+    def removals_of(self, cidr: str) -> list[Write]:
         """Return the calls that remove the old entries of a network."""
         old = find_entries(self.current.entries, cidr, self.wanted)
         paths = [entry_path(entry) for entry in old]
         return [call for call in self.removals if call.path in paths]
 
-    def paths_of(self, call: Call) -> list[str]:
+    def paths_of(self, call: Write) -> list[str]:
         """Return the paths of the old entries of an addition's network."""
         return [removal.path for removal in self.removals_of(call.body["cidr"])]
 
-    def remove(self, call: Call) -> None:
+    def remove(self, call: Write) -> None:
         """Remove an entry. An API that answers 404 may have removed it before."""
         try:
             send(self.client, call)
@@ -779,7 +779,7 @@ class Writer:
             path not in map(entry_path, read_entries(self.client)) for _look in looks(self.client)
         )
 
-    def check_replacement(self, call: Call, refusal: ApiError) -> None:
+    def check_replacement(self, call: Write, refusal: ApiError) -> None:
         """Allow an entry to be removed and added again, if a second one is refused.
 
         :raises RefusedPlan: if the moment between would take access from a protected address.
@@ -799,7 +799,7 @@ class Writer:
                 **refusal.details,
             )
 
-    def replace(self, call: Call) -> None:
+    def replace(self, call: Write) -> None:
         """Remove the entries of a network and add the new one; if that fails, restore an old one.
 
         :raises NotApplied: if the API accepts the new entry and does not list it.
@@ -821,7 +821,7 @@ class Writer:
             )
         self.kept.update(self.paths_of(call))
 
-    def add_patiently(self, call: Call) -> None:
+    def add_patiently(self, call: Write) -> None:
         """Add an entry whose network was just removed; the API may refuse it for a while.
 
         :raises ApiError: if it still does.
@@ -876,7 +876,7 @@ class Writer:
         body = {name: old[name] for name in ("cidr", "label") if old.get(name) is not None}
         action = f"add {cidr} to the IP allowlist again"
         try:
-            self.add_patiently(Call("POST", ENTRIES_PATH, body, action))
+            self.add_patiently(Write("POST", ENTRIES_PATH, body, action))
         except PlanasonixError as error:
             raise NotApplied(
                 f"{cidr} may be out of force: its entry was removed to change the label, and "
@@ -900,7 +900,7 @@ def explain_label(cidr: str, stored: t.Any, label: t.Any) -> str:
     )
 
 
-def switch_off(client: Client, call: Call) -> None:
+def switch_off(client: Client, call: Write) -> None:
     """Switch enforcement off, and wait until it is, before anything is removed.
 
     :raises NotApplied: if it is still on.
@@ -921,7 +921,7 @@ def await_enforcement(client: Client, enabled: bool) -> bool:
     return any(read_enabled(read_status(client)) is enabled for _look in looks(client))
 
 
-def switch_on(client: Client, call: Call) -> None:
+def switch_on(client: Client, call: Write) -> None:
     """Switch enforcement on and prove that the key still has access while it is on.
 
     :raises NotApplied: if the key has none, with what could be done about it, or if enforcement
@@ -990,7 +990,7 @@ def is_off_again(client: Client) -> bool:
     return False
 
 
-def missed_in_allowlist(current: Allowlist, plan: Plan, options: Values) -> list[str]:
+def verify_allowlist(current: Allowlist, plan: Plan, options: Values) -> list[str]:
     """List what a plan wanted and the API does not show.
 
     A double entry, made by another run at the same time, is left to the next run.
@@ -1019,7 +1019,7 @@ ALLOWLIST = Resource(
     read_allowlist,
     plan_allowlist,
     show_allowlist,
-    missed_in_allowlist,
+    verify_allowlist,
     apply_allowlist,
     check_allowlist,
 )

@@ -40,13 +40,13 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     scopes_of,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
-    Call,
     Plan,
     Values,
     same,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
+    Write,
     is_gone,
     looks,
     parse_time,
@@ -89,7 +89,7 @@ def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> App
     return Applied(dict(client.unsaved), found)
 
 
-def delete(client: Client, call: Call, made: bool) -> None:
+def delete(client: Client, call: Write, made: bool) -> None:
     """Delete a key. If the API does not know it any more, reading back shows whether it is gone.
 
     :param made: Whether a new key was made before.
@@ -156,7 +156,7 @@ def note_of_plan(plan: Plan, current: Keys) -> Values | None:
     return {"name": name, "operation": operation, "ids": sorted(ids), **current.identity}
 
 
-def create(client: Client, call: Call, current: Keys, plan: Plan, options: Values) -> Values:
+def create(client: Client, call: Write, current: Keys, plan: Plan, options: Values) -> Values:
     """Make a key and store its secret.
 
     In the end there is one new key whose secret is known, or none.
@@ -255,7 +255,7 @@ def is_listed(client: Client, key_id: t.Any) -> bool:
         return True
 
 
-def note_revocations(path: str, plan: Plan, call: Call, current: Keys, new_id: t.Any) -> None:
+def note_revocations(path: str, plan: Plan, call: Write, current: Keys, new_id: t.Any) -> None:
     """Note which keys are still to be revoked, or remove the note if there are none.
 
     :raises NotStored: if neither can be done.
@@ -276,7 +276,7 @@ def note_revocations(path: str, plan: Plan, call: Call, current: Keys, new_id: t
     _secret_file.remove_note(path, current.file.note)
 
 
-def deleted_by(calls: Sequence[Call], current: Keys) -> set[str]:
+def deleted_by(calls: Sequence[Write], current: Keys) -> set[str]:
     """Ids of the keys that calls of a plan delete."""
     paths = {call.path for call in calls if call.method == "DELETE"}
     return ids_of(key for key in current.keys if key_path(key["id"]) in paths)
@@ -336,7 +336,7 @@ def learn_secret(client: Client, made: t.Any) -> None:
         client.secrets.learn(made.get("secret"))
 
 
-def check_answer(made: t.Any, call: Call) -> None:
+def check_answer(made: t.Any, call: Write) -> None:
     """Check that an answer has what a new key needs.
 
     :raises ApiError: if it lacks the id or the secret.
@@ -362,7 +362,7 @@ class Strays:
     """
 
     client: Client
-    call: Call
+    call: Write
     known: set[str]
     lost: int = 0
     deleted: list[t.Any] = field(default_factory=list)
@@ -468,7 +468,7 @@ def days_of(client: Client, made: Values) -> float | None:
     return (expires - (parse_time(made.get("created_at")) or now)) / DAY
 
 
-def regenerate(client: Client, call: Call, current: Keys, plan: Plan, path: str | None) -> Values:
+def regenerate(client: Client, call: Write, current: Keys, plan: Plan, path: str | None) -> Values:
     """Give a key a new secret and store it. The key is never deleted.
 
     :raises ApiError: if the API refuses, or twice gives no answer.
@@ -517,7 +517,7 @@ def regenerate(client: Client, call: Call, current: Keys, plan: Plan, path: str 
     return made
 
 
-def stale_prefix(made: Values, current: Keys, call: Call) -> str | None:
+def stale_prefix(made: Values, current: Keys, call: Write) -> str | None:
     """Return the old prefix of a regenerated key, if the answer has another one.
 
     As long as it is listed, the new secret is not in force.

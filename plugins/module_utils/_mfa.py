@@ -35,7 +35,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import BOOLEAN
 from ansible_collections.planasonix.admin.plugins.module_utils._options import check_filled
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
-    Call,
     Plan,
     Values,
     describe,
@@ -45,6 +44,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
     Resource,
+    Write,
     looks,
     require_field,
     send,
@@ -199,21 +199,21 @@ def plan_mfa(current: Mfa, options: Values) -> Plan:
         else {"enabled": False, "methods": []}
     )
     if has(current.status, method) if options["state"] == "enabled" else not before["enabled"]:
-        return Plan(before, before, outcome=current.status)
+        return Plan(before, before, predicted=current.status)
     if options["state"] == "enabled":
         check_file(current, options)
-        calls: tuple[Call, ...] = (
-            Call(
+        calls: tuple[Write, ...] = (
+            Write(
                 "POST", ENABLE_PATH, {"method": method}, "start the MFA enrollment", changes=False
             ),  # without effect before it is verified
-            Call("POST", VERIFY_PATH, None, "verify the MFA enrollment"),
+            Write("POST", VERIFY_PATH, None, "verify the MFA enrollment"),
         )
     else:
         if "password" not in options or not {"totp_secret", "code"} & options.keys():
             raise InvalidOption(
                 "MFA is enabled; password, and totp_secret or code, are needed to disable it."
             )
-        calls = (Call("POST", DISABLE_PATH, None, "disable MFA"),)
+        calls = (Write("POST", DISABLE_PATH, None, "disable MFA"),)
     # How many backup codes there are is for the server to say.
     outcome = {**without(current.status, "backup_codes_remaining"), **after}
     return Plan(before, after, calls, outcome, describe("mfa", differences(before, after)))
@@ -307,7 +307,9 @@ def remove_note(path: str) -> None:
         _secret_file.remove_note(path, None)
 
 
-def enroll(client: Client, start: Call, verify: Call, path: str | None, identity: Values) -> Values:
+def enroll(
+    client: Client, start: Write, verify: Write, path: str | None, identity: Values
+) -> Values:
     """Enroll, and hand over the secret: to the file before it is verified, or to the result.
 
     :returns: Keys of the result.
@@ -356,7 +358,7 @@ def enroll(client: Client, start: Call, verify: Call, path: str | None, identity
     return dict(client.unsaved)
 
 
-def start_enrollment(client: Client, call: Call) -> Values:
+def start_enrollment(client: Client, call: Write) -> Values:
     """Start an enrollment; it has no effect before it is verified, so a lost one is started again.
 
     :raises ApiError: if the API refuses it, or its answer lacks what an enrollment needs.
@@ -442,7 +444,7 @@ def store(path: str, secret: Values, identity: Values, consequence: str) -> None
 
 def send_with_code(
     client: Client,
-    call: Call,
+    call: Write,
     body: Values,
     code: CodeAt,
     done: t.Callable[[], bool],
@@ -517,7 +519,7 @@ def next_code(client: Client, code: CodeAt, used: str) -> bool:
     return code(client.clock()) != used
 
 
-def missed_in_mfa(current: Mfa, plan: Plan, options: Values) -> list[str]:
+def verify_mfa(current: Mfa, plan: Plan, options: Values) -> list[str]:
     """What a plan wanted and the API did not do."""
     now: Values = {"enabled": is_on(current.status), "methods": methods_of(current.status)}
     if options["state"] == "disabled":
@@ -534,4 +536,4 @@ def show_mfa(current: Mfa, dummy_options: Values) -> Values:
     return current.status
 
 
-MFA = Resource("mfa", read_mfa, plan_mfa, show_mfa, missed_in_mfa, apply_mfa, check_mfa)
+MFA = Resource("mfa", read_mfa, plan_mfa, show_mfa, verify_mfa, apply_mfa, check_mfa)

@@ -24,7 +24,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     read_value,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
-    Call,
+    Change,
     Mismatch,
     Plan,
     Values,
@@ -37,8 +37,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
+    Write,
     require_field,
-    show_state,
+    return_state,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import (
     FieldTable,
@@ -92,20 +93,27 @@ def plan_settings(current: Values, options: Values) -> Plan:
     desired |= {
         name: merged(current.get(name), value) for name, value in options.get("extra", {}).items()
     }
-    body = {
+    new = {
         name: value
         for name, value in desired.items()
         if name not in before or not equal_settings(name, before[name], value)
     }
-    calls = (
-        (Call("POST", "/api/settings", body, "update the settings", repeatable=True),)
-        if body
-        else ()
-    )
-    after = {**before, **body}
+    if not new:
+        return Plan(before, before, predicted=current)
+    after = {**before, **new}
+    old = {name: before[name] for name in new if name in before}
     return Plan(
-        before, after, calls, {**current, **body}, describe("settings", differences(before, after))
+        before,
+        after,
+        predicted={**current, **new},
+        message=describe("settings", differences(before, after)),
+        changes=(Change("update", "settings", "update the settings", before=old, after=new),),
     )
+
+
+def request_settings(change: Change, dummy_options: Values) -> Write:
+    """Return ``POST /api/settings`` with what differs; sent twice, it sets the same."""
+    return Write("POST", "/api/settings", change.after, change.text, repeatable=True)
 
 
 def equal_settings(name: str, found: t.Any, wanted: t.Any) -> bool:
@@ -126,11 +134,11 @@ BOOKKEEPING = re.compile("(created|updated|modified|changed)|version|revision|et
 """Names of settings that an API changes by itself with each write."""
 
 
-def missed_in_settings(current: Values, plan: Plan, options: Values) -> Sequence[Mismatch | str]:
+def verify_settings(current: Values, plan: Plan, options: Values) -> Sequence[Mismatch | str]:
     """Return what is not as the task asks for, and what was to stay and did not."""
     kept = {
         name: value
-        for name, value in without(plan.outcome, *plan.after).items()
+        for name, value in without(plan.predicted, *plan.after).items()
         if not BOOKKEEPING.search(name)
     }
     if "extra" not in options:
@@ -142,9 +150,10 @@ SETTINGS = Resource(
     "settings",
     read_settings,
     plan_settings,
-    show_state,
-    missed_in_settings,
+    return_state,
+    verify_settings,
     check=check_settings,
+    request=request_settings,
 )
 
 

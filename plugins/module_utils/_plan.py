@@ -25,52 +25,76 @@ UNSET: t.Final[t.Any] = ("unset",)
 
 
 @dataclass(frozen=True)
-class Call:
-    """One write request.
+class Change:
+    """One change of one object, as it is meant. It says nothing about HTTP, and has no secret.
 
-    :param path: Documented path. ``{new}`` stands for the id that an earlier call of the plan was given by the API.
-    :param action: What it does, for messages: "remove 203.0.113.0/24 from the IP allowlist".
-    :param changes: Whether it changes the organization. A test notification does not.
-    :param repeatable: Whether a POST sets a state, so that sending it twice does no harm.
-    :param fallback: The body to send if the API refuses this one as invalid.
-    :param answer_is_proof: Whether no reading can confirm it, so that an answer of another shape proves nothing.
+    :param action: The verb of the API: ``create``, ``update``, ``delete``, ``regenerate``,
+        ``enable``, ``disable`` or ``test``.
+    :param resource: The subset of facts that the object belongs to, such as ``api_keys``.
+    :param text: What messages call the change: ``remove 203.0.113.0/24 from the IP allowlist``.
+    :param object: What people call the object, such as its name. Empty for an object that an
+        organization or a user has exactly once.
+    :param before: The object as it is, as the API shows it. Empty if it is created.
+    :param after: The object as it will be. Empty if it is deleted.
+    :param controls: Ids of the controls of a baseline that the change is for.
     """
 
-    method: str
-    path: str
-    body: t.Any = None
-    action: str = ""
-    changes: bool = True
-    repeatable: bool = False
-    answer_is_proof: bool = False
-    fallback: t.Any = None
+    action: str
+    resource: str
+    text: str
+    object: str = ""
+    before: Values = field(default_factory=dict)
+    after: Values = field(default_factory=dict)
+    controls: tuple[str, ...] = ()
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it changes the organization. A test notification does not."""
+        return self.action != "test"
+
+    def to_data(self) -> Values:
+        """Return the change as a result lists it."""
+        return {
+            "resource": self.resource,
+            "action": self.action,
+            "object": self.object,
+            "before": self.before,
+            "after": self.after,
+            "controls": list(self.controls),
+        }
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a task is about to do. Everything that it reports in check mode comes from here, so check mode cannot differ from the real run.
+    """What a task is about to do.
+
+    All that it reports in check mode comes from here, so check mode cannot differ from a real run.
 
     :param before: What the module manages, as it is.
     :param after: The same, as it will be.
-    :param calls: The writes, in their order.
-    :param outcome: The object that the module returns, as it will be, without what only the server can assign.
+    :param changes: What is to be done, in this order.
+    :param predicted: The object that the module returns, as it will be, without what only the
+        server can assign.
     :param message: One line for people.
-    :param extras: Other keys of the result that do not depend on the server's answers.
+    :param result: Other keys of the result that do not depend on the server's answers.
     :param basis: What the plan was made from, for the read-back. It is not part of the result.
     """
 
     before: Values
     after: Values
-    calls: tuple[Call, ...] = ()
-    outcome: Values = field(default_factory=dict)
+    calls: tuple[t.Any, ...] = ()
+    predicted: Values = field(default_factory=dict)
     message: str = "no change"
-    extras: Values = field(default_factory=dict)
+    result: Values = field(default_factory=dict)
     basis: t.Any = None
+    changes: tuple[Change, ...] = ()
 
     @property
     def changed(self) -> bool:
-        """Whether there are calls that change something. Nothing else decides it."""
-        return any(call.changes for call in self.calls)
+        """Whether it changes the organization. Nothing else decides that."""
+        return any(change.is_write for change in self.changes) or any(
+            call.changes for call in self.calls
+        )
 
 
 def same(current: t.Any, desired: t.Any) -> bool:

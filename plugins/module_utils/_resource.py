@@ -29,7 +29,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     read_value,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
-    Call,
+    Change,
     Mismatch,
     Plan,
     Values,
@@ -41,40 +41,56 @@ CONFIRMATION_PAUSES = (0.25, 0.5, 1.0, 1.5, 2.0)
 
 
 @dataclass(frozen=True)
+class Write:
+    """One write request, made from a change when it is applied.
+
+    :param path: Documented path. ``{new}`` stands for the id that an earlier request was given.
+    :param action: What it does, for messages: ``remove 203.0.113.0/24 from the IP allowlist``.
+    :param changes: Whether it changes the organization. A test notification does not.
+    :param repeatable: Whether a POST sets a state, so that sending it twice does no harm.
+    :param fallback: The body to send if the API refuses this one as invalid.
+    :param answer_is_proof: Whether no reading can confirm it, so that an answer of another shape
+        proves nothing.
+    """
+
+    method: str
+    path: str
+    body: t.Any = None
+    action: str = ""
+    changes: bool = True
+    repeatable: bool = False
+    answer_is_proof: bool = False
+    fallback: t.Any = None
+
+
+@dataclass(frozen=True)
 class Applied:
     """What the API answered to a plan.
 
-    :param extras: Keys that the result has only after a real run, for example ``secret``.
-    :param identity: Options that find the written object again, for example its new id.
+    :param result: Keys that the result has only after a real run, for example ``secret``.
+    :param find_by: Options that find the written object again, for example its new id.
     """
 
-    extras: Values = field(default_factory=dict)
-    identity: Values = field(default_factory=dict)
+    result: Values = field(default_factory=dict)
+    find_by: Values = field(default_factory=dict)
 
 
-def send(client: Client, call: Call, **ids: str) -> t.Any:
-    """Send one call of a plan, with the ids that earlier calls were given; returns ``data`` of the answer."""
+def send(client: Client, request: Write, **ids: str) -> t.Any:
+    """Send a request, with the ids that earlier ones were given; return ``data`` of the answer."""
     return client.send(
-        call.method,
-        call.path.format(**ids),
-        call.body,
-        action=call.action,
-        repeatable=call.repeatable,
-        changes=call.changes,
-        answer_is_proof=call.answer_is_proof,
+        request.method,
+        request.path.format(**ids),
+        request.body,
+        action=request.action,
+        repeatable=request.repeatable,
+        changes=request.changes,
+        answer_is_proof=request.answer_is_proof,
     )
-
-
-def send_all(client: Client, plan: Plan, dummy_state: t.Any, dummy_options: Values) -> Applied:
-    """Send the calls of a plan that need nothing of each other's answers."""
-    for call in plan.calls:
-        send(client, call)
-    return Applied()
 
 
 def create_once(
     client: Client,
-    call: Call,
+    request: Write,
     find: t.Callable[[], list[Values]],
     *,
     deletable: bool = True,
@@ -94,15 +110,15 @@ def create_once(
         attempt += 1
         answered = False
         try:
-            created = send(client, call)
+            created = send(client, request)
             answered = True
             if not isinstance(created, dict) or "id" not in created:
                 if not needs_id:
                     return {}
                 raise AnswerLost(
-                    f"Could not {call.action}: the answer to POST {call.path} lacks the documented id.",
+                    f"Could not {request.action}: the answer to POST {request.path} lacks the documented id.",
                     method="POST",
-                    path=call.path,
+                    path=request.path,
                 )
             if attempt > 1 and deletable:
                 # A lost attempt may have taken effect after it was looked for.
@@ -110,8 +126,8 @@ def create_once(
                     if not same_id(double["id"], created["id"]):
                         client.send(
                             "DELETE",
-                            f"{call.path}/{quote(str(double['id']), safe='')}",
-                            action=f"undo a double of: {call.action}",
+                            f"{request.path}/{quote(str(double['id']), safe='')}",
+                            action=f"undo a double of: {request.action}",
                         )
             return created
         except AnswerLost as error:
@@ -128,6 +144,11 @@ def create_once(
                 raise
 
 
+def no_request(change: Change, dummy_options: Values) -> Write:
+    """The ``request`` of a resource that has requests of its own for each change."""
+    raise NotImplementedError(change.action)
+
+
 @dataclass(frozen=True)
 class Resource:
     """One thing that a module manages.
@@ -135,12 +156,13 @@ class Resource:
     :param name: Key under which the module returns it; ``None`` where there is nothing to return.
     :param read: Reads the current state. Only GET.
     :param plan: Decides what to write, from the state and the given options. No I/O.
-    :param show: The object that the module returns, from the state and the options.
-    :param missed: What a plan wanted and the state that was read back does not show: fields, and
-        texts about what is no field.
-    :param apply: Sends the calls of the plan, given the state that it was made from.
+    :param to_result: The object that the module returns, from the state and the options.
+    :param verify: What a plan wanted and the state that was read back does not show: fields, and
+        texts about what is no field. ``None`` where ``apply`` verifies, or nothing can.
+    :param request: Turns a change into its request.
+    :param apply: Sends the changes of the plan, given the state that it was made from. ``None``
+        where they need nothing of each other's answers.
     :param check: Refuses options that contradict each other, before anything is read.
-    :param reads_back: Whether the state is read again after a write, to see whether it took effect; where ``apply`` does that, or nothing can, it is not.
     :param explain: Called with the last state (``None`` if there is none) and the options if a
         write does not show: it undoes what must not stay, and raises if it knows the reason.
     :param finish: Sends what comes after a confirmed write; returns keys of the result.
@@ -149,13 +171,21 @@ class Resource:
     name: str | None
     read: t.Callable[[Client, Values], t.Any]
     plan: t.Callable[[t.Any, Values], Plan]
-    show: t.Callable[[t.Any, Values], Values]
-    missed: t.Callable[[t.Any, Plan, Values], Sequence[Mismatch | str]]
-    apply: t.Callable[[Client, Plan, t.Any, Values], Applied] = send_all
+    to_result: t.Callable[[t.Any, Values], Values]
+    verify: t.Callable[[t.Any, Plan, Values], Sequence[Mismatch | str]] | None
+    apply: t.Callable[[Client, Plan, t.Any, Values], Applied] | None = None
     check: t.Callable[[Values], None] = lambda dummy_options: None
-    reads_back: bool = True
+    request: t.Callable[[Change, Values], Write] = no_request
     explain: t.Callable[[Client, Plan, t.Any, Values], None] = lambda *dummy: None
     finish: t.Callable[[Client, Plan, Values], Values] = lambda *dummy: {}
+
+    def send(self, client: Client, plan: Plan, state: t.Any, options: Values) -> Applied:
+        """Send the changes of a plan."""
+        if self.apply is not None:
+            return self.apply(client, plan, state, options)
+        for change in plan.changes:
+            send(client, self.request(change, options))
+        return Applied()
 
 
 @dataclass(frozen=True)
@@ -163,30 +193,30 @@ class Confirmed:
     """The outcome of a plan that was applied.
 
     :param value: The object that the module returns.
-    :param extras: Keys that the result has only after a real run, for example ``secret``.
+    :param result: Keys that the result has only after a real run, for example ``secret``.
     """
 
     value: Values
-    extras: Values
+    result: Values
 
 
 @dataclass(frozen=True)
 class Look:
     """One look at what a plan was to change.
 
-    :param missed: What the API does not show (yet).
+    :param mismatches: What the API does not show (yet).
     :param error: Why nothing could be seen.
     """
 
     state: t.Any = None
-    missed: Sequence[Mismatch | str] = ()
+    mismatches: Sequence[Mismatch | str] = ()
     error: ApiError | None = None
 
     @property
     def is_final(self) -> bool:
         """Whether another look would show the same: a refusal stays, a server error may pass."""
         if self.error is None:
-            return not self.missed
+            return not self.mismatches
         return self.error.status is None or self.error.status < 500
 
 
@@ -199,11 +229,11 @@ def apply_and_confirm(
     :raises NotApplied: if the API accepted the plan and does not show it in time.
     :raises PlanasonixError: if the API refuses it, or it cannot be read back.
     """
-    applied = resource.apply(client, plan, state, options)
-    options = {**options, **applied.identity}
-    if not plan.changed or not resource.reads_back:
-        extras = resource.finish(client, plan, options)
-        return Confirmed(plan.outcome, {**applied.extras, **extras})
+    applied = resource.send(client, plan, state, options)
+    options = {**options, **applied.find_by}
+    if not plan.changed or resource.verify is None:
+        finished = resource.finish(client, plan, options)
+        return Confirmed(plan.predicted, {**applied.result, **finished})
     seen = Look()
     for _look in looks(client):
         seen = look_at(client, resource, plan, options)
@@ -215,19 +245,21 @@ def apply_and_confirm(
             f"{seen.error.message}"
         )
         raise seen.error
-    if seen.missed:
+    if seen.mismatches:
         resource.explain(client, plan, seen.state, options)
-        raise NotApplied(describe_mismatches(seen.missed))
-    extras = resource.finish(client, plan, options)
-    return Confirmed(resource.show(seen.state, options), {**applied.extras, **extras})
+        raise NotApplied(describe_mismatches(seen.mismatches))
+    finished = resource.finish(client, plan, options)
+    return Confirmed(resource.to_result(seen.state, options), {**applied.result, **finished})
 
 
 def look_at(client: Client, resource: Resource, plan: Plan, options: Values) -> Look:
     """Read what a plan was to change, and compare."""
+    if resource.verify is None:
+        return Look()
     try:
         state = None
         state = resource.read(client, options)
-        return Look(state, resource.missed(state, plan, options))
+        return Look(state, resource.verify(state, plan, options))
     except InvalidOption as error:  # a new object that is not listed yet
         return Look(state, [error.message])
     except ApiError as error:
@@ -248,16 +280,9 @@ def same_id(one: t.Any, other: t.Any) -> bool:
     return str(one) == str(other)
 
 
-def show_state(current: Values, dummy_options: Values) -> Values:
-    """Show what was read, as it is."""
+def return_state(current: Values, dummy_options: Values) -> Values:
+    """Return what was read, as it is: a ``to_result``."""
     return current
-
-
-def nothing_missed(
-    dummy_current: t.Any, dummy_plan: Plan, dummy_options: Values
-) -> Sequence[Mismatch | str]:
-    """A ``missed`` of what cannot be read back, or was read back before."""
-    return []
 
 
 ISO_TIME = re.compile(

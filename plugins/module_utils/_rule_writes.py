@@ -35,7 +35,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     UNSET,
-    Call,
     Mismatch,
     Plan,
     Values,
@@ -43,6 +42,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
     Resource,
+    Write,
     create_once,
     looks,
     same_id,
@@ -115,7 +115,7 @@ def check_others(client: Client, plan: Plan, error: ApiError) -> None:
 # Reading back.
 
 
-def missed_in_rules(current: Rules, plan: Plan, options: Values) -> list[str]:
+def verify_rules(current: Rules, plan: Plan, options: Values) -> list[str]:
     """Return what the API does not show of a plan, and which other rules are not as before."""
     found = [rule for rule in current.rules if has_name(rule, options["name"])]
     texts = [
@@ -275,7 +275,7 @@ def post_again(
         "channel_ids": spell_ids(read_channel_ids(rule), channels),
         "filters": filters_of(rule),
     }
-    send(client, Call("POST", RULES_PATH, body, f"restore the notification rule {label!r}"))
+    send(client, Write("POST", RULES_PATH, body, f"restore the notification rule {label!r}"))
     rules: Sequence[Values] = ()
     for _look in looks(client):
         rules = read_rules(client)
@@ -308,7 +308,7 @@ RULE = Resource(
     read_rules_and_channels,
     plan_rule,
     show_rule,
-    missed_in_rules,
+    verify_rules,
     apply_rule,
     explain=explain_rule,
 )

@@ -33,7 +33,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     UNSET,
-    Call,
     Mismatch,
     Plan,
     Values,
@@ -42,6 +41,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    Write,
     require_field,
     same_id,
 )
@@ -192,7 +192,7 @@ def plan_rule(current: Rules, options: Values) -> Plan:
         if extra:
             message += f" (filters has {extra}, which the task does not name; it stays)"
         outcome = with_channel_names(found, current.channels)
-        return Plan(before, before, outcome=outcome, message=message)
+        return Plan(before, before, predicted=outcome, message=message)
     body = kept_body(found, current.channels, subject) | changes
     # The API may give the rule that it replaces another id.
     outcome = without(found, "id", "created_at") | changes
@@ -284,7 +284,7 @@ def rule_plan(current: Rules, found: Values, body: Values, outcome: Values, mess
     return Plan(
         managed_rule(found, current.channels) if found else {},
         managed_rule(outcome, current.channels),
-        (Call("POST", RULES_PATH, body, action),),
+        (Write("POST", RULES_PATH, body, action),),
         with_channel_names(outcome, current.channels),
         message,
         basis=current.rules,

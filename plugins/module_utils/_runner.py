@@ -245,12 +245,12 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
         "changed": plan.changed,
         "msg": plan.message,
         "diff": {"before": plan.before, "after": plan.after},
-        **plan.extras,
+        **plan.result,
     }
     if check_mode:
-        return {**result, **returned(resource, plan.outcome)}
+        return {**result, **returned(resource, plan.predicted)}
     confirmed = apply_and_confirm(client, resource, plan, state, options)
-    return {**result, **returned(resource, confirmed.value), **confirmed.extras}
+    return {**result, **returned(resource, confirmed.value), **confirmed.result}
 
 
 def returned(resource: Resource, value: Values) -> Values:

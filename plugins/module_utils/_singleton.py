@@ -24,7 +24,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     unlimited_fields,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
-    Call,
+    Change,
     Mismatch,
     Plan,
     Values,
@@ -36,8 +36,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
+    Write,
     require_field,
-    show_state,
+    return_state,
 )
 
 FieldTable = dict[str, dict[str, t.Any]]
@@ -77,32 +78,34 @@ def singleton(
                 after[field] = value
         changes = differences(before, after)
         if not changes:
-            return Plan(before, after, outcome=current)
+            return Plan(before, after, predicted=current)
         refuse_new_limits(name, before, after)
-        outcome = {**current, **after}
-        # The documented PUT takes all fields; without one, a server that replaces the object would reset it.
-        # What is null stays out: some servers refuse it, and reading back shows if it stayed null.
-        body = {
-            field: require_field(outcome, field, title)
-            for field in fields
-            if field not in outcome or outcome[field] is not None
-        }
-        warnings = check_result(outcome)
+        predicted = {**current, **after}
+        whole = {field: require_field(predicted, field, title) for field in fields}
+        warnings = check_result(predicted)
         return Plan(
             before,
             after,
-            (Call("PUT", path, body, f"update {title}"),),
-            outcome,
-            describe(name, changes),
-            {"warnings": warnings} if warnings else {},
+            predicted=predicted,
+            message=describe(name, changes),
+            result={"warnings": warnings} if warnings else {},
+            changes=(Change("update", name, f"update {title}", before=before, after=whole),),
         )
 
-    def missed(current: Values, plan: Plan, dummy_options: Values) -> Sequence[Mismatch | str]:
+    def request(change: Change, dummy_options: Values) -> Write:
+        """Return the PUT with all fields: a server that replaces the object would reset others.
+
+        What is null stays out: some servers refuse it, and reading back shows if it stayed null.
+        """
+        body = {field: value for field, value in change.after.items() if value is not None}
+        return Write("PUT", path, body, change.text)
+
+    def verify(current: Values, plan: Plan, dummy_options: Values) -> Sequence[Mismatch | str]:
         """Return what is not as the task asks for, and what was to stay and did not."""
-        wanted = {field: plan.outcome[field] for field in fields if field in plan.outcome}
+        wanted = {field: plan.predicted[field] for field in fields if field in plan.predicted}
         return find_mismatches(current, wanted, {**wanted, **plan.before}, equal)
 
-    return Resource(name, read, plan, show_state, missed, check=check)
+    return Resource(name, read, plan, return_state, verify, check=check, request=request)
 
 
 def refuse_new_limits(name: str, before: Values, after: Values) -> None:

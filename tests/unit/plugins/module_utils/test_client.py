@@ -36,9 +36,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     NoConnection,
     TimedOut,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     CONFIRMATION_PAUSES,
+    Write,
     create_once,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line
@@ -245,7 +245,7 @@ def test_creating_once_over_connections_that_are_dropped():
     """Each look for the object opens a connection, which must not lose the next attempt."""
     empty = [Answer(200, [])] * LOOKS
     script = [Answer(), DROP, *empty, DROP, *empty, Answer(201, {"id": 7})]
-    create = Call("POST", "/api/things", {"name": "x"}, "create the thing")
+    create = Write("POST", "/api/things", {"name": "x"}, "create the thing")
     with ScriptedServer(*script, once=True) as server:
         with connect(server.url, Clock(), retries=3) as client:
             call(client, "GET")
@@ -262,7 +262,7 @@ def test_the_object_that_was_created_is_no_double_of_itself():
         Answer(201, {"data": {"id": 7}}),
         Answer(200, [{"id": "7"}, {"id": "6"}]),
     ]
-    create = Call("POST", "/api/things", {"name": "x"}, "create the thing")
+    create = Write("POST", "/api/things", {"name": "x"}, "create the thing")
     with ScriptedServer(*script) as server:
         with connect(server.url, Clock(), retries=3) as client:
             find = functools.partial(client.get_list, "/api/things", "read the things")

@@ -27,8 +27,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     TimedOut,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import create_once
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Write, create_once
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line, visible
 
 KEY = "plnx_live_key"
@@ -73,7 +72,7 @@ def test_an_answer_in_drops_ends_at_the_deadline(drip, verb):
 
 def test_an_object_is_not_created_again_after_the_deadline():
     """With each attempt as long as the deadline, the task would take many times that."""
-    create = Call("POST", "/api/things", {"name": "x"}, "create the thing")
+    create = Write("POST", "/api/things", {"name": "x"}, "create the thing")
     script = [Drip(HEAD + b"Content-Length: 1000\r\n\r\n", b" "), Answer(200, [])]
     options = {"deadline": 0.4, "retries": 5, "retry_budget": 0.4}
     with ScriptedServer(*script) as server, connect(server.url, **options) as client:

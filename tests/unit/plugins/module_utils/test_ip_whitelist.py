@@ -464,7 +464,7 @@ def test_the_texts_of_a_plan():
     )
     assert planned.before == {"enabled": False, "entries": [{"cidr": B}, {"cidr": A, "label": "x"}]}
     assert planned.after == {"enabled": True, "entries": [{"cidr": C}, {"cidr": A, "label": "y"}]}
-    assert planned.outcome == {
+    assert planned.predicted == {
         "enabled": True,
         "applies_to": ["api", "ui"],
         "entries": [{"cidr": C}, {"cidr": A, "label": "y"}],

@@ -31,7 +31,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist imp
     plan_allowlist,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import uncovered
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Call
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Write
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_ip_whitelist import MODULE
 
@@ -678,7 +678,7 @@ def test_plans_are_refused_or_in_order():
     )
 
 
-def step_of(call: Call) -> tuple[str, t.Any]:
+def step_of(call: Write) -> tuple[str, t.Any]:
     """A call of a plan in short."""
     if call.path == TOGGLE_PATH:
         return "on" if call.body["enabled"] else "off", None

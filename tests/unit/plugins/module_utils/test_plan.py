@@ -8,7 +8,6 @@ import pytest
 
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     UNSET,
-    Call,
     Mismatch,
     Plan,
     describe,
@@ -19,6 +18,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     same,
     without,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Write
 
 
 @pytest.mark.parametrize(
@@ -109,10 +109,12 @@ def test_differences(before, after, texts):
     ("calls", "changed"),
     [
         pytest.param((), False, id="no-calls"),
-        pytest.param((Call("POST", "/x/test", changes=False),), False, id="test-notification"),
-        pytest.param((Call("PUT", "/x"),), True, id="write"),
+        pytest.param((Write("POST", "/x/test", changes=False),), False, id="test-notification"),
+        pytest.param((Write("PUT", "/x"),), True, id="write"),
         pytest.param(
-            (Call("PUT", "/x"), Call("POST", "/x/test", changes=False)), True, id="write-and-test"
+            (Write("PUT", "/x"), Write("POST", "/x/test", changes=False)),
+            True,
+            id="write-and-test",
         ),
     ],
 )

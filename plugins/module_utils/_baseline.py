@@ -571,7 +571,7 @@ def object_texts(resource: Resource, state: t.Any, options: Values) -> list[str]
     """Why one channel or rule is not as required: the change that would make it so, or why there can be none."""
     try:
         resource.check(options)
-        plan = resource.plan(state, options)
+        plan = resource.make_plan(state, options)
     except (InvalidOption, RefusedPlan) as error:
         return [error.message]
     if plan.result.get("not_compared"):
@@ -633,7 +633,7 @@ def plan_object(
             targets = with_lower_idle(targets, bounds, state)
         options = options_of(resource, nested(targets), state)
         manager.check(options)
-        plan = manager.plan(state, options)
+        plan = manager.make_plan(state, options)
         chosen = targets
         ids.append(control.id)
         step = Step(tuple(ids), manager, state, options, plan, (resource,))
@@ -743,7 +743,7 @@ def plan_allowlist_step(
     def add(control: Control) -> None:
         nonlocal step
         wanted = merge_allowlist([*chosen, control]) | protection
-        plan = ALLOWLIST.plan(state, wanted)
+        plan = ALLOWLIST.make_plan(state, wanted)
         chosen.append(control)
         step = Step(
             tuple(one.id for one in failing if one in chosen),
@@ -841,7 +841,7 @@ def try_step(
     """Add the step of one channel or rule, if there is something to change; returns its plan, if there is one."""
     try:
         resource.check(options)
-        plan = resource.plan(state, options)
+        plan = resource.make_plan(state, options)
     except PlanasonixError as error:
         for control_id in ids:
             verdict = verdicts[control_id]
@@ -960,7 +960,7 @@ def perform(client: Client, step: Step, replan: bool = False) -> None:
     state, plan = step.state, step.plan
     if step.resource is RULE or (replan and step.resource is CHANNEL):
         state = step.resource.read(client, step.options)
-        plan = step.resource.plan(state, step.options)
+        plan = step.resource.make_plan(state, step.options)
         if not plan.changed:
             return  # somebody else made it so
     apply_and_confirm(client, step.resource, plan, state, step.options)

@@ -159,6 +159,7 @@ class Resource:
     :param to_result: The object that the module returns, from the state and the options.
     :param verify: What a plan wanted and the state that was read back does not show: fields, and
         texts about what is no field. ``None`` where ``apply`` verifies, or nothing can.
+    :param guard: Refuses a plan that is not safe; it raises :class:`RefusedPlan`. No I/O.
     :param request: Turns a change into its request.
     :param apply: Sends the changes of the plan, given the state that it was made from. ``None``
         where they need nothing of each other's answers.
@@ -175,9 +176,19 @@ class Resource:
     verify: t.Callable[[t.Any, Plan, Values], Sequence[Mismatch | str]] | None
     apply: t.Callable[[Client, Plan, t.Any, Values], Applied] | None = None
     check: t.Callable[[Values], None] = lambda dummy_options: None
+    guard: t.Callable[[Plan, t.Any, Values], None] = lambda *dummy: None
     request: t.Callable[[Change, Values], Write] = no_request
     explain: t.Callable[[Client, Plan, t.Any, Values], None] = lambda *dummy: None
     finish: t.Callable[[Client, Plan, Values], Values] = lambda *dummy: {}
+
+    def make_plan(self, state: t.Any, options: Values) -> Plan:
+        """Plan what to write, unless that is not safe.
+
+        :raises PlanasonixError: if there is no plan, or the guard refuses it.
+        """
+        plan = self.plan(state, options)
+        self.guard(plan, state, options)
+        return plan
 
     def send(self, client: Client, plan: Plan, state: t.Any, options: Values) -> Applied:
         """Send the changes of a plan."""

@@ -240,7 +240,7 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
     :raises PlanasonixError: if any of it fails.
     """
     state = resource.read(client, options)
-    plan = resource.plan(state, options)
+    plan = resource.make_plan(state, options)
     result = {
         "changed": plan.changed,
         "msg": plan.message,

@@ -49,9 +49,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     Write,
     is_gone,
     looks,
-    parse_time,
     send,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._times import parse_time
 
 
 def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> Applied:

@@ -15,10 +15,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     in_force,
     is_expired,
     is_gone,
-    is_never,
-    parse_time,
     same_id,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._times import is_never, parse_time
 
 UTC = datetime.timezone.utc
 NOW = datetime.datetime(2026, 1, 1, tzinfo=UTC)

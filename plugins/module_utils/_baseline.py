@@ -19,6 +19,15 @@ from dataclasses import dataclass, replace
 from ansible_collections.planasonix.admin.plugins.module_utils._account import (
     settle_preferences,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist import (
+    Allowlist,
+    on_off,
+    plan_entries,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_reads import (
+    read_allowlist,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_writes import ALLOWLIST
 from ansible_collections.planasonix.admin.plugins.module_utils._channel_writes import CHANNEL
 from ansible_collections.planasonix.admin.plugins.module_utils._channels import (
     Channels,
@@ -54,13 +63,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     is_unlimited,
     read_name,
     read_value,
-)
-from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import (
-    ALLOWLIST,
-    Allowlist,
-    on_off,
-    plan_entries,
-    read_allowlist,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     DAY,
@@ -448,9 +450,9 @@ def evaluate_allowlist(control: Control, current: Organization) -> tuple[t.Any, 
             texts.append(f"{entry['cidr']} is listed, which is not allowed")
     if control.require.get("enabled", allowlist.enabled) != allowlist.enabled:
         texts.append(f"enforcement is {on_off(allowlist.enabled)}")
-    outcome = allowlist.outcome()
-    entries = [{"cidr": entry["cidr"], "label": entry.get("label")} for entry in outcome["entries"]]
-    return {"enabled": outcome["enabled"], "entries": entries}, texts
+    result = allowlist.to_result()
+    entries = [{"cidr": entry["cidr"], "label": entry.get("label")} for entry in result["entries"]]
+    return {"enabled": result["enabled"], "entries": entries}, texts
 
 
 def evaluate_keys(control: Control, current: Organization) -> tuple[t.Any, list[str]]:

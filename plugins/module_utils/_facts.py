@@ -14,10 +14,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.planasonix.admin.plugins.module_utils._account import PREFERENCES, PROFILE
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_reads import (
+    read_allowlist,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import NAMES, read_value
-from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import read_allowlist
 from ansible_collections.planasonix.admin.plugins.module_utils._keys import KEYS_PATH
 from ansible_collections.planasonix.admin.plugins.module_utils._mfa import read_mfa
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
@@ -87,7 +89,7 @@ SUBSETS: dict[str, t.Callable[[Client, Read], t.Any]] = {
     "session_timeout": read_state(SESSION_TIMEOUT),
     "preferences": read_state(PREFERENCES),
     "settings": read_object("/api/settings/all", "the settings"),
-    "ip_whitelist": lambda client, dummy_read: read_allowlist(client, {}).outcome(),
+    "ip_whitelist": lambda client, dummy_read: read_allowlist(client, {}).to_result(),
     "log_retention": read_state(LOG_RETENTION),
     "organization": read_object("/api/organization", "the organization"),
     "features": read_features,

@@ -78,7 +78,7 @@ def canonical(cidr: t.Any) -> str:
     return str(cidr) if network is None else str(network)
 
 
-def counterpart(cidr: str) -> str | None:
+def find_counterpart(cidr: str) -> str | None:
     """Return an IPv4 network as IPv4-mapped IPv6, and the other way round; ``None`` for others."""
     network = read_network(cidr)
     if isinstance(network, ipaddress.IPv4Network):
@@ -105,10 +105,10 @@ def uncovered(protected: Iterable[str], cidrs: Iterable[str]) -> list[str]:
     An IPv4 address and its IPv4-mapped form are two: not every server lets in one for the other.
     """
     wanted = [parse_network(text, "protected_addresses") for text in protected]
-    return [str(network) for network in _outside(wanted, map(read_network, cidrs))]
+    return [str(network) for network in _find_uncovered(wanted, map(read_network, cidrs))]
 
 
-def _outside(wanted: Iterable[Network], networks: Iterable[Network | None]) -> list[Network]:
+def _find_uncovered(wanted: Iterable[Network], networks: Iterable[Network | None]) -> list[Network]:
     """List the networks that others do not cover, not even together."""
     found = list(networks)
     # Collapsed, so that a network may lie in two neighbors.
@@ -131,29 +131,29 @@ def find_open(
     :param allowed: Those that are never among the networks found.
     """
     found: set[str] = set()
-    networks = {cidr: _plain(cidr) for cidr in cidrs}
+    networks = {cidr: _read_plain(cidr) for cidr in cidrs}
     for text in forbidden:
-        target = _plain(text)
+        target = _read_plain(text)
         while target is not None:
             left = {cidr: one for cidr, one in networks.items() if one and cidr not in found}
-            if _outside([target], left.values()):
+            if _find_uncovered([target], left.values()):
                 break
-            widest = _widest(target, left, allowed)
+            widest = _find_widest(target, left, allowed)
             if not widest:
                 break
             found |= widest
     return found
 
 
-def _plain(cidr: str) -> Network | None:
+def _read_plain(cidr: str) -> Network | None:
     """Read a network, an IPv4-mapped one as IPv4."""
     network = read_network(cidr)
     if network is not None and lies_in(network, MAPPED):
-        return read_network(counterpart(cidr) or "")
+        return read_network(find_counterpart(cidr) or "")
     return network
 
 
-def _widest(
+def _find_widest(
     target: Network, networks: t.Mapping[str, Network], allowed: Collection[str]
 ) -> set[str]:
     """Find the networks that overlap a target and lie in no larger one of those to choose from."""

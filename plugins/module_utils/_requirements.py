@@ -21,6 +21,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._account import (
     PROFILE,
     PROFILE_FIELDS,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist import wanted_entries
 from ansible_collections.planasonix.admin.plugins.module_utils._channels import CHANNEL_OPTIONS
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import (
     SEVERITIES,
@@ -37,7 +38,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._escapes import unescape
-from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import wanted_entries
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import is_placeholder
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import (
     canonical,

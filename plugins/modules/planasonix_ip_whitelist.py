@@ -166,7 +166,7 @@ ip_whitelist:
       sample: [{"id": "ipw_01jq802", "cidr": "192.0.2.0/24", "active": false}]
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import ALLOWLIST
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_writes import ALLOWLIST
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(

@@ -20,6 +20,10 @@ import requests
 import urllib3
 from unit.plugins.scripted_server import Answer, ScriptedServer, closed_port
 
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist import delete_entry
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_writes import (
+    request_allowlist,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._client import (
     Client,
     Connection,
@@ -31,7 +35,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     NoConnection,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._failures import proxy_host
-from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import entry_path
 from ansible_collections.planasonix.admin.plugins.module_utils._keys import key_path
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import channel_path
 
@@ -141,9 +144,14 @@ def test_path_prefix(prefix):
         assert [request.path for request in server.requests] == [f"{prefix.rstrip('/')}/api/thing"]
 
 
+def entry_path(item_id: object) -> str:
+    change = delete_entry({"id": item_id, "cidr": "203.0.113.0/24"})
+    return request_allowlist(change, {}).path
+
+
 @pytest.mark.parametrize(
     "path",
-    [key_path, channel_path, lambda item_id: entry_path({"id": item_id})],
+    [key_path, channel_path, entry_path],
     ids=["key", "channel", "entry"],
 )
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import (
     canonical,
-    counterpart,
+    find_counterpart,
     find_open,
     parse_network,
     read_network,
@@ -51,13 +51,13 @@ def test_what_is_no_network_stays_as_it_is_and_covers_nothing(listed: str) -> No
     assert find_open(["203.0.113.1"], [listed]) == set()
 
 
-def test_counterparts() -> None:
-    mapped = counterpart("203.0.113.0/24")
+def test_find_counterparts() -> None:
+    mapped = find_counterpart("203.0.113.0/24")
     assert mapped is not None and parse_network("::ffff:203.0.113.0/120", "x") == read_network(
         mapped
     )
-    assert counterpart(mapped) == "203.0.113.0/24"
-    assert [counterpart(text) for text in ("2001:db8::/32", "::/0", "office")] == [None] * 3
+    assert find_counterpart(mapped) == "203.0.113.0/24"
+    assert [find_counterpart(text) for text in ("2001:db8::/32", "::/0", "office")] == [None] * 3
 
 
 HALVES = ["0.0.0.0/1", "128.0.0.0/1"]
@@ -115,9 +115,10 @@ def test_blanks_around_an_address_do_not_matter() -> None:
     assert str(parse_network(" 203.0.113.7\n", "entries")) == "203.0.113.7/32"
 
 
-def test_no_library_is_needed() -> None:
+@pytest.mark.parametrize("name", ["_networks", "_times", "_allowlist"])
+def test_no_library_is_needed(name: str) -> None:
     program = (
-        "import sys; sys.modules['requests'] = None; "
-        "import ansible_collections.planasonix.admin.plugins.module_utils._networks"
+        "import sys; sys.modules.update(requests=None, pyotp=None); "
+        f"import ansible_collections.planasonix.admin.plugins.module_utils.{name}"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -23,15 +23,15 @@ from hypothesis import strategies as st
 from unit.plugins.examples import examples
 from unit.plugins.fake_api import FakeApi, Values, error, perform
 
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import RefusedPlan
-from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import (
-    ALLOWLIST,
-    TOGGLE_PATH,
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist import (
     Allowlist,
+    check_lockout,
     plan_allowlist,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_writes import ALLOWLIST
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import RefusedPlan
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import uncovered
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Write
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Change
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_ip_whitelist import MODULE
 
@@ -640,16 +640,16 @@ def test_plans_are_refused_or_in_order():
         # What a server refuses, no plan can know.
         refusal = replace(situation, second=201).refusal()
         seen[f"refused: {refusal}" if refusal else "planned"] += 1
+        current = Allowlist(listed, situation.enforced, ["api"])
+        options = {"state": "present", **situation.task}
+        plan = plan_allowlist(current, options)
         try:
-            plan = plan_allowlist(
-                Allowlist(listed, situation.enforced, ["api"]),
-                {"state": "present", **situation.task},
-            )
+            check_lockout(plan, current, options)
         except RefusedPlan:
             assert refusal
             return
         assert not refusal
-        steps = [step_of(call) for call in plan.calls]
+        steps = [step_of(change) for change in plan.changes]
         kinds = [kind for kind, _what in steps]
         assert kinds == sorted(kinds, key=["off", "add", "remove", "on"].index)
         staying, coming = situation.goal()
@@ -678,13 +678,13 @@ def test_plans_are_refused_or_in_order():
     )
 
 
-def step_of(call: Write) -> tuple[str, t.Any]:
-    """A call of a plan in short."""
-    if call.path == TOGGLE_PATH:
-        return "on" if call.body["enabled"] else "off", None
-    if call.method == "DELETE":
-        return "remove", call.path.rpartition("/")[2]
-    return "add", (network_of(call.body["cidr"]), call.body.get("label"))
+def step_of(change: Change) -> tuple[str, t.Any]:
+    """A change of a plan in short."""
+    if change.action == "delete":
+        return "remove", str(change.before["id"])
+    if change.action == "create":
+        return "add", (network_of(change.after["cidr"]), change.after.get("label"))
+    return {"enable": "on", "disable": "off"}[change.action], None
 
 
 def test_a_task_is_done_or_refused():

@@ -9,19 +9,21 @@ from __future__ import annotations
 import pytest
 from unit.plugins.fake_api import FakeApi, perform
 
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist import (
+    Allowlist,
+    check_lockout,
+    plan_allowlist,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_writes import ALLOWLIST
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
     RefusedPlan,
-)
-from ansible_collections.planasonix.admin.plugins.module_utils._ip_whitelist import (
-    ALLOWLIST,
-    Allowlist,
-    plan_allowlist,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import (
     parse_network,
     uncovered,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Plan
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_ip_whitelist import MODULE
 
 A, B, C = "203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24"
@@ -44,13 +46,13 @@ def allowlist(*entries: tuple, enabled: bool = False) -> Allowlist:
 def plan(current: Allowlist, **options):
     options = {"state": "present", "purge": False, "allow_lockout": False, **options}
     ALLOWLIST.check(options)
-    return plan_allowlist(current, options)
+    return ALLOWLIST.make_plan(current, options)
 
 
-def short(calls) -> list[str]:
-    """Calls in a few characters: ``+cidr label``, ``-id``, ``on``, ``off``."""
+def short(changes) -> list[str]:
+    """The requests of changes in a few characters: ``+cidr label``, ``-id``, ``on``, ``off``."""
     texts = []
-    for call in calls:
+    for call in [ALLOWLIST.request(change, {}) for change in changes]:
         if call.path.endswith("/toggle"):
             assert (call.method, call.repeatable) == ("POST", True)
             texts.append("on" if call.body["enabled"] else "off")
@@ -251,7 +253,7 @@ PURGE = {"purge": True}
 )
 def test_calls(current, options, calls):
     planned = plan(current, **options)
-    assert short(planned.calls) == calls
+    assert short(planned.changes) == calls
     assert planned.changed is bool(calls)
     assert (planned.message == "no change") is (not calls)
     assert (planned.before == planned.after) is (not calls)
@@ -340,6 +342,48 @@ def test_calls(current, options, calls):
 def test_lockout_guard(current, options, message):
     with pytest.raises(RefusedPlan, match=message):
         plan(current, **options)
+
+
+def test_a_plan_is_made_apart_from_its_guard():
+    """The guard judges what a plan does, whoever made it."""
+    current = allowlist((A, "x"), (B,), enabled=True)
+    options = {"state": "present", "entries": entries(B), "purge": True, **PROTECTED}
+    planned = plan_allowlist(current, options)
+    with pytest.raises(RefusedPlan, match="Removing entries .* would lock out 203.0.113.7/32"):
+        check_lockout(planned, current, options)
+    harmless = Plan(planned.before, planned.before, changes=planned.changes)
+    check_lockout(harmless, current, options)
+    check_lockout(planned, current, {**options, "allow_lockout": True})
+    check_lockout(planned, current, {**options, "protected_addresses": ["198.51.100.7"]})
+
+
+def test_changes_have_the_object_before_and_after():
+    current = allowlist((A, "x"), (B,))
+    options = {"entries": entries(A, label="y"), **PURGE, **ON, **PROTECTED}
+    changes = plan(current, **options).changes
+    old, other = current.entries
+    assert [change.to_data() for change in changes] == [
+        {
+            "resource": "ip_whitelist",
+            "action": action,
+            "object": cidr,
+            "before": before,
+            "after": after,
+            "controls": [],
+        }
+        for action, cidr, before, after in [
+            ("create", A, {}, {"cidr": A, "label": "y"}),
+            ("delete", A, old, {}),
+            ("delete", B, other, {}),
+            ("enable", "", {"enabled": False}, {"enabled": True}),
+        ]
+    ]
+    assert [change.text for change in changes] == [
+        f"add {A} to the IP allowlist",
+        f"remove {A} from the IP allowlist",
+        f"remove {B} from the IP allowlist",
+        "switch enforcement of the IP allowlist on",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -480,7 +524,7 @@ def test_entries_are_told_by_address():
         ("office",),
         ("10.0.0.0/16",),
     )
-    assert [(entry["cidr"], entry["label"]) for entry in current.outcome()["entries"]] == [
+    assert [(entry["cidr"], entry["label"]) for entry in current.to_result()["entries"]] == [
         ("office", None),
         ("9.0.0.0/8", "a"),
         ("9.0.0.0/8", "b"),

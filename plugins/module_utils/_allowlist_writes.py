@@ -1,0 +1,554 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Writing the IP allowlist, so that protected addresses keep access at each moment.
+
+Endpoints: ``POST /api/settings/ip-whitelist``, ``DELETE /api/settings/ip-whitelist/{id}`` and
+``POST /api/settings/ip-whitelist/toggle``.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from urllib.parse import quote
+
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist import (
+    Allowlist,
+    check_allowlist,
+    check_lockout,
+    clean_label,
+    create_entry,
+    delete_entry,
+    drop_entries,
+    drop_repeats,
+    entry_id,
+    entry_ids,
+    find_entries,
+    has_label,
+    plan_allowlist,
+    select_changes,
+    switch_enforcement,
+    takes_access,
+    verify_allowlist,
+    wanted_entries,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_reads import (
+    ENTRIES_PATH,
+    has_ended,
+    keep_active,
+    read_allowlist,
+    read_enabled,
+    read_entries,
+    read_listed,
+    read_status,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    ApiError,
+    NotApplied,
+    PlanasonixError,
+    RefusedPlan,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._networks import uncovered
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Change, Plan, Values
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    Applied,
+    Resource,
+    Write,
+    create_once,
+    in_force,
+    looks,
+    send,
+)
+
+# How a server that allows one entry per network refuses a second one.
+REFUSALS_OF_A_SECOND_ENTRY = frozenset({400, 409, 422})
+
+# What the API answers to a switch that it does not act on. A 403 is none of them: after a lost
+# answer it may come from the allowlist that is on by now.
+CERTAIN_REFUSALS = frozenset({400, 401, 404, 405, 409, 415, 422, 429})
+
+
+def request_allowlist(change: Change, dummy_options: Values) -> Write:
+    """Return the request of a change."""
+    if change.action == "create":
+        return Write("POST", ENTRIES_PATH, change.after, change.text)
+    if change.action == "delete":
+        path = f"{ENTRIES_PATH}/{quote(entry_id(change.before), safe='')}"
+        return Write("DELETE", path, action=change.text)
+    path = "/api/settings/ip-whitelist/toggle"
+    return Write("POST", path, change.after, change.text, repeatable=True)
+
+
+def send_change(client: Client, change: Change) -> None:
+    """Send the request of a change."""
+    send(client, request_allowlist(change, {}))
+
+
+def apply_allowlist(client: Client, plan: Plan, current: Allowlist, options: Values) -> Applied:
+    """Send the plan, so that protected addresses have access at each moment.
+
+    :raises ApiError: if the API refuses a change.
+    :raises RefusedPlan: if a label cannot be changed without taking access away for a moment.
+    :raises NotApplied: if the API does not show what it accepted, or the key has no access once
+        enforcement is on.
+    """
+    Writer(client, plan, current, options).write()
+    removed = len(select_changes(plan, "delete"))
+    return Applied(find_by={"removed": removed, "written_at": client.now()})
+
+
+class Writer:
+    """Sends the changes of one plan.
+
+    :ivar before: Ids of the entries that were in force before.
+    :ivar known: The same, and ids of the entries that were added.
+    :ivar added: By network, the id of its new entry, where the API answered one.
+    :ivar removed: Ids of the entries whose removal the API accepted.
+    :ivar kept: Ids of entries that the plan deletes and that must stay or are gone already.
+    :ivar refused: Additions of networks of which the API refuses a second entry.
+    """
+
+    def __init__(self, client: Client, plan: Plan, current: Allowlist, options: Values) -> None:
+        self.client = client
+        self.plan = plan
+        self.current = current
+        self.options = options
+        self.wanted = wanted_entries(options)
+        self.is_guarded = takes_access(plan) and not options.get("allow_lockout")
+        self.additions = select_changes(plan, "create")
+        self.removals = select_changes(plan, "delete")
+        self.before = entry_ids(current.entries)
+        self.known = set(self.before)
+        self.added: dict[str, str] = {}
+        self.removed: set[str] = set()
+        self.kept: set[str] = set()
+        self.refused: list[Change] = []
+
+    def write(self) -> None:
+        """Send the changes in the order of the plan; each proof comes before what depends on it."""
+        for change in select_changes(self.plan, "disable"):
+            switch_off(self.client, change)
+        for change in self.additions:
+            self.add_or_defer(change)
+        self.prove_additions()
+        for change in self.refused:
+            self.replace_entries(change)
+        for change in self.removals:
+            if entry_id(change.before) not in self.kept:
+                self.remove(change)
+        for change in select_changes(self.plan, "enable"):
+            switch_on(self.client, change)
+
+    # Finding.
+
+    def find(self, entries: Iterable[Values], cidr: str) -> list[Values]:
+        """Find the entries of a network, without those that stood for another one before."""
+        others = self.before - entry_ids(find_entries(self.current.entries, cidr, self.wanted))
+        return find_entries(drop_entries(entries, others), cidr, self.wanted)
+
+    def find_added(self, entries: Iterable[Values], entry: Values) -> list[Values]:
+        """Find the entries that show an addition: it was planned since no listed one fitted."""
+        found = self.find(entries, entry["cidr"])
+        return [one for one in found if has_label(one, entry.get("label"))]
+
+    def find_new_idle(self, listed: Iterable[Values], cidr: str) -> list[Values]:
+        """Find the entries of a network that are new on the list, and not in force."""
+        new = drop_entries(listed, self.before | entry_ids(self.current.inactive))
+        idle = [entry for entry in new if not in_force(entry, self.client.now())]
+        return find_entries(idle, cidr, self.wanted)
+
+    def find_removals(self, cidr: str) -> list[Change]:
+        """Find the changes that delete the old entries of a network."""
+        old = entry_ids(find_entries(self.current.entries, cidr, self.wanted))
+        return [change for change in self.removals if entry_id(change.before) in old]
+
+    # Adding.
+
+    def add_or_defer(self, change: Change) -> None:
+        """Add an entry; if the API refuses a second entry of its network, note it for later.
+
+        :raises RefusedPlan: if its label cannot be changed without taking access away.
+        """
+        try:
+            self.add(change)
+        except ApiError as refusal:
+            cidr = change.after["cidr"]
+            if refusal.status not in REFUSALS_OF_A_SECOND_ENTRY:
+                raise
+            if not self.find_removals(cidr):
+                twins = find_entries(self.current.inactive, cidr, self.wanted)
+                if twins:
+                    refusal.message += (
+                        f" {cidr} is listed and not in force ({twins[0]['id']}): activate or "
+                        "delete that entry in the product."
+                    )
+                raise
+            self.check_replacement(cidr, refusal)
+            self.refused.append(change)
+
+    def add(self, change: Change) -> None:
+        """Add an entry, once; whether the API lists it is read later."""
+        cidr = change.after["cidr"]
+
+        def find() -> list[Values]:
+            listed = read_listed(self.client)
+            active = keep_active(listed, self.client.now())
+            new = [*self.find_new_idle(listed, cidr), *self.find(active, cidr)]
+            return drop_repeats(drop_entries(new, self.known))
+
+        request = request_allowlist(change, self.options)
+        created = create_once(self.client, request, find, needs_id=False)
+        if "id" in created:
+            self.known.add(entry_id(created))
+            self.added[cidr] = entry_id(created)
+
+    def prove_additions(self) -> None:
+        """Read the entries until all additions are listed, before anything is removed or enforced.
+
+        Without additions they are read as well, as they may have changed since the plan was made.
+
+        :raises NotApplied: if an addition is missing or has another label, or a protected address
+            would lose access.
+        """
+        expected = [change.after for change in self.additions if change not in self.refused]
+        if not expected and not self.is_guarded:
+            return
+        entries: list[Values] = []
+        for _look in looks(self.client):
+            entries = read_entries(self.client)
+            if all(self.find_added(entries, entry) for entry in expected):
+                break
+        missing = [entry for entry in expected if not self.find_added(entries, entry)]
+        if missing:
+            self.explain_idle([entry["cidr"] for entry in missing])
+            self.explain_missing(entries, missing[0])
+        for entry in expected:
+            # An API may change the listed entry instead of adding another.
+            self.kept |= entry_ids(self.find_added(entries, entry))
+        if self.is_guarded:
+            self.check_cover(entries)
+
+    def explain_idle(self, cidrs: Sequence[str]) -> None:
+        """Fail if the API lists new entries of some networks and does not put them in force.
+
+        One entry of each network stays, so that it can be activated in the product. If there was
+        one before, the new one is removed again, so that they do not add up.
+
+        :raises NotApplied: with the entries.
+        """
+        listed = read_listed(self.client)
+        now = self.client.now()
+        before = [entry for entry in self.current.inactive if not has_ended(entry, now)]
+        texts: list[str] = []
+        for cidr in cidrs:
+            new = self.find_new_idle(listed, cidr)
+            if not new:
+                continue
+            kept = [*find_entries(before, cidr, self.wanted), *new][0]
+            texts.append(f"{cidr} ({kept['id']})")
+            for entry in new:
+                mine = self.added.get(cidr, entry_id(entry)) == entry_id(entry)
+                if entry is not kept and mine:
+                    self.remove_second(entry, cidr)
+        if texts:
+            raise NotApplied(
+                "The API lists new entries without putting them in force. Activate in the "
+                f"product: {', '.join(texts)}. Nothing else was removed from the IP allowlist or "
+                "enforced."
+            )
+
+    def explain_missing(self, entries: Iterable[Values], entry: Values) -> t.NoReturn:
+        """Fail for an addition that is not listed as it was sent.
+
+        If the new entry has another label and is listed next to the old one, it is removed again.
+
+        :raises NotApplied: always.
+        """
+        cidr = entry["cidr"]
+        found = drop_repeats(self.find(entries, cidr))
+        new = drop_entries(found, self.before)
+        differing = new or [one for one in found if self.has_new_label(one)]
+        if not differing:
+            raise NotApplied(
+                f"The API accepted {cidr}, but does not show it yet. Nothing was removed from the "
+                "IP allowlist or enforced; run the task again."
+            )
+        text = explain_label(cidr, differing[0].get("label"), entry.get("label"))
+        if not self.before.isdisjoint(entry_ids(found)):
+            for one in new:
+                self.remove_second(one, cidr)
+        raise NotApplied(f"{text} Nothing else was removed from the IP allowlist or enforced.")
+
+    def remove_second(self, entry: Values, cidr: str) -> None:
+        """Remove an entry again that was added to another one of its network."""
+        text = f"remove the second entry of {cidr} from the IP allowlist again"
+        send_change(self.client, replace(delete_entry(entry), text=text))
+
+    def has_new_label(self, entry: Values) -> bool:
+        """Whether an entry was in force before with another label."""
+        labels = {entry_id(old): clean_label(old.get("label")) for old in self.current.entries}
+        label = clean_label(entry.get("label"))
+        return labels.get(entry_id(entry), label) != label
+
+    def check_cover(self, entries: Iterable[Values]) -> None:
+        """Check that what will stay covers what is protected, as the list may have changed.
+
+        :raises NotApplied: if it does not.
+        """
+        gone = entry_ids(change.before for change in self.removals) - self.kept
+        for addition in self.refused:
+            removals = self.find_removals(addition.after["cidr"])
+            gone -= entry_ids(change.before for change in removals)
+        staying = [entry["cidr"] for entry in drop_entries(entries, gone)]
+        lost = uncovered(self.options.get("protected_addresses", []), staying)
+        if lost:
+            raise NotApplied(
+                f"The IP allowlist does not cover {', '.join(lost)} as planned, since it changed "
+                "meanwhile. Nothing was removed or enforced; run the task again."
+            )
+
+    # Removing.
+
+    def remove(self, change: Change) -> None:
+        """Remove an entry. An API that answers 404 may have removed it before."""
+        try:
+            send_change(self.client, change)
+        except ApiError as error:
+            if error.status != 404 or not self.await_removal(change.before):
+                raise
+        self.removed.add(entry_id(change.before))
+
+    def await_removal(self, entry: Values) -> bool:
+        """Read until an entry is not in force any more."""
+        return any(
+            entry_id(entry) not in entry_ids(read_entries(self.client))
+            for _look in looks(self.client)
+        )
+
+    # Replacing, where the API refuses a second entry of a network.
+
+    def check_replacement(self, cidr: str, refusal: ApiError) -> None:
+        """Allow the entry of a network to be removed and added again.
+
+        :raises RefusedPlan: if the moment between would take access from a protected address.
+        """
+        enforced = self.plan.before["enabled"] and self.plan.after["enabled"]
+        if self.options.get("allow_lockout") or not enforced:
+            return
+        others = [entry["cidr"] for entry in self.plan.after["entries"] if entry["cidr"] != cidr]
+        lost = uncovered(self.options.get("protected_addresses", []), others)
+        if lost:
+            raise RefusedPlan(
+                f"The label of {cidr} cannot be changed: the API refuses a second entry of the "
+                f"network ({refusal.code or refusal.status}), and without its entry "
+                f"{', '.join(lost)} would be locked out for a moment. Switch enforcement off, "
+                "cover them by another entry, or set allow_lockout: true.",
+                **refusal.details,
+            )
+
+    def replace_entries(self, change: Change) -> None:
+        """Remove the entries of a network and add the new one; if that fails, restore an old one.
+
+        :raises NotApplied: if the API accepts the new entry and does not list it.
+        """
+        cidr, label = change.after["cidr"], change.after.get("label")
+        old = find_entries(self.current.entries, cidr, self.wanted)[0]
+        removals = self.find_removals(cidr)
+        try:
+            for removal in removals:
+                self.remove(removal)
+            self.add_patiently(change)
+            entry = self.await_replacement(cidr, label)
+        except PlanasonixError as error:
+            self.restore(cidr, old, error)
+            raise
+        if not has_label(entry, label):
+            raise NotApplied(
+                f"{explain_label(cidr, entry.get('label'), label)} "
+                "Enforcement of the IP allowlist was not changed."
+            )
+        self.kept |= entry_ids(removal.before for removal in removals)
+
+    def add_patiently(self, change: Change) -> None:
+        """Add an entry whose network was just removed; the API may refuse it for a while.
+
+        :raises ApiError: if it still does.
+        """
+        refusal: ApiError | None = None
+        for _look in looks(self.client):
+            try:
+                return self.add(change)
+            except ApiError as error:
+                if error.status not in REFUSALS_OF_A_SECOND_ENTRY:
+                    raise
+                refusal = error
+        if refusal is not None:
+            raise refusal
+        return None
+
+    def await_replacement(self, cidr: str, label: str | None) -> Values:
+        """Read until an entry stands in place of those that were removed.
+
+        :raises NotApplied: if there is none.
+        """
+        for _look in looks(self.client):
+            for entry in self.find(read_entries(self.client), cidr):
+                # A removed entry may still be listed, or come back with the new label.
+                if entry_id(entry) not in self.removed or has_label(entry, label):
+                    return entry
+        self.explain_idle([cidr])
+        raise NotApplied(
+            f"The API accepted {cidr} with its new label, but does not show it yet. "
+            "Enforcement of the IP allowlist was not changed; run the task again."
+        )
+
+    def restore(self, cidr: str, old: Values, reason: PlanasonixError) -> None:
+        """Add the old entry of a network again, unless the network is listed.
+
+        :raises NotApplied: if that fails, too.
+        """
+        found: list[Values] = []
+        for _look in looks(self.client):
+            try:
+                listed = read_listed(self.client)
+                active = keep_active(listed, self.client.now())
+                found = self.find(active, cidr) or self.find_new_idle(listed, cidr)
+            except ApiError:
+                found = []  # an API that refuses second entries will say so
+            # The list may show an entry for a while that is gone.
+            if not found or drop_entries(found, self.before):
+                break
+        if found:
+            return
+        entry = {name: old[name] for name in ("cidr", "label") if old.get(name) is not None}
+        text = f"add {cidr} to the IP allowlist again"
+        try:
+            self.add_patiently(replace(create_entry(entry), text=text))
+        except PlanasonixError as error:
+            raise NotApplied(
+                f"{cidr} may be out of force: its entry was removed to change the label, and "
+                f"then this failed: {reason.message} {error.message} Add the entry in the product.",
+                **reason.details,
+            ) from None
+
+
+def explain_label(cidr: str, stored: t.Any, label: t.Any) -> str:
+    """Say that the API changed a label."""
+    return (
+        f"The API stores the label {label!r} of {cidr} as {stored!r}. "
+        "Write it in that way in the task."
+    )
+
+
+def switch_off(client: Client, change: Change) -> None:
+    """Switch enforcement off, and wait until it is, before anything is removed.
+
+    :raises NotApplied: if it is still on.
+    """
+    send_change(client, change)
+    if not await_enforcement(client, False):
+        raise NotApplied(
+            "The API accepted that enforcement of the IP allowlist be switched off, but shows it "
+            "as still on. Nothing else was changed; run the task again."
+        )
+
+
+def await_enforcement(client: Client, enabled: bool) -> bool:
+    """Read the status until it shows enforcement as on or off; each answer proves access.
+
+    :raises ApiError: if the status cannot be read.
+    """
+    return any(read_enabled(read_status(client)) is enabled for _look in looks(client))
+
+
+def switch_on(client: Client, change: Change) -> None:
+    """Switch enforcement on and prove that the key still has access while it is on.
+
+    :raises NotApplied: if the key has none, with what could be done about it, or if enforcement
+        is not on in time.
+    """
+    failure: ApiError | None = None
+    try:
+        send_change(client, change)
+    except ApiError as error:
+        failure = error
+    try:
+        enabled = read_enabled(read_status(client))
+        if not enabled and (failure is None or not failure.did_nothing):
+            enabled = await_enforcement(client, True)
+    except ApiError as error:
+        if failure is not None and failure.status in CERTAIN_REFUSALS:
+            raise failure from None
+        raise_after_switch_off(client, error)
+    if enabled:
+        return
+    if failure is not None:
+        raise failure
+    raise NotApplied(
+        "The API accepted that enforcement of the IP allowlist be switched on, but shows it as "
+        "still off, so access could not be proved. Run the task again."
+    )
+
+
+def raise_after_switch_off(client: Client, reason: ApiError) -> t.NoReturn:
+    """Switch enforcement off again, as far as the key can, and fail.
+
+    :raises NotApplied: always; it says whether enforcement is off again.
+    """
+    end = (
+        "Enforcement is STILL ON, and only an administrator at a listed address, or Planasonix "
+        "support, can switch it off."
+    )
+    if is_off_again(client):
+        end = (
+            "Enforcement is now off again; correct entries and protected_addresses before you "
+            "switch it on."
+        )
+    what = "it could not be proved that this key has access"
+    if reason.status in (None, 401, 403):
+        what = "this key had no access"
+    raise NotApplied(
+        f"Once enforcement of the IP allowlist was switched on, {what} ({reason.message}). {end}",
+        **reason.details,
+    )
+
+
+def is_off_again(client: Client) -> bool:
+    """Switch enforcement off, and read until it is; the key may have no access until then."""
+    change = switch_enforcement(False)
+    try:
+        send_change(client, replace(change, text=f"{change.text} again"))
+    except ApiError as error:
+        if error.did_nothing:
+            return False
+    for _look in looks(client):
+        try:
+            if not read_enabled(read_status(client)):
+                return True
+        except ApiError:
+            continue
+    return False
+
+
+def return_allowlist(current: Allowlist, dummy_options: Values) -> Values:
+    """Return the allowlist as modules do."""
+    return current.to_result()
+
+
+ALLOWLIST = Resource(
+    "ip_whitelist",
+    read_allowlist,
+    plan_allowlist,
+    return_allowlist,
+    verify_allowlist,
+    apply_allowlist,
+    check_allowlist,
+    check_lockout,
+    request_allowlist,
+)

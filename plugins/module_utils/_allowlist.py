@@ -70,27 +70,19 @@ class Allowlist:
 
     def to_diff(self) -> Values:
         """Return what the module manages."""
-        entries: list[Values] = []
-        for entry in sort_entries(self.entries):
-            fields = ("cidr", "label")
-            entries.append({name: entry[name] for name in fields if entry.get(name) is not None})
+        entries = [select_fields(entry) for entry in sort_entries(self.entries)]
         return {"enabled": self.enabled, "entries": entries}
 
 
 def sort_entries(entries: Iterable[Values]) -> list[Values]:
     """Sort entries by address, so that the order of the API's list does not matter."""
 
-    def find_place(entry: Values) -> tuple[int, int, int, str, str]:
+    def find_place(entry: Values) -> tuple[t.Any, ...]:
         network = read_network(entry["cidr"])
+        texts = [str(entry.get(name) or "") for name in ("cidr", "label", "created_at")]
         if network is None:
-            return (0, 0, 0, entry["cidr"], "")
-        return (
-            network.version,
-            int(network.network_address),
-            network.prefixlen,
-            str(entry.get("label") or ""),
-            str(entry.get("created_at") or ""),
-        )
+            return (0, 0, 0, *texts)
+        return (network.version, int(network.network_address), network.prefixlen, *texts)
 
     return sorted(entries, key=find_place)
 
@@ -103,31 +95,38 @@ def on_off(enabled: bool) -> str:
 # Entries.
 
 
-def entry_id(entry: Values) -> str:
+def select_fields(entry: Values) -> Values:
+    """Return the fields of an entry that a user can set."""
+    return {name: entry[name] for name in ("cidr", "label") if entry.get(name) is not None}
+
+
+def get_id(entry: Values) -> str:
     """Return the id of a listed entry as a text."""
     return str(entry["id"])
 
 
-def entry_ids(entries: Iterable[Values]) -> set[str]:
+def get_ids(entries: Iterable[Values]) -> set[str]:
     """Return the ids of listed entries."""
-    return set(map(entry_id, entries))
+    return set(map(get_id, entries))
 
 
 def drop_repeats(entries: Iterable[Values]) -> list[Values]:
     """Return the entries, each id once."""
-    return list({entry_id(entry): entry for entry in entries}.values())
+    return list({get_id(entry): entry for entry in entries}.values())
 
 
 def drop_entries(entries: Iterable[Values], ids: Collection[str]) -> list[Values]:
-    """Return the entries without those of some ids."""
-    return [entry for entry in entries if entry_id(entry) not in ids]
+    """Return the entries without the ones that have these ids."""
+    return [entry for entry in entries if get_id(entry) not in ids]
 
 
 def find_entries(entries: Iterable[Values], cidr: str, wanted: Collection[str]) -> list[Values]:
     """Find the entries of a network.
 
-    Without any, those are found that spell an IPv4 network as IPv4-mapped or the other way round,
-    as the API may have changed it; not if the options ask for that network as well.
+    If it has none, the API may have changed an IPv4 network to IPv4-mapped IPv6, or the reverse:
+    then find these entries, unless the options ask for that network as well.
+
+    :param wanted: Networks of the options.
     """
     other = find_counterpart(cidr)
     listed = [entry for entry in entries if entry["cidr"] in (cidr, other)]
@@ -193,12 +192,12 @@ def check_allowlist(options: Values) -> None:
 
 @dataclass(frozen=True)
 class EntryPlan:
-    """What is to become of the entries.
+    """Entries to create, to delete and to keep.
 
     :param additions: Entries to create, as the API takes them.
     :param removals: Listed entries to delete.
     :param relabeled: Networks of both that get another label.
-    :param kept: Ids of the listed entries that the options ask for.
+    :param kept: IDs of the listed entries that the options ask for.
     """
 
     additions: list[Values]
@@ -210,21 +209,21 @@ class EntryPlan:
 def plan_allowlist(current: Allowlist, options: Values) -> Plan:
     """Plan additions before removals, with enforcement switched off first and on last.
 
-    Whether the plan is safe is the question of :func:`check_lockout`.
+    :func:`check_lockout` decides whether the plan is safe.
 
-    :raises RefusedPlan: if a network to add is listed already, and not in force.
+    :raises RefusedPlan: if a network to add is listed already and not in force.
     """
     planned = plan_entries(current.entries, options, current.unsettled)
     refuse_doubles(planned, current, options)
-    gone = entry_ids(planned.removals)
+    gone = get_ids(planned.removals)
     after = Allowlist(
         (*drop_entries(current.entries, gone), *planned.additions),
         options.get("enabled", current.enabled),
         current.applies_to,
         tuple(drop_entries(current.inactive, gone)),
     )
-    # New labels come first: if the server refuses one and no other way is safe, the task ends
-    # before it changed anything.
+    # New labels come first: if the API refuses one and no other way is safe, the task ends before
+    # it changed anything.
     additions = sorted(planned.additions, key=lambda entry: entry["cidr"] not in planned.relabeled)
     changes = [*map(create_entry, additions), *map(delete_entry, planned.removals)]
     if current.enabled and not after.enabled:
@@ -288,13 +287,13 @@ def list_changes(planned: EntryPlan, before: bool, after: bool) -> list[str]:
 def plan_entries(
     entries: Sequence[Values], options: Values, unsettled: Sequence[Values] = ()
 ) -> EntryPlan:
-    """Plan which entries to create and to delete; no entry that the options ask for is deleted.
+    """Plan which entries to create and to delete, and keep each one that the options ask for.
 
-    Entries are told apart by their ids, so a list that has one twice does no harm. Besides what the
-    module accepts, ``forbid`` has networks that a baseline does not let stay open.
+    Entries are identified by their ids, so a list that contains one twice does no harm.
 
     :param entries: Entries in force.
-    :param unsettled: Other entries that may yet let clients in: they are deleted like those in
+    :param options: Options of the module, and ``forbid``: networks that a baseline closes.
+    :param unsettled: Other entries that may yet let clients in. They are deleted like entries in
         force, and do not satisfy the options.
     :raises ApiError: if a listed network that cannot be read might be a forbidden one.
     """
@@ -310,9 +309,9 @@ def plan_entries(
     named: set[str] = set()
     for cidr, label in wanted.items():
         found = sorted(find_entries(entries, cidr, wanted), key=read_creation_time)
-        named |= entry_ids(found)
+        named |= get_ids(found)
         fitting = [entry for entry in found if has_label(entry, label)]
-        kept |= entry_ids(fitting[:1])
+        kept |= get_ids(fitting[:1])
         if not fitting:
             additions.append({"cidr": cidr} if label is None else {"cidr": cidr, "label": label})
         if found and not fitting:
@@ -321,8 +320,8 @@ def plan_entries(
     others += [entry for entry in unsettled if entry["cidr"] not in spellings]
     if not options.get("purge"):
         others = find_forbidden(others, wanted, options.get("forbid", ()))
-    gone = (named | entry_ids(others)) - kept
-    removals = drop_repeats(entry for entry in listed if entry_id(entry) in gone)
+    gone = (named | get_ids(others)) - kept
+    removals = drop_repeats(entry for entry in listed if get_id(entry) in gone)
     return EntryPlan(additions, removals, relabeled, kept)
 
 
@@ -334,9 +333,9 @@ def read_creation_time(entry: Values) -> datetime.datetime:
 def find_forbidden(
     entries: Sequence[Values], wanted: Collection[str], forbid: Collection[str]
 ) -> list[Values]:
-    """Find the entries that let in all of a forbidden network, together with those that are wanted.
+    """Find the entries that let in all of a forbidden network, together with the wanted networks.
 
-    :raises ApiError: if a listed network cannot be read, so it might be one of them.
+    :raises ApiError: if a listed network cannot be read, so that it might be such an entry.
     """
     unread = [entry for entry in entries if read_network(entry["cidr"]) is None]
     if unread and forbid:
@@ -350,26 +349,37 @@ def find_forbidden(
 
 
 def refuse_doubles(planned: EntryPlan, current: Allowlist, options: Values) -> None:
-    """Refuse to add a network beside an entry of it that may yet come into force.
+    """Refuse to add a network that has an entry which may yet let clients in.
 
     :raises RefusedPlan: with the id of that entry.
     """
     for entry in planned.additions:
         doubles = find_entries(current.unsettled, entry["cidr"], wanted_entries(options))
         if doubles:
-            raise RefusedPlan(
-                f"{entry['cidr']} is listed and not in force ({doubles[0]['id']}): activate or "
-                "delete that entry in the product."
-            )
+            raise RefusedPlan(explain_double(entry["cidr"], doubles[0]))
+
+
+def explain_double(cidr: str, entry: Values) -> str:
+    """Say that a network cannot be added, since it has an entry that is not in force."""
+    return (
+        f"{cidr} is listed and not in force ({entry['id']}): activate or "
+        "delete that entry in the product."
+    )
 
 
 # Safety.
 
 
-def takes_access(plan: Plan) -> bool:
-    """Whether a plan may take access from an address that has it."""
-    deletes = bool(select_changes(plan, "delete"))
-    return bool(plan.after["enabled"] and (deletes or not plan.before["enabled"]))
+def takes_access(plan: Plan, options: Values) -> bool:
+    """Whether a plan may take access from an address, and ``allow_lockout`` does not permit it."""
+    if options.get("allow_lockout") or not plan.after["enabled"]:
+        return False
+    return bool(select_changes(plan, "delete")) or not plan.before["enabled"]
+
+
+def find_lost(entries: Iterable[Values], options: Values) -> list[str]:
+    """List the protected addresses that entries do not cover."""
+    return uncovered(options.get("protected_addresses", []), [entry["cidr"] for entry in entries])
 
 
 def check_lockout(plan: Plan, current: Allowlist, options: Values) -> None:
@@ -378,28 +388,27 @@ def check_lockout(plan: Plan, current: Allowlist, options: Values) -> None:
     :param current: The allowlist that the plan was made from.
     :raises RefusedPlan: with the addresses that would lose access, or the request to name them.
     """
-    if options.get("allow_lockout") or not takes_access(plan):
+    if not takes_access(plan, options):
         return
-    protected = options.get("protected_addresses", [])
     what = "Removing entries of the enforced IP allowlist"
     if not plan.before["enabled"]:
         what = "Enforcing the IP allowlist"
-    if not protected:
+    if not options.get("protected_addresses"):
         raise RefusedPlan(
             f"{what} could lock everyone out. Set protected_addresses to the addresses that must "
             "keep access, or set allow_lockout: true."
         )
-    cidrs = [entry["cidr"] for entry in plan.after["entries"]]
-    lost = uncovered(protected, cidrs)
+    staying = plan.after["entries"]
+    lost = find_lost(staying, options)
     if not lost:
         return
     message = (
         f"{what} would lock out {', '.join(lost)}. Add entries that cover what "
         "protected_addresses names, or set allow_lockout: true."
     )
-    inactive = [entry["cidr"] for entry in current.inactive]
-    if len(uncovered(protected, [*cidrs, *inactive])) < len(lost):
-        message += f" Entries not in force do not count: {', '.join(inactive)}."
+    if len(find_lost([*staying, *current.inactive], options)) < len(lost):
+        inactive = ", ".join(entry["cidr"] for entry in current.inactive)
+        message += f" Entries not in force do not count: {inactive}."
     raise RefusedPlan(message)
 
 
@@ -407,18 +416,18 @@ def check_lockout(plan: Plan, current: Allowlist, options: Values) -> None:
 
 
 def verify_allowlist(current: Allowlist, plan: Plan, options: Values) -> list[str]:
-    """List what a plan wanted and the API does not show.
+    """List the parts of a plan that the API does not show.
 
-    A double entry, made by another run at the same time, is left to the next run.
+    A double entry that another run created at the same time is left to the next run.
     """
     planned = plan_entries(current.entries, options)
-    deleted = entry_ids(change.before for change in select_changes(plan, "delete"))
+    deleted = get_ids(change.before for change in select_changes(plan, "delete"))
     texts: list[str] = []
     for entry in planned.additions:
         label = f" with the label {entry['label']!r}" if "label" in entry else ""
         texts.append(f"{entry['cidr']} is not listed{label}")
     for entry in (*current.entries, *current.unsettled):
-        if entry_id(entry) in deleted - planned.kept:
+        if get_id(entry) in deleted - planned.kept:
             texts.append(f"{entry['cidr']} is still listed")
     if current.enabled != plan.after["enabled"]:
         texts.append(f"enforcement is still {on_off(current.enabled)}")

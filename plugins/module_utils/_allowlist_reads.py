@@ -38,7 +38,7 @@ STATUS_PATH = "/api/settings/ip-whitelist/status"
 def read_allowlist(client: Client, options: Values) -> Allowlist:
     """Read the entries and the status.
 
-    :param options: Those of the task; after a write with ``removed`` and ``written_at``.
+    :param options: Options of the task; after a write also ``removed`` and ``written_at``.
     :raises ApiError: if an answer has another shape, or the two contradict each other.
     """
     listed: list[Values] = []
@@ -52,10 +52,9 @@ def read_allowlist(client: Client, options: Values) -> Allowlist:
 
 
 def build_allowlist(listed: list[Values], status: Values, now: datetime.datetime) -> Allowlist:
-    """Return the allowlist of two answers.
+    """Return the allowlist that a list and a status show.
 
-    :raises ApiError: if it is not known of an entry whether it is in force, or the status has
-        another shape.
+    :raises ApiError: if one of them does not have its documented shape.
     """
     active = keep_active(listed, now)
     inactive = [entry for entry in listed if entry not in active]
@@ -87,14 +86,13 @@ def explain_count(listed: int, status: Values) -> str:
 
 
 def count_removals(status: Values, options: Values) -> int:
-    """Return how many entries that the task deleted the status may still count.
+    """Return the number of deleted entries that the status may still count.
 
     An API may count from time to time: a count from before the last write is old.
     """
+    written = options.get("written_at")
     evaluated = parse_time(status.get("last_evaluated_at"))
-    if "written_at" not in options:
-        return 0
-    if evaluated is not None and evaluated > options["written_at"]:
+    if written is None or (evaluated is not None and evaluated > written):
         return 0
     return int(options["removed"])
 
@@ -116,7 +114,7 @@ def read_entries(client: Client) -> list[Values]:
 def keep_active(listed: Iterable[Values], now: datetime.datetime) -> list[Values]:
     """Return the listed entries that are in force.
 
-    :raises ApiError: if it is not known of one.
+    :raises ApiError: if an entry has an unknown state or time.
     """
     return [entry for entry in listed if in_force(entry, now)]
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writing the IP allowlist, so that protected addresses keep access at each moment.
+"""Write the IP allowlist so that protected addresses keep access at each moment.
 
 Endpoints: ``POST /api/settings/ip-whitelist``, ``DELETE /api/settings/ip-whitelist/{id}`` and
 ``POST /api/settings/ip-whitelist/toggle``.
@@ -26,12 +26,15 @@ from ansible_collections.planasonix.admin.plugins.module_utils._allowlist import
     delete_entry,
     drop_entries,
     drop_repeats,
-    entry_id,
-    entry_ids,
+    explain_double,
     find_entries,
+    find_lost,
+    get_id,
+    get_ids,
     has_label,
     plan_allowlist,
     select_changes,
+    select_fields,
     switch_enforcement,
     takes_access,
     verify_allowlist,
@@ -54,7 +57,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     PlanasonixError,
     RefusedPlan,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._networks import uncovered
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Change, Plan, Values
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
@@ -66,12 +68,13 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     send,
 )
 
-# How a server that allows one entry per network refuses a second one.
 REFUSALS_OF_A_SECOND_ENTRY = frozenset({400, 409, 422})
-
-# What the API answers to a switch that it does not act on. A 403 is none of them: after a lost
-# answer it may come from the allowlist that is on by now.
+"""How a server that allows one entry per network refuses a second one."""
 CERTAIN_REFUSALS = frozenset({400, 401, 404, 405, 409, 415, 422, 429})
+"""Answers that prove that a switch had no effect.
+
+A 403 does not: after a lost answer it may come from the allowlist that is enforced by now.
+"""
 
 
 def request_allowlist(change: Change, dummy_options: Values) -> Write:
@@ -79,7 +82,7 @@ def request_allowlist(change: Change, dummy_options: Values) -> Write:
     if change.action == "create":
         return Write("POST", ENTRIES_PATH, change.after, change.text)
     if change.action == "delete":
-        path = f"{ENTRIES_PATH}/{quote(entry_id(change.before), safe='')}"
+        path = f"{ENTRIES_PATH}/{quote(get_id(change.before), safe='')}"
         return Write("DELETE", path, action=change.text)
     path = "/api/settings/ip-whitelist/toggle"
     return Write("POST", path, change.after, change.text, repeatable=True)
@@ -91,7 +94,7 @@ def send_change(client: Client, change: Change) -> None:
 
 
 def apply_allowlist(client: Client, plan: Plan, current: Allowlist, options: Values) -> Applied:
-    """Send the plan, so that protected addresses have access at each moment.
+    """Send a plan so that protected addresses have access at each moment.
 
     :raises ApiError: if the API refuses a change.
     :raises RefusedPlan: if a label cannot be changed without taking access away for a moment.
@@ -106,12 +109,14 @@ def apply_allowlist(client: Client, plan: Plan, current: Allowlist, options: Val
 class Writer:
     """Sends the changes of one plan.
 
-    :ivar before: Ids of the entries that were in force before.
-    :ivar known: The same, and ids of the entries that were added.
-    :ivar added: By network, the id of its new entry, where the API answered one.
-    :ivar removed: Ids of the entries whose removal the API accepted.
-    :ivar kept: Ids of entries that the plan deletes and that must stay or are gone already.
-    :ivar refused: Additions of networks of which the API refuses a second entry.
+    :ivar is_guarded: Whether the plan may take access from a protected address.
+    :ivar before: IDs of the entries that were in force before the plan.
+    :ivar known: IDs of these entries and of the added ones.
+    :ivar added: Network to the ID of its new entry, if the API answered one.
+    :ivar removed: IDs of the entries whose removal the API accepted.
+    :ivar kept: IDs of entries that the plan deletes and the last step keeps: the API changed them
+        instead of adding others, or they are replaced before.
+    :ivar refused: Additions of networks for which the API refuses a second entry.
     """
 
     def __init__(self, client: Client, plan: Plan, current: Allowlist, options: Values) -> None:
@@ -120,10 +125,10 @@ class Writer:
         self.current = current
         self.options = options
         self.wanted = wanted_entries(options)
-        self.is_guarded = takes_access(plan) and not options.get("allow_lockout")
+        self.is_guarded = takes_access(plan, options)
         self.additions = select_changes(plan, "create")
         self.removals = select_changes(plan, "delete")
-        self.before = entry_ids(current.entries)
+        self.before = get_ids(current.entries)
         self.known = set(self.before)
         self.added: dict[str, str] = {}
         self.removed: set[str] = set()
@@ -131,7 +136,7 @@ class Writer:
         self.refused: list[Change] = []
 
     def write(self) -> None:
-        """Send the changes in the order of the plan; each proof comes before what depends on it."""
+        """Send the changes in the order of the plan, each proof before the steps that need it."""
         for change in select_changes(self.plan, "disable"):
             switch_off(self.client, change)
         for change in self.additions:
@@ -140,60 +145,64 @@ class Writer:
         for change in self.refused:
             self.replace_entries(change)
         for change in self.removals:
-            if entry_id(change.before) not in self.kept:
+            if get_id(change.before) not in self.kept:
                 self.remove(change)
         for change in select_changes(self.plan, "enable"):
             switch_on(self.client, change)
 
     # Finding.
 
-    def find(self, entries: Iterable[Values], cidr: str) -> list[Values]:
-        """Find the entries of a network, without those that stood for another one before."""
-        others = self.before - entry_ids(find_entries(self.current.entries, cidr, self.wanted))
-        return find_entries(drop_entries(entries, others), cidr, self.wanted)
+    def find(self, entries: Iterable[Values], cidr: str, label: str | None = None) -> list[Values]:
+        """Find the entries of a network that have a label (``None``: any).
+
+        Entries that stood for another network before the plan do not count.
+        """
+        others = self.before - get_ids(find_entries(self.current.entries, cidr, self.wanted))
+        found = find_entries(drop_entries(entries, others), cidr, self.wanted)
+        return [entry for entry in found if has_label(entry, label)]
 
     def find_added(self, entries: Iterable[Values], entry: Values) -> list[Values]:
-        """Find the entries that show an addition: it was planned since no listed one fitted."""
-        found = self.find(entries, entry["cidr"])
-        return [one for one in found if has_label(one, entry.get("label"))]
+        """Find the entries that show an addition. No entry fitted when it was planned."""
+        return self.find(entries, entry["cidr"], entry.get("label"))
 
     def find_new_idle(self, listed: Iterable[Values], cidr: str) -> list[Values]:
-        """Find the entries of a network that are new on the list, and not in force."""
-        new = drop_entries(listed, self.before | entry_ids(self.current.inactive))
+        """Find the entries of a network that are new on the list and not in force."""
+        new = drop_entries(listed, self.before | get_ids(self.current.inactive))
         idle = [entry for entry in new if not in_force(entry, self.client.now())]
         return find_entries(idle, cidr, self.wanted)
 
     def find_removals(self, cidr: str) -> list[Change]:
         """Find the changes that delete the old entries of a network."""
-        old = entry_ids(find_entries(self.current.entries, cidr, self.wanted))
-        return [change for change in self.removals if entry_id(change.before) in old]
+        old = get_ids(find_entries(self.current.entries, cidr, self.wanted))
+        return [change for change in self.removals if get_id(change.before) in old]
 
     # Adding.
 
     def add_or_defer(self, change: Change) -> None:
-        """Add an entry; if the API refuses a second entry of its network, note it for later.
+        """Add an entry. If the API refuses a second entry of its network, note it for later.
 
         :raises RefusedPlan: if its label cannot be changed without taking access away.
         """
-        try:
-            self.add(change)
-        except ApiError as refusal:
-            cidr = change.after["cidr"]
-            if refusal.status not in REFUSALS_OF_A_SECOND_ENTRY:
-                raise
-            if not self.find_removals(cidr):
-                twins = find_entries(self.current.inactive, cidr, self.wanted)
-                if twins:
-                    refusal.message += (
-                        f" {cidr} is listed and not in force ({twins[0]['id']}): activate or "
-                        "delete that entry in the product."
-                    )
-                raise
+        refusal = self.add(change)
+        if refusal is None:
+            return
+        cidr = change.after["cidr"]
+        removals = self.find_removals(cidr)
+        if removals:
             self.check_replacement(cidr, refusal)
             self.refused.append(change)
+            self.kept |= get_ids(removal.before for removal in removals)
+            return
+        doubles = find_entries(self.current.inactive, cidr, self.wanted)
+        if doubles:
+            refusal.message += f" {explain_double(cidr, doubles[0])}"
+        raise refusal
 
-    def add(self, change: Change) -> None:
-        """Add an entry, once; whether the API lists it is read later."""
+    def add(self, change: Change) -> ApiError | None:
+        """Add an entry once; whether the API lists it is read later.
+
+        :returns: The refusal of an API that may allow one entry per network only.
+        """
         cidr = change.after["cidr"]
 
         def find() -> list[Values]:
@@ -203,15 +212,21 @@ class Writer:
             return drop_repeats(drop_entries(new, self.known))
 
         request = request_allowlist(change, self.options)
-        created = create_once(self.client, request, find, needs_id=False)
+        try:
+            created = create_once(self.client, request, find, needs_id=False)
+        except ApiError as refusal:
+            if refusal.status not in REFUSALS_OF_A_SECOND_ENTRY:
+                raise
+            return refusal
         if "id" in created:
-            self.known.add(entry_id(created))
-            self.added[cidr] = entry_id(created)
+            self.known.add(get_id(created))
+            self.added[cidr] = get_id(created)
+        return None
 
     def prove_additions(self) -> None:
         """Read the entries until all additions are listed, before anything is removed or enforced.
 
-        Without additions they are read as well, as they may have changed since the plan was made.
+        A plan without additions needs this, too: the list may have changed since it was read.
 
         :raises NotApplied: if an addition is missing or has another label, or a protected address
             would lose access.
@@ -220,25 +235,26 @@ class Writer:
         if not expected and not self.is_guarded:
             return
         entries: list[Values] = []
+        missing: list[Values] = []
         for _look in looks(self.client):
             entries = read_entries(self.client)
-            if all(self.find_added(entries, entry) for entry in expected):
+            missing = [entry for entry in expected if not self.find_added(entries, entry)]
+            if not missing:
                 break
-        missing = [entry for entry in expected if not self.find_added(entries, entry)]
         if missing:
             self.explain_idle([entry["cidr"] for entry in missing])
             self.explain_missing(entries, missing[0])
         for entry in expected:
             # An API may change the listed entry instead of adding another.
-            self.kept |= entry_ids(self.find_added(entries, entry))
+            self.kept |= get_ids(self.find_added(entries, entry))
         if self.is_guarded:
             self.check_cover(entries)
 
     def explain_idle(self, cidrs: Sequence[str]) -> None:
         """Fail if the API lists new entries of some networks and does not put them in force.
 
-        One entry of each network stays, so that it can be activated in the product. If there was
-        one before, the new one is removed again, so that they do not add up.
+        One entry of each network stays, so that it can be activated in the product. If the network
+        had an entry before, the new one is removed again, so that they do not add up.
 
         :raises NotApplied: with the entries.
         """
@@ -253,7 +269,7 @@ class Writer:
             kept = [*find_entries(before, cidr, self.wanted), *new][0]
             texts.append(f"{cidr} ({kept['id']})")
             for entry in new:
-                mine = self.added.get(cidr, entry_id(entry)) == entry_id(entry)
+                mine = self.added.get(cidr, get_id(entry)) == get_id(entry)
                 if entry is not kept and mine:
                     self.remove_second(entry, cidr)
         if texts:
@@ -266,47 +282,38 @@ class Writer:
     def explain_missing(self, entries: Iterable[Values], entry: Values) -> t.NoReturn:
         """Fail for an addition that is not listed as it was sent.
 
-        If the new entry has another label and is listed next to the old one, it is removed again.
+        A new entry with another label that is listed next to the old one is removed again.
 
         :raises NotApplied: always.
         """
         cidr = entry["cidr"]
+        labels = {get_id(old): clean_label(old.get("label")) for old in self.current.entries}
         found = drop_repeats(self.find(entries, cidr))
-        new = drop_entries(found, self.before)
-        differing = new or [one for one in found if self.has_new_label(one)]
-        if not differing:
+        new = drop_entries(found, labels)
+        changed = [one for one in found if not has_label(one, labels.get(get_id(one)))]
+        if not new and not changed:
             raise NotApplied(
                 f"The API accepted {cidr}, but does not show it yet. Nothing was removed from the "
                 "IP allowlist or enforced; run the task again."
             )
-        text = explain_label(cidr, differing[0].get("label"), entry.get("label"))
-        if not self.before.isdisjoint(entry_ids(found)):
+        if len(new) < len(found):
             for one in new:
                 self.remove_second(one, cidr)
+        text = explain_label(cidr, (new or changed)[0].get("label"), entry.get("label"))
         raise NotApplied(f"{text} Nothing else was removed from the IP allowlist or enforced.")
 
     def remove_second(self, entry: Values, cidr: str) -> None:
-        """Remove an entry again that was added to another one of its network."""
+        """Remove an entry again that was added next to another one of its network."""
         text = f"remove the second entry of {cidr} from the IP allowlist again"
         send_change(self.client, replace(delete_entry(entry), text=text))
 
-    def has_new_label(self, entry: Values) -> bool:
-        """Whether an entry was in force before with another label."""
-        labels = {entry_id(old): clean_label(old.get("label")) for old in self.current.entries}
-        label = clean_label(entry.get("label"))
-        return labels.get(entry_id(entry), label) != label
-
     def check_cover(self, entries: Iterable[Values]) -> None:
-        """Check that what will stay covers what is protected, as the list may have changed.
+        """Check that the entries that stay cover the protected addresses.
 
         :raises NotApplied: if it does not.
         """
-        gone = entry_ids(change.before for change in self.removals) - self.kept
-        for addition in self.refused:
-            removals = self.find_removals(addition.after["cidr"])
-            gone -= entry_ids(change.before for change in removals)
-        staying = [entry["cidr"] for entry in drop_entries(entries, gone)]
-        lost = uncovered(self.options.get("protected_addresses", []), staying)
+        gone = get_ids(change.before for change in self.removals) - self.kept
+        lost = find_lost(drop_entries(entries, gone), self.options)
         if lost:
             raise NotApplied(
                 f"The IP allowlist does not cover {', '.join(lost)} as planned, since it changed "
@@ -316,33 +323,32 @@ class Writer:
     # Removing.
 
     def remove(self, change: Change) -> None:
-        """Remove an entry. An API that answers 404 may have removed it before."""
+        """Remove an entry. After a 404, it may be gone already."""
         try:
             send_change(self.client, change)
         except ApiError as error:
             if error.status != 404 or not self.await_removal(change.before):
                 raise
-        self.removed.add(entry_id(change.before))
+        self.removed.add(get_id(change.before))
 
     def await_removal(self, entry: Values) -> bool:
-        """Read until an entry is not in force any more."""
+        """Read until an entry is no longer in force."""
         return any(
-            entry_id(entry) not in entry_ids(read_entries(self.client))
-            for _look in looks(self.client)
+            get_id(entry) not in get_ids(read_entries(self.client)) for _look in looks(self.client)
         )
 
     # Replacing, where the API refuses a second entry of a network.
 
     def check_replacement(self, cidr: str, refusal: ApiError) -> None:
-        """Allow the entry of a network to be removed and added again.
+        """Refuse to remove the entry of a network and add it again if a moment without is not safe.
 
-        :raises RefusedPlan: if the moment between would take access from a protected address.
+        :raises RefusedPlan: with the protected addresses that would lose access.
         """
         enforced = self.plan.before["enabled"] and self.plan.after["enabled"]
         if self.options.get("allow_lockout") or not enforced:
             return
-        others = [entry["cidr"] for entry in self.plan.after["entries"] if entry["cidr"] != cidr]
-        lost = uncovered(self.options.get("protected_addresses", []), others)
+        others = [entry for entry in self.plan.after["entries"] if entry["cidr"] != cidr]
+        lost = find_lost(others, self.options)
         if lost:
             raise RefusedPlan(
                 f"The label of {cidr} cannot be changed: the API refuses a second entry of the "
@@ -353,15 +359,14 @@ class Writer:
             )
 
     def replace_entries(self, change: Change) -> None:
-        """Remove the entries of a network and add the new one; if that fails, restore an old one.
+        """Remove the entries of a network and add the new one. If that fails, restore an old one.
 
         :raises NotApplied: if the API accepts the new entry and does not list it.
         """
         cidr, label = change.after["cidr"], change.after.get("label")
         old = find_entries(self.current.entries, cidr, self.wanted)[0]
-        removals = self.find_removals(cidr)
         try:
-            for removal in removals:
+            for removal in self.find_removals(cidr):
                 self.remove(removal)
             self.add_patiently(change)
             entry = self.await_replacement(cidr, label)
@@ -373,34 +378,29 @@ class Writer:
                 f"{explain_label(cidr, entry.get('label'), label)} "
                 "Enforcement of the IP allowlist was not changed."
             )
-        self.kept |= entry_ids(removal.before for removal in removals)
 
     def add_patiently(self, change: Change) -> None:
-        """Add an entry whose network was just removed; the API may refuse it for a while.
+        """Add an entry whose network was just removed. The API may refuse it for a while.
 
         :raises ApiError: if it still does.
         """
         refusal: ApiError | None = None
         for _look in looks(self.client):
-            try:
-                return self.add(change)
-            except ApiError as error:
-                if error.status not in REFUSALS_OF_A_SECOND_ENTRY:
-                    raise
-                refusal = error
+            refusal = self.add(change)
+            if refusal is None:
+                return
         if refusal is not None:
             raise refusal
-        return None
 
     def await_replacement(self, cidr: str, label: str | None) -> Values:
-        """Read until an entry stands in place of those that were removed.
+        """Read until a new entry has replaced the removed ones.
 
-        :raises NotApplied: if there is none.
+        :raises NotApplied: if none does.
         """
         for _look in looks(self.client):
             for entry in self.find(read_entries(self.client), cidr):
                 # A removed entry may still be listed, or come back with the new label.
-                if entry_id(entry) not in self.removed or has_label(entry, label):
+                if get_id(entry) not in self.removed or has_label(entry, label):
                     return entry
         self.explain_idle([cidr])
         raise NotApplied(
@@ -421,15 +421,14 @@ class Writer:
                 found = self.find(active, cidr) or self.find_new_idle(listed, cidr)
             except ApiError:
                 found = []  # an API that refuses second entries will say so
-            # The list may show an entry for a while that is gone.
+            # For a while, the list may show an entry that is gone.
             if not found or drop_entries(found, self.before):
                 break
         if found:
             return
-        entry = {name: old[name] for name in ("cidr", "label") if old.get(name) is not None}
         text = f"add {cidr} to the IP allowlist again"
         try:
-            self.add_patiently(replace(create_entry(entry), text=text))
+            self.add_patiently(replace(create_entry(select_fields(old)), text=text))
         except PlanasonixError as error:
             raise NotApplied(
                 f"{cidr} may be out of force: its entry was removed to change the label, and "
@@ -447,7 +446,7 @@ def explain_label(cidr: str, stored: t.Any, label: t.Any) -> str:
 
 
 def switch_off(client: Client, change: Change) -> None:
-    """Switch enforcement off, and wait until it is, before anything is removed.
+    """Switch enforcement off, and wait until it is off, before anything is removed.
 
     :raises NotApplied: if it is still on.
     """
@@ -460,7 +459,7 @@ def switch_off(client: Client, change: Change) -> None:
 
 
 def await_enforcement(client: Client, enabled: bool) -> bool:
-    """Read the status until it shows enforcement as on or off; each answer proves access.
+    """Read the status until it shows enforcement as on or off. Each answer proves access.
 
     :raises ApiError: if the status cannot be read.
     """
@@ -470,8 +469,7 @@ def await_enforcement(client: Client, enabled: bool) -> bool:
 def switch_on(client: Client, change: Change) -> None:
     """Switch enforcement on and prove that the key still has access while it is on.
 
-    :raises NotApplied: if the key has none, with what could be done about it, or if enforcement
-        is not on in time.
+    :raises NotApplied: if the key has no access, or if enforcement is not on in time.
     """
     failure: ApiError | None = None
     try:
@@ -499,7 +497,7 @@ def switch_on(client: Client, change: Change) -> None:
 def raise_after_switch_off(client: Client, reason: ApiError) -> t.NoReturn:
     """Switch enforcement off again, as far as the key can, and fail.
 
-    :raises NotApplied: always; it says whether enforcement is off again.
+    :raises NotApplied: always. The message says whether enforcement is off again.
     """
     end = (
         "Enforcement is STILL ON, and only an administrator at a listed address, or Planasonix "
@@ -520,7 +518,7 @@ def raise_after_switch_off(client: Client, reason: ApiError) -> t.NoReturn:
 
 
 def is_off_again(client: Client) -> bool:
-    """Switch enforcement off, and read until it is; the key may have no access until then."""
+    """Switch enforcement off, and read until it is off. Until then the key may have no access."""
     change = switch_enforcement(False)
     try:
         send_change(client, replace(change, text=f"{change.text} again"))
@@ -536,19 +534,14 @@ def is_off_again(client: Client) -> bool:
     return False
 
 
-def return_allowlist(current: Allowlist, dummy_options: Values) -> Values:
-    """Return the allowlist as modules do."""
-    return current.to_result()
-
-
 ALLOWLIST = Resource(
     "ip_whitelist",
     read_allowlist,
     plan_allowlist,
-    return_allowlist,
+    lambda current, dummy_options: current.to_result(),
     verify_allowlist,
-    apply_allowlist,
-    check_allowlist,
-    check_lockout,
-    request_allowlist,
+    apply=apply_allowlist,
+    check=check_allowlist,
+    guard=check_lockout,
+    request=request_allowlist,
 )

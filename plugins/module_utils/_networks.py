@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Networks: how they are written, which one covers which. Pure functions, no I/O, no Ansible.
+"""Networks: how they are written, and which one covers which. Pure functions, no I/O, no Ansible.
 
 This file is private to the collection; it can change at any time.
 """
@@ -37,20 +37,19 @@ def parse_network(text: str, option: str) -> Network:
             "Write the address without it; a link-local address never reaches the API."
         )
     try:
-        return ipaddress.ip_network(text)
-    except ValueError:
-        pass
-    try:
-        right = ipaddress.ip_network(text, strict=False)
+        network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise InvalidOption(
             f"{option}: {text!r} is not an IP address or a network in CIDR notation, "
             "such as 203.0.113.0/24 or 2001:db8::/32."
         ) from None
-    raise InvalidOption(
-        f"{option}: {text!r} has host bits set; the network is {right}, "
-        f"the single address {text.split('/')[0]}."
-    )
+    address = text.split("/")[0]
+    if ipaddress.ip_address(address) != network.network_address:
+        raise InvalidOption(
+            f"{option}: {text!r} has host bits set; the network is {network}, "
+            f"the single address {address}."
+        )
+    return network
 
 
 def read_network(text: str) -> Network | None:
@@ -102,16 +101,16 @@ def lies_in(network: Network, block: Network) -> bool:
 def uncovered(protected: Iterable[str], cidrs: Iterable[str]) -> list[str]:
     """List the protected addresses and networks that a list of networks does not cover.
 
-    An IPv4 address and its IPv4-mapped form are two: not every server lets in one for the other.
+    An IPv4 address does not cover its IPv4-mapped form, as some servers let in only one of them.
     """
     wanted = [parse_network(text, "protected_addresses") for text in protected]
     return [str(network) for network in _find_uncovered(wanted, map(read_network, cidrs))]
 
 
 def _find_uncovered(wanted: Iterable[Network], networks: Iterable[Network | None]) -> list[Network]:
-    """List the networks that others do not cover, not even together."""
+    """List the networks that others do not cover, alone or together."""
     found = list(networks)
-    # Collapsed, so that a network may lie in two neighbors.
+    # Neighbors are collapsed, so that they cover a network together.
     blocks: list[Network] = [
         *ipaddress.collapse_addresses(n for n in found if isinstance(n, ipaddress.IPv4Network)),
         *ipaddress.collapse_addresses(n for n in found if isinstance(n, ipaddress.IPv6Network)),
@@ -124,21 +123,21 @@ def find_open(
 ) -> set[str]:
     """Find the listed networks that let in all of a forbidden network, alone or together.
 
-    They are the broadest that overlap it, so that a small network inside of them stays. IPv4-mapped
+    Return the broadest that overlap it, so that a small network inside of them stays. IPv4-mapped
     networks count as IPv4.
 
-    :param cidrs: Networks in their canonical spelling.
-    :param allowed: Those that are never among the networks found.
+    :param cidrs: Listed networks in their canonical spelling.
+    :param allowed: Listed networks that do not count as open.
     """
     found: set[str] = set()
     networks = {cidr: _read_plain(cidr) for cidr in cidrs}
     for text in forbidden:
         target = _read_plain(text)
         while target is not None:
-            left = {cidr: one for cidr, one in networks.items() if one and cidr not in found}
-            if _find_uncovered([target], left.values()):
+            others = {cidr: one for cidr, one in networks.items() if one and cidr not in found}
+            if _find_uncovered([target], others.values()):
                 break
-            widest = _find_widest(target, left, allowed)
+            widest = _find_widest(target, others, allowed)
             if not widest:
                 break
             found |= widest
@@ -156,7 +155,7 @@ def _read_plain(cidr: str) -> Network | None:
 def _find_widest(
     target: Network, networks: t.Mapping[str, Network], allowed: Collection[str]
 ) -> set[str]:
-    """Find the networks that overlap a target and lie in no larger one of those to choose from."""
+    """Find the networks that overlap a target, without those that lie in a larger one."""
     choices: dict[str, Network] = {}
     for cidr, network in networks.items():
         if cidr not in allowed and (lies_in(network, target) or lies_in(target, network)):

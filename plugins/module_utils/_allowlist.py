@@ -35,7 +35,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     describe,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import normalize
-from ansible_collections.planasonix.admin.plugins.module_utils._times import parse_time
+from ansible_collections.planasonix.admin.plugins.module_utils._validity import parse_time
 
 LATE = datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
 

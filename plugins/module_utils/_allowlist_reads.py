@@ -21,15 +21,18 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import BO
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import canonical
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    looks,
+    require_field,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
     ENDED,
     ENDS,
     in_force,
     is_expired,
     is_gone,
-    looks,
-    require_field,
+    is_never,
+    parse_time,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._times import is_never, parse_time
 
 ENTRIES_PATH = "/api/settings/ip-whitelist"
 STATUS_PATH = "/api/settings/ip-whitelist/status"

@@ -63,9 +63,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     Resource,
     Write,
     create_once,
-    in_force,
     looks,
     send,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
+    in_force,
 )
 
 REFUSALS_OF_A_SECOND_ENTRY = frozenset({400, 409, 422})

@@ -60,9 +60,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
     Write,
+    same_id,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
     is_expired,
     is_gone,
-    same_id,
 )
 
 

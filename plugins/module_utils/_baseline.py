@@ -103,8 +103,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     Applied,
     Resource,
     apply_and_confirm,
-    is_expired,
-    is_gone,
     return_state,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._rule_writes import (
@@ -113,6 +111,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._rule_writes impo
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._rules import Rules
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import visible
+from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
+    is_expired,
+    is_gone,
+)
 
 
 @dataclass(frozen=True)

@@ -47,11 +47,13 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
     Write,
-    is_gone,
     looks,
     send,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._times import parse_time
+from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
+    is_gone,
+    parse_time,
+)
 
 
 def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> Applied:

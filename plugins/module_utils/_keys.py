@@ -30,12 +30,14 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
-    GRANT_FIELDS,
-    is_gone,
     looks,
-    read_time,
     require_field,
     same_id,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
+    GRANT_FIELDS,
+    is_gone,
+    read_time,
 )
 
 KEYS_PATH = "/api/user/api-keys"

@@ -29,10 +29,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     as_text,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
-    in_force,
     require_field,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import normalize
+from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
+    in_force,
+)
 
 CHANNELS_PATH = "/api/notifications/channels"
 RULES_PATH = "/api/notifications/rules"

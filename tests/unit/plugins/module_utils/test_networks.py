@@ -115,7 +115,7 @@ def test_blanks_around_an_address_do_not_matter() -> None:
     assert str(parse_network(" 203.0.113.7\n", "entries")) == "203.0.113.7/32"
 
 
-@pytest.mark.parametrize("name", ["_networks", "_times", "_allowlist"])
+@pytest.mark.parametrize("name", ["_networks", "_validity", "_allowlist"])
 def test_no_library_is_needed(name: str) -> None:
     program = (
         "import sys; sys.modules.update(requests=None, pyotp=None); "

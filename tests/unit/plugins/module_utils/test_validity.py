@@ -12,12 +12,15 @@ import pytest
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    same_id,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
     in_force,
     is_expired,
     is_gone,
-    same_id,
+    is_never,
+    parse_time,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._times import is_never, parse_time
 
 UTC = datetime.timezone.utc
 NOW = datetime.datetime(2026, 1, 1, tzinfo=UTC)

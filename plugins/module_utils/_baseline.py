@@ -73,7 +73,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     whole_days,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
-    CHANNELS_PATH,
     label_of,
     read_channel_list,
     read_rules,
@@ -610,7 +609,7 @@ def channel_options(item: Values, channels: Iterable[Values]) -> Values:
     found = next((channel for channel in channels if has_name(channel, item["name"])), None)
     replaces = item.get("replace") and not same_type((found or {}).get("type"), item.get("type"))
     if found is None or replaces:
-        check_secrets_given(f"notification channel {item['name']!r}", item)
+        check_secrets_given(item)
     return {"state": "present", **item}
 
 
@@ -795,9 +794,7 @@ def plan_notifications(
             ("notification_channels", name),
             verdicts,
         )
-        if plan is not None and any(
-            call.path == CHANNELS_PATH for call in plan.calls
-        ):  # made, or made again
+        if plan is not None and any(change.action == "create" for change in plan.changes):
             channels = [
                 *(channel for channel in channels if not has_name(channel, name)),
                 {"id": pending_id(name), **plan.predicted},

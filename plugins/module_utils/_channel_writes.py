@@ -15,25 +15,27 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._channels import (
     NEEDED_SECRETS,
     Channels,
     check_channel,
+    check_channel_plan,
     compares_by_key,
-    delete_call,
+    config_to_keep,
+    delete,
     differs,
+    given_config,
     kept_fields,
     matching,
     may_hide_secret,
     namesakes,
     plan_channel,
-    read_channels,
     read_config,
     same_type,
     shown_channel,
     type_key,
+    whole_config,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
@@ -49,28 +51,31 @@ from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     is_description,
     is_secret_name,
     is_unknown,
+    join_path,
     list_paths,
     placeholder_paths,
     without_hidden,
-    without_paths,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     CHANNELS_PATH,
     as_mapping,
+    build_mismatch,
     channel_path,
-    explain_stored,
     is_alike,
     label_of,
     read_channel_list,
     read_flag,
+    read_rules,
     resembles,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     UNSET,
+    Change,
     Mismatch,
     Plan,
     Values,
     merged,
+    without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
@@ -84,7 +89,42 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
 CENSORED = "********"
 
 
-def apply_channel(client: Client, plan: Plan, current: Channels, dummy_options: Values) -> Applied:
+def read_channels(client: Client, options: Values) -> Channels:
+    """Read the channels, and the rules if the channel could be deleted."""
+    channels = read_channel_list(client)
+    kinds = [channel.get("type") for channel in matching(channels, options)]
+    wanted = options.get("type")
+    replaces = options.get("replace") and any(not same_type(kind, wanted) for kind in kinds)
+    deletes = kinds and (options["state"] == "absent" or replaces)
+    return Channels(channels, read_rules(client) if deletes else None)
+
+
+def request_channel(change: Change, options: Values, channel: Values) -> Write:
+    """Return the request of a change.
+
+    :param channel: The channel as it was read, or as an earlier change created it.
+    """
+    if change.action == "create":
+        body = without(change.after, "secret_config") | {"config": given_config(options)}
+        return Write("POST", CHANNELS_PATH, body, change.text)
+    path = channel_path(channel["id"])
+    if change.action == "delete":
+        return Write("DELETE", path, None, change.text)
+    if change.action == "test":
+        return Write("POST", f"{path}/test", None, change.text, changes=False)
+    body = without(change.after, "config", "secret_config")
+    if "config" in change.after:
+        config = whole_config(channel, read_config(channel, change.text), options)
+        return Write("PUT", path, {**body, "config": config}, change.text)
+    # An API that replaces the channel would lose a config that is not sent along.
+    is_new = change.action == "disable"
+    config = given_config(options) if is_new else config_to_keep(channel, options)
+    if not config:
+        return Write("PUT", path, body, change.text)
+    return Write("PUT", path, {**body, "config": config}, change.text, fallback=body)
+
+
+def apply_channel(client: Client, plan: Plan, current: Channels, options: Values) -> Applied:
     """Send what changes something.
 
     A creation whose answer is lost is settled by reading, so there is one channel in the end.
@@ -92,45 +132,42 @@ def apply_channel(client: Client, plan: Plan, current: Channels, dummy_options: 
     :returns: With the id of a new channel, and in ``created`` how the API lists it before an update
         that may lose its config.
     """
-    ids: dict[str, str] = {}
+    created: Values = {}
     find_by: Values = {}
-    for call in plan.calls:
-        if call.path == CHANNELS_PATH:
-            created = create_channel(client, plan, call, current.channels)
-            ids["new"] = quote(str(created["id"]), safe="")
+    for change in plan.changes:
+        request = request_channel(change, options, created or plan.basis or {})
+        if change.action == "create":
+            created = create_channel(client, plan, request, current.channels)
             find_by = {"channel_id": created["id"]}
-        elif call.fallback is not None:
-            find_by |= send_with_config(client, call, find_by, ids)
-        elif call.changes:
-            send(client, call, **ids)
+        elif change.is_write:
+            find_by |= send_with_config(client, request, find_by)
     return Applied(find_by=find_by)
 
 
-def send_with_config(client: Client, call: Write, find_by: Values, ids: dict[str, str]) -> Values:
+def send_with_config(client: Client, request: Write, find_by: Values) -> Values:
     """Send an update with the config, or without it where the API knows no config there.
 
     :returns: In ``created``, how a new channel is listed before an update without its config.
     """
     try:
-        send(client, call, **ids)
-    except ApiError as error:
-        if error.status not in (400, 422):
-            raise
-    else:
+        send(client, request)
         return {}
+    except ApiError as error:
+        if request.fallback is None or error.status not in (400, 422):
+            raise
     found: list[Values] = []
     for _look in looks(client) if find_by else ():
         found = matching(read_channel_list(client), find_by)
         if found:
             break
-    send(client, replace(call, body=call.fallback, fallback=None), **ids)
+    send(client, replace(request, body=request.fallback, fallback=None))
     return {"created": found[0]} if found else {}
 
 
-def create_channel(client: Client, plan: Plan, call: Write, known: Iterable[Values]) -> Values:
+def create_channel(client: Client, plan: Plan, request: Write, known: Iterable[Values]) -> Values:
     """Create a channel, and return it as the API answered or lists it."""
     known_ids = {str(channel["id"]) for channel in known}
-    name = call.body["name"]
+    name = plan.after["name"]
 
     def find() -> list[Values]:
         channels = read_channel_list(client)
@@ -139,9 +176,9 @@ def create_channel(client: Client, plan: Plan, call: Write, known: Iterable[Valu
         return named or [channel for channel in new if resembles(channel, name)]
 
     try:
-        return create_once(client, call, find)
+        return create_once(client, request, find)
     except ApiError as error:
-        if plan.calls[0].method == "DELETE":
+        if find_deleted(plan):
             error.message += " The old channel is already deleted; run again once this is fixed."
         raise
 
@@ -152,12 +189,14 @@ def send_test(client: Client, plan: Plan, options: Values) -> Values:
     :returns: The delivery, as the API queued it.
     """
     result: Values = {}
-    for call in plan.calls:
-        if call.changes:
+    channel = plan.basis or {}
+    if "channel_id" in options:
+        channel = {"id": options["channel_id"]}
+    for change in plan.changes:
+        if change.is_write:
             continue
         try:
-            new = quote(str(options.get("channel_id")), safe="")
-            result["delivery"] = send(client, call, new=new) or {}
+            result["delivery"] = send(client, request_channel(change, options, channel)) or {}
         except ApiError as error:
             doubt = "; the test may have been sent" if isinstance(error, AnswerLost) else ""
             error.message += f" The channel itself is as asked for{doubt}."
@@ -168,13 +207,13 @@ def send_test(client: Client, plan: Plan, options: Values) -> Values:
 # Reading back.
 
 
-def verify_channels(current: Channels, plan: Plan, options: Values) -> list[str]:
+def verify_channels(current: Channels, plan: Plan, options: Values) -> list[Mismatch | str]:
     """Return what the API does not show of a plan. Secrets cannot be read back."""
-    deleted = deleted_paths(plan)
-    texts = [
+    deleted = find_deleted(plan)
+    texts: list[Mismatch | str] = [
         f"{label_of(channel)!r} ({channel['id']}) is still listed"
         for channel in current.channels
-        if channel_path(channel["id"]) in deleted
+        if str(channel["id"]) in deleted
     ]
     if options["state"] == "absent":
         return texts
@@ -185,25 +224,34 @@ def verify_channels(current: Channels, plan: Plan, options: Values) -> list[str]
     texts += [
         f"{read_name(channel)!r} is also the name of {channel['id']}"
         for channel in namesakes(current.channels, found[0], options)
-        if channel_path(channel["id"]) not in deleted
+        if str(channel["id"]) not in deleted
     ]
-    gaps = [*field_gaps(found[0], plan, options), *lost_fields(found[0], plan, options)]
-    return texts + [str(gap) for gap in gaps]
+    return [*texts, *field_gaps(found[0], plan, options), *lost_fields(found[0], plan, options)]
 
 
-def deleted_paths(plan: Plan) -> set[str]:
-    """Return the paths of the channels that a plan deletes."""
-    return {call.path for call in plan.calls if call.method == "DELETE"}
+def find_deleted(plan: Plan) -> set[str]:
+    """Return the ids of the channels that a plan deletes."""
+    return {str(change.before["id"]) for change in plan.changes if change.action == "delete"}
 
 
-def field_gaps(channel: Values, plan: Plan, options: Values) -> list[Mismatch]:
+def is_creation(plan: Plan) -> bool:
+    """Return whether a plan creates a channel, also in place of another."""
+    return any(change.action == "create" for change in plan.changes)
+
+
+def find_updated(plan: Plan) -> Values:
+    """Return the channel that a plan updates, as it was; empty if it creates one."""
+    return {} if is_creation(plan) else plan.basis or {}
+
+
+def field_gaps(channel: Values, plan: Plan, options: Values) -> list[Mismatch | str]:
     """Return the fields that a plan set and that do not show."""
     subject = f"notification channel {label_of(channel)!r}"
-    before: Values = plan.basis or {}
-    gaps = []
+    before = find_updated(plan)
+    gaps: list[Mismatch | str] = []
     for name in ("name", "type", "enabled"):
         desired, now = plan.after.get(name), channel.get(name, UNSET)
-        if desired is None or (name == "type" and plan.basis and name not in options):
+        if desired is None or (name == "type" and before and name not in options):
             continue
         if name == "type":
             is_met = same_type(now, desired)
@@ -213,7 +261,7 @@ def field_gaps(channel: Values, plan: Plan, options: Values) -> list[Mismatch]:
         else:
             is_met = is_alike(now, desired)
         if not is_met:
-            gaps.append(Mismatch(name, before.get(name, UNSET), desired, now))
+            gaps.append(build_mismatch(name, before.get(name, UNSET), desired, now))
     if options.get("config"):
         old = as_mapping(before.get("config")) or {}
         gaps += config_gaps(old, read_config(channel, subject), options["config"], ("config",))
@@ -225,7 +273,7 @@ def config_gaps(
     now: Mapping[str, t.Any],
     desired: Mapping[str, t.Any],
     path: KeyPath,
-) -> Iterator[Mismatch]:
+) -> Iterator[Mismatch | str]:
     """Yield the keys of a config that a task names and that do not show."""
     for key, value in desired.items():
         old, new = before.get(key, UNSET), now.get(key, UNSET)
@@ -233,20 +281,16 @@ def config_gaps(
             inner = old if isinstance(old, Mapping) else {}
             yield from config_gaps(inner, new, value, (*path, key))
         elif differs(key, None if new is UNSET else new, value):
-            yield build_mismatch((*path, key), old, new, value)
-
-
-def build_mismatch(path: KeyPath, before: t.Any, now: t.Any, desired: t.Any) -> Mismatch:
-    """Return a difference in a config; of what is named like a secret without the values."""
-    place = ".".join(map(str, path))
-    if any(map(is_secret_name, path)):
-        return Mismatch(place, CENSORED, CENSORED, UNSET if now is UNSET else CENSORED)
-    return Mismatch(place, before, desired, now)
+            place = (*path, key)
+            if any(map(is_secret_name, place)):
+                yield str(build_loss(place, old, new))
+            else:
+                yield build_mismatch(join_path(place), old, value, new)
 
 
 def lost_fields(channel: Values, plan: Plan, options: Values) -> list[Mismatch]:
     """Return what changed of a channel although the task does not name it."""
-    before: Values = plan.basis or {}
+    before = find_updated(plan)
     gaps = []
     kind = channel.get("type", UNSET)
     if "type" in before and "type" not in options and not same_type(kind, before["type"]):
@@ -273,7 +317,14 @@ def lost_keys(
         if compares_by_key(old, new) and not is_description(old):
             yield from lost_keys(old, new, {} if own is UNSET else own, place)
         elif own is UNSET and has_changed(key, old, new):
-            yield build_mismatch(place, old, new, old)
+            yield build_loss(place, old, new)
+
+
+def build_loss(path: KeyPath, old: t.Any, new: t.Any) -> Mismatch:
+    """Return a key that was to stay; of what is named like a secret without the values."""
+    if any(map(is_secret_name, path)):
+        old, new = CENSORED, UNSET if new is UNSET else CENSORED
+    return Mismatch(join_path(path), old, old, new)
 
 
 def has_changed(key: str, old: t.Any, new: t.Any) -> bool:
@@ -292,22 +343,22 @@ def explain_channel(client: Client, plan: Plan, current: t.Any, options: Values)
     found = [] if current is None else matching(current.channels, options)
     if len(found) != 1 or options["state"] == "absent":
         return
-    creation = next((call for call in plan.calls if call.path == CHANNELS_PATH), None)
-    if creation is not None and not has_name(found[0], creation.body["name"]):
-        undo_creation(client, plan, found[0], creation.body["name"])
+    name = plan.after.get("name")
+    if is_creation(plan) and not has_name(found[0], name):
+        undo_creation(client, plan, found[0], options)
     doubles = [
         channel
         for channel in namesakes(current.channels, found[0], options)
-        if channel_path(channel["id"]) not in deleted_paths(plan)
+        if str(channel["id"]) not in find_deleted(plan)
     ]
-    if creation is not None and doubles:
+    if is_creation(plan) and doubles:
         ids = ", ".join(str(channel["id"]) for channel in (*doubles, *found))
         raise NotApplied(
-            f"Several notification channels are named {options['name']!r}: {ids}, since another "
+            f"Several notification channels are named {name!r}: {ids}, since another "
             "run created one at the same time. Delete all but one by channel_id."
         )
     lost = lost_fields(found[0], plan, options)
-    if lost and creation is not None:
+    if lost and is_creation(plan):
         raise NotApplied(
             f"Disabling the new notification channel {label_of(found[0])!r} lost "
             f"{', '.join(gap.field for gap in lost)}, and the API accepts no config in an update. "
@@ -315,21 +366,20 @@ def explain_channel(client: Client, plan: Plan, current: t.Any, options: Values)
         )
     if lost:
         restore_channel(client, plan, found[0], lost, options)
-    explain_stored(field_gaps(found[0], plan, options))
 
 
-def undo_creation(client: Client, plan: Plan, channel: Values, name: str) -> t.NoReturn:
+def undo_creation(client: Client, plan: Plan, channel: Values, options: Values) -> t.NoReturn:
     """Delete a new channel that the API named otherwise: a second run would create one more.
 
     :raises NotApplied: with both names.
     """
-    stored = read_name(channel)
+    stored, name = read_name(channel), plan.after["name"]
     text = f"The API stores the name of a new notification channel as {stored!r}, not {name!r}."
     advice = f"Write {stored!r} in the task." if stored else "Give it another name."
-    if plan.calls[0].method == "DELETE":
+    if find_deleted(plan):
         raise NotApplied(f"{text} The old channel was deleted, and the new one stays. {advice}")
     try:
-        send(client, delete_call(channel))
+        send(client, request_channel(delete(channel, options), options, channel))
     except ApiError as error:
         error.message = f"{text} It stays under the id {channel['id']}. {error.message}"
         raise
@@ -398,9 +448,7 @@ def restoring_body(before: Values, channel: Values, options: Values) -> Values |
     :returns: ``None`` if nothing is known, or a secret that the channel still has would be lost.
     """
     old = dict(as_mapping(before.get("config")) or {})
-    secrets = options.get("secret_config", {})
-    known = without_paths(secrets, placeholder_paths(secrets))
-    given = merged(options.get("config", {}), known)
+    given = given_config(options)
     hidden = [path for path in hidden_paths(old) if not has_path(given, path)]
     is_empty = not as_mapping(channel.get("config"))
     if not is_empty and (hidden or may_hide_secret(before, old, options)):
@@ -436,6 +484,7 @@ CHANNEL = Resource(
     verify_channels,
     apply_channel,
     check_channel,
+    check_channel_plan,
     explain=explain_channel,
     finish=send_test,
 )

@@ -17,9 +17,8 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
@@ -34,38 +33,41 @@ from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     is_description,
     is_placeholder,
     is_unknown,
+    join_path,
     leaf_paths,
     list_paths,
     masked_paths,
     placeholder_paths,
+    raw_hidden_paths,
     without_hidden,
     without_paths,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
-    CHANNELS_PATH,
     as_mapping,
-    channel_path,
     is_alike,
     label_of,
     read_channel_ids,
-    read_channel_list,
     read_flag,
-    read_rules,
     require_names,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Change,
     Plan,
     Values,
     describe,
     differences,
     merged,
+    without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
-    Write,
     require_field,
     same_id,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
+
+RESOURCE = "notification_channels"
+NAMED_FIELDS = ("type", "name", "enabled")
+"""Fields of a channel beside its id and config."""
 
 CHANNEL_OPTIONS: FieldTable = {
     "name": {"type": "str"},
@@ -148,17 +150,7 @@ def check_channel(options: Values) -> None:
             )
 
 
-# Reading.
-
-
-def read_channels(client: Client, options: Values) -> Channels:
-    """Read the channels, and the rules if the channel could be deleted."""
-    channels = read_channel_list(client)
-    kinds = [channel.get("type") for channel in matching(channels, options)]
-    wanted = options.get("type")
-    replaces = options.get("replace") and any(not same_type(kind, wanted) for kind in kinds)
-    deletes = kinds and (options["state"] == "absent" or replaces)
-    return Channels(channels, read_rules(client) if deletes else None)
+# Finding.
 
 
 def matching(channels: Iterable[Values], options: Values) -> list[Values]:
@@ -241,16 +233,15 @@ def plan_channel(current: Channels, options: Values) -> Plan:
     """Plan the creation, update, replacement or deletion of one channel.
 
     :raises InvalidOption: if the channel cannot be found or made with these options.
-    :raises RefusedPlan: if the type differs, a rule needs the channel, or the config has a secret
-        that would have to be sent and is not given.
+    :raises RefusedPlan: if the type differs, or the config has a secret that would have to be sent
+        and is not given.
     """
     found = find_channel(current.channels, options)
     if options["state"] == "absent":
-        return plan_deletion(current, found, options)
-    label = options.get("name") or read_name(found or {}) or options.get("channel_id")
-    subject = f"notification channel {label!r}"
+        return plan_deletion(found, options)
     if found is None:
-        return plan_creation(subject, {}, (), options, "created")
+        return plan_creation(options)
+    subject = describe_channel(found, options)
     kind = require_field(found, "type", subject)
     if same_type(kind, options.get("type")):
         return plan_update(subject, found, options)
@@ -259,128 +250,93 @@ def plan_channel(current: Channels, options: Values) -> Plan:
             f"The {subject} is of type {kind!r}, not {options['type']!r}, and the API cannot "
             "change it; set replace: true to delete and create it again."
         )
-    check_unused(current, found, "replaced")
-    kept = {"name": read_name(found), "enabled": read_enabled(found, subject)}
-    recreation = {name: value for name, value in kept.items() if value is not None} | options
-    return plan_creation(
-        subject,
-        found,
-        (delete_call(found),),
-        recreation,
-        f"replaced, type {kind} -> {options['type']}",
+    return plan_replacement(subject, found, options)
+
+
+def describe_channel(found: Values, options: Values) -> str:
+    """Return what messages call a channel: by the name that it is to have, if it has one."""
+    label = options.get("name") or read_name(found) or options.get("channel_id")
+    return f"notification channel {label!r}"
+
+
+def plan_deletion(found: Values | None, options: Values) -> Plan:
+    """Plan the deletion of a channel, if it is there."""
+    if found is not None:
+        return Plan(
+            managed(found, options),
+            {},
+            message=f"notification channel {label_of(found)!r}: deleted",
+            basis=found,
+            changes=(delete(found, options),),
+        )
+    if "channel_id" not in options:
+        return Plan({}, {})
+    message = f"no change: no notification channel has the id {options['channel_id']!r}"
+    return Plan({}, {}, message=message)
+
+
+def delete(channel: Values, options: Values) -> Change:
+    """Return the deletion of a channel."""
+    label = str(label_of(channel))
+    return Change(
+        "delete",
+        RESOURCE,
+        f"delete the notification channel {label!r}",
+        label,
+        shown_channel(channel, options),
     )
 
 
-def read_enabled(channel: Values, subject: str) -> bool | None:
-    """Return whether a channel delivers; ``None`` if the API does not say."""
-    return read_flag(channel, "enabled", subject) if "enabled" in channel else None
-
-
-def plan_deletion(current: Channels, found: Values | None, options: Values) -> Plan:
-    """Plan ``DELETE /api/notifications/channels/{id}``."""
-    if found is None:
-        channel_id = options.get("channel_id")
-        if channel_id is None:
-            return Plan({}, {})
-        return Plan(
-            {},
-            {},
-            message=f"no change: no notification channel has the id {channel_id!r}",
-        )
-    check_unused(current, found, "deleted")
-    return Plan(
-        managed(found, options),
-        {},
-        (delete_call(found),),
-        {},
-        f"notification channel {label_of(found)!r}: deleted",
+def plan_replacement(subject: str, found: Values, options: Values) -> Plan:
+    """Plan the deletion of a channel, and its creation with another type."""
+    kept: Values = {"name": read_name(found)}
+    if "enabled" in found:
+        kept["enabled"] = read_flag(found, "enabled", subject)
+    given = {name: value for name, value in kept.items() if value is not None} | options
+    plan = plan_creation(given)
+    return replace(
+        plan,
+        before=managed(found, options),
+        message=f"{subject}: replaced, type {found['type']} -> {options['type']}",
+        changes=(delete(found, options), *plan.changes),
         basis=found,
     )
 
 
-def check_unused(current: Channels, channel: Values, what: str) -> None:
-    """Keep a channel that an enabled rule sends to.
+def plan_creation(options: Values) -> Plan:
+    """Plan the creation of a channel. It is disabled by an update, as no creation takes that.
 
-    :raises RefusedPlan: with the names of the rules.
+    :raises InvalidOption: if the type or name is not given, or a secret is a placeholder.
     """
-    users = [
-        str(label_of(rule))
-        for rule in current.rules or ()
-        if ("enabled" not in rule or read_flag(rule, "enabled", "notification rule") is not False)
-        and any(same_id(channel["id"], other) for other in read_channel_ids(rule))
-    ]
-    if users:
-        raise RefusedPlan(
-            f"The notification channel {label_of(channel)!r} cannot be {what}: the enabled rules "
-            f"{', '.join(map(repr, users))} use it; give them another channel or disable them "
-            "first."
-        )
-
-
-def delete_call(channel: Values) -> Write:
-    """Return the call that deletes a channel."""
-    return Write(
-        "DELETE",
-        channel_path(channel["id"]),
-        None,
-        f"delete the notification channel {label_of(channel)!r}",
-    )
-
-
-def test_calls(path: str, changed: bool, options: Values, subject: str) -> tuple[Write, ...]:
-    """Return the call that sends a test notification, if one is wanted."""
-    wanted = options.get("test", "never")
-    if wanted != "always" and not (wanted == "on_change" and changed):
-        return ()
-    action = f"send a test notification through the {subject}"
-    return (Write("POST", f"{path}/test", None, action, changes=False),)
-
-
-def plan_creation(
-    subject: str, found: Values, deletions: tuple[Write, ...], options: Values, message: str
-) -> Plan:
-    """Plan ``POST /api/notifications/channels``.
-
-    ``enabled: false`` follows as a PUT, since the documented POST does not take it. The PUT has the
-    config again, since an API that replaces the channel would lose it otherwise.
-
-    :raises InvalidOption: if the type is not given, or a secret is a placeholder.
-    """
+    subject = describe_channel({}, options)
     if "type" not in options:
         raise InvalidOption(f"The {subject} does not exist; type is needed to create it.")
     if "name" not in options:
         raise InvalidOption(f"The {subject} has no name; name is needed to create it again.")
-    check_secrets_given(subject, options)
-    config = options.get("config", {})
-    fields = ("type", "name", "enabled")
-    shown: Values = {name: options[name] for name in fields if name in options}
-    shown["config"] = without_hidden(config)
-    body = {
-        "type": options["type"],
-        "name": options["name"],
-        "config": merged(config, options.get("secret_config", {})),
-    }
-    calls = (*deletions, Write("POST", CHANNELS_PATH, body, f"create the {subject}"))
-    new_path = f"{CHANNELS_PATH}/{{new}}"
+    check_secrets_given(options)
+    name = options["name"]
+    shown: Values = {field: options[field] for field in NAMED_FIELDS if field in options}
+    shown["config"] = without_hidden(options.get("config", {}))
+    created = without(shown, "enabled") | {"secret_config": list_secret_keys(options)}
+    changes = [Change("create", RESOURCE, f"create the {subject}", name, after=created)]
     if options.get("enabled") is False:
-        disabled = {"name": options["name"], "enabled": False}
-        calls += (update_call(new_path, disabled, body["config"], f"disable the {subject}"),)
-    calls += test_calls(new_path, True, options, subject)
-    before = managed(found, options) if found else {}
-    return Plan(before, shown, calls, shown, f"{subject}: {message}")
+        disabled = {"name": name, "enabled": False}
+        changes.append(Change("disable", RESOURCE, f"disable the {subject}", name, {}, disabled))
+    changes += plan_test(subject, options, True)
+    message = f"{subject}: created"
+    return Plan({}, shown, predicted=shown, message=message, changes=tuple(changes))
 
 
-def update_call(path: str, body: Values, config: Values, action: str) -> Write:
-    """Return a PUT that changes no config, but has it, so that no API loses it.
+def plan_test(subject: str, options: Values, is_changed: bool) -> list[Change]:
+    """Return the test notification, if the task asks for one."""
+    wanted = options.get("test", "never")
+    if wanted != "always" and not (wanted == "on_change" and is_changed):
+        return []
+    label = str(options.get("name") or options.get("channel_id"))
+    return [Change("test", RESOURCE, f"send a test notification through the {subject}", label)]
 
-    An API may know no config in this request: then the same follows without it.
-    """
-    if not config:
-        return Write("PUT", path, body, action)
-    return Write("PUT", path, {**body, "config": config}, action, fallback=body)
 
-
-def check_secrets_given(subject: str, options: Values) -> None:
+def check_secrets_given(options: Values) -> None:
     """Refuse to create a channel with a placeholder instead of its secret.
 
     :raises InvalidOption: with the keys.
@@ -388,68 +344,88 @@ def check_secrets_given(subject: str, options: Values) -> None:
     lacking = placeholder_paths(options.get("secret_config", {}))
     if lacking:
         raise InvalidOption(
-            f"The {subject} is to be made, and {list_paths(lacking)} in its secret_config is a "
-            "placeholder: put the real value in its place."
+            f"The {describe_channel({}, options)} is to be made, and {list_paths(lacking)} in its "
+            "secret_config is a placeholder: put the real value in its place."
         )
 
 
 def plan_update(subject: str, found: Values, options: Values) -> Plan:
-    """Plan ``PUT /api/notifications/channels/{id}``.
+    """Plan the update of a channel.
 
     It has the name, ``enabled`` and, if that differs or the task gives its secrets, the whole
     config.
 
     :raises RefusedPlan: if a secret would have to be sent that is not given.
     """
-    named, secrets = options.get("config", {}), options.get("secret_config", {})
+    named = options.get("config", {})
+    sends_secrets = bool(options.get("secret_config"))
+    sends_secrets = sends_secrets and options.get("update_secrets") == "always"
+    config = read_config(found, subject) if named or sends_secrets else {}
+    keys = {key: value for key, value in named.items() if differs(key, config.get(key), value)}
+    fields = find_changed_fields(subject, found, options)
+    written, new = kept_fields(found) | fields, {**found, **fields}
+    if keys or sends_secrets:
+        whole = whole_config(found, config, options)
+        written["config"] = shown_config(whole, options)
+        written["secret_config"] = list_secret_keys(options)
+    if keys:
+        new["config"] = merged(config, keys)
+    before, after = managed(found, options), managed(new, options)
+    texts = differences(before, after)
+    texts += [f"config.{key} changed" for key in keys if is_untold(key, before, after)]
+    texts += ["secrets sent again"] if sends_secrets else []
+    message, changes, result = describe(subject, texts), [], {}
+    if fields or "config" in written:
+        changes = [update(subject, found, written, options)]
+    is_sent = "config" in written or bool(fields and config_to_keep(found, options))
+    if changes and not is_sent:
+        result = warn_of_loss(subject, found, options)
+    unknown = list(uncompared_paths(config, named))
+    if unknown and not is_sent:
+        result["not_compared"] = [f"config.{join_path(path)}" for path in unknown]
+        message += f"{'; ' if texts else ': '}{explain_unknown(subject, unknown)}"
+    changes += plan_test(subject, options, bool(changes))
+    shown = shown_channel(new, options)
+    return Plan(before, after, (), shown, message, result, found, tuple(changes))
+
+
+def find_changed_fields(subject: str, found: Values, options: Values) -> Values:
+    """Return the name and ``enabled`` of a task, if a channel has others."""
     changes: Values = {}
     if "name" in options and not has_name(found, options["name"]):
         require_field(found, "name", subject)
         changes["name"] = options["name"]
     if "enabled" in options and read_flag(found, "enabled", subject) != options["enabled"]:
         changes["enabled"] = options["enabled"]
-    sends_secrets = bool(secrets) and options.get("update_secrets") == "always"
-    config = read_config(found, subject) if named or sends_secrets else {}
-    config_changes = {
-        key: value for key, value in named.items() if differs(key, config.get(key), value)
-    }
-    body = kept_fields(found) | changes
-    after = {**found, **changes}
-    if config_changes or sends_secrets:
-        body["config"] = whole_config(subject, found, config, options)
-    if config_changes:
-        after["config"] = merged(config, config_changes)
-    outcome = shown_channel(after, options)
-    before, after = managed(found, options), managed(after, options)
-    texts = differences(before, after)
-    texts += [f"config.{key} changed" for key in config_changes if is_untold(key, before, after)]
-    texts += ["secrets sent again"] if sends_secrets else []
-    unknown = list(uncompared_paths(config, named))
-    calls: tuple[Write, ...] = ()
-    path, action = channel_path(found["id"]), f"update the {subject}"
-    if "config" in body:
-        calls = (Write("PUT", path, body, action),)
-    elif changes:
-        known = config_to_keep(subject, found, options) if secrets or unknown else {}
-        calls = (update_call(path, body, known, action),)
-    message, extras = describe(subject, texts), warn_of_loss(subject, found, calls, options)
-    if unknown and not (calls and "config" in calls[0].body):
-        extras["not_compared"] = [f"config.{'.'.join(map(str, path))}" for path in unknown]
-        message += f"{': ' if not texts else '; '}{explain_unknown(subject, unknown)}"
-    calls += test_calls(path, bool(calls), options, subject)
-    return Plan(before, after, calls, outcome, message, extras, basis=found)
+    return changes
 
 
-def warn_of_loss(subject: str, found: Values, calls: tuple[Write, ...], options: Values) -> Values:
-    """Warn of an update that could lose a secret without a trace: the API shows no config at all."""
+def update(subject: str, found: Values, written: Values, options: Values) -> Change:
+    """Return the update of a channel with these fields."""
+    shown = shown_channel(found, options)
+    before = {name: shown[name] for name in ("id", *written) if name in shown}
+    label = str(label_of(found))
+    return Change("update", RESOURCE, f"update the {subject}", label, before, written)
+
+
+def list_secret_keys(options: Values) -> list[str]:
+    """Return the keys of the secrets that a task gives, in ``config`` too."""
+    paths = [*leaf_paths(options.get("secret_config", {}))]
+    paths += raw_hidden_paths(options.get("config", {}))
+    return sorted(set(map(join_path, paths)))
+
+
+def warn_of_loss(subject: str, found: Values, options: Values) -> Values:
+    """Warn of an update that could lose a secret without a trace: the API shows no config."""
     key = NEEDED_SECRETS.get(type_key(found.get("type")))
-    if not calls or "config" in calls[0].body or as_mapping(found.get("config")) or key is None:
+    is_empty = options.get("secret_config") == {}
+    if as_mapping(found.get("config")) or key is None or is_empty:
         return {}
     text = (
         f"The API shows no config of the {subject}. If it replaces the channel in an update, the "
         f"secret of the channel is lost. Give {key} in secret_config to send it along."
     )
-    return {} if options.get("secret_config") == {} else {"warnings": [text]}
+    return {"warnings": [text]}
 
 
 def explain_unknown(subject: str, paths: list[KeyPath]) -> str:
@@ -461,12 +437,20 @@ def explain_unknown(subject: str, paths: list[KeyPath]) -> str:
     )
 
 
-def config_to_keep(subject: str, found: Values, options: Values) -> Values:
-    """Return the whole config, to send it with an update of something else; empty if unknown."""
+def config_to_keep(found: Values, options: Values) -> Values:
+    """Return the whole config, to send it with an update of something else.
+
+    :returns: Nothing if it is not known, or if the task neither gives a secret nor names a key that
+        cannot be compared.
+    """
     try:
-        return whole_config(subject, found, read_config(found, subject), options)
+        config = read_config(found, "notification channel")
+        unknown = any(uncompared_paths(config, options.get("config", {})))
+        if unknown or options.get("secret_config"):
+            return whole_config(found, config, options)
     except (ApiError, RefusedPlan):
-        return {}
+        pass
+    return {}
 
 
 def is_untold(key: str, before: Values, after: Values) -> bool:
@@ -485,15 +469,21 @@ def kept_fields(channel: Values) -> Values:
     return fields
 
 
-def whole_config(subject: str, found: Values, config: Values, options: Values) -> Values:
+def given_config(options: Values) -> Values:
+    """Return the config that a task gives, with its secrets, without placeholders."""
+    secrets = options.get("secret_config", {})
+    known = without_paths(secrets, placeholder_paths(secrets))
+    return t.cast(Values, merged(options.get("config", {}), known))
+
+
+def whole_config(found: Values, config: Values, options: Values) -> Values:
     """Return the config to send: what is there, with what the task gives over it.
 
     :raises RefusedPlan: if the channel has or may have a secret that the task does not give.
     """
-    named, secrets = options.get("config", {}), options.get("secret_config", {})
-    left_out = placeholder_paths(secrets)
-    given = merged(named, without_paths(secrets, left_out))
-    lacking = [path for path in hidden_paths(config) if not has_path(given, path)] + left_out
+    subject, given = describe_channel(found, options), given_config(options)
+    lacking = [path for path in hidden_paths(config) if not has_path(given, path)]
+    lacking += placeholder_paths(options.get("secret_config", {}))
     if isinstance(found["config"], str):
         # It was read as far as comparing goes. The spelling that the API accepts is unknown.
         lacking += [(key,) for key in config if key not in given]
@@ -561,7 +551,7 @@ def uncompared_paths(
 
 def managed(channel: Values, options: Values) -> Values:
     """Return what the task manages, for the diff: of the config the keys that it names."""
-    shown: Values = {name: channel[name] for name in ("type", "name", "enabled") if name in channel}
+    shown: Values = {name: channel[name] for name in NAMED_FIELDS if name in channel}
     config = as_mapping(channel.get("config"))
     if options.get("config") and config is not None:
         shown["config"] = picked(shown_config(config, options), options["config"])
@@ -584,3 +574,33 @@ def shown_channel(channel: Values, options: Values) -> Values:
 def shown_config(config: Mapping[str, t.Any], options: Values) -> Values:
     """Return a config without what is or may be a secret, and without what the task says is."""
     return without_paths(without_hidden(config), list(leaf_paths(options.get("secret_config", {}))))
+
+
+# Safety.
+
+
+def check_channel_plan(plan: Plan, current: Channels, dummy_options: Values) -> None:
+    """Refuse to delete a channel that an enabled rule sends to.
+
+    :raises RefusedPlan: with the names of the rules.
+    """
+    actions = [change.action for change in plan.changes]
+    for change in plan.changes:
+        users = find_users(current.rules or (), change.before.get("id"))
+        if change.action == "delete" and users:
+            what = "replaced" if "create" in actions else "deleted"
+            raise RefusedPlan(
+                f"The notification channel {change.object!r} cannot be {what}: the enabled rules "
+                f"{', '.join(map(repr, users))} use it; give them another channel or disable them "
+                "first."
+            )
+
+
+def find_users(rules: Iterable[Values], channel_id: t.Any) -> list[str]:
+    """Return the names of the enabled rules that send to a channel."""
+    return [
+        str(label_of(rule))
+        for rule in rules
+        if ("enabled" not in rule or read_flag(rule, "enabled", "notification rule") is not False)
+        and any(same_id(channel_id, other) for other in read_channel_ids(rule))
+    ]

@@ -362,10 +362,15 @@ def placeholders(name: str, paths: list[KeyPath]) -> dict[str, t.Any]:
         place = result
         for key in path[:-1]:
             place = place.setdefault(key, {})
-        place[path[-1]] = f"{PLACEHOLDER}{name}.{'.'.join(map(str, path))}"
+        place[path[-1]] = f"{PLACEHOLDER}{name}.{join_path(path)}"
     return result
 
 
 def list_paths(paths: list[KeyPath]) -> str:
     """Return keys as text: ``headers.Authorization, url``."""
-    return ", ".join(sorted(".".join(map(str, path)) for path in paths))
+    return ", ".join(sorted(map(join_path, paths)))
+
+
+def join_path(path: KeyPath) -> str:
+    """Return a key as text: ``headers.Authorization``."""
+    return ".".join(map(str, path))

@@ -20,14 +20,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, NotApplied
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import BOOLEAN, read_name
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
-    UNSET,
-    Mismatch,
-    Values,
-    as_text,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import UNSET, Mismatch, Values
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     require_field,
 )
@@ -222,18 +217,6 @@ def is_spelled(text: t.Any, value: t.Any) -> bool:
 # What was written and does not show.
 
 
-def explain_stored(gaps: Sequence[Mismatch]) -> None:
-    """Say that an API stores other values than it was given, if that is all that is wrong.
-
-    :raises NotApplied: with both values of each field.
-    """
-    if gaps and all(gap.found is not UNSET and not is_alike(gap.found, gap.before) for gap in gaps):
-        fields = "; ".join(
-            f"the API stores {gap.field} as {as_text(gap.found)}, and the task asks for "
-            f"{as_text(gap.wanted)}"
-            for gap in gaps
-        )
-        raise NotApplied(
-            f"{fields[0].upper()}{fields[1:]}. Write in the task what the API stores, or the task "
-            "changes it in each run."
-        )
+def build_mismatch(field: str, before: t.Any, wanted: t.Any, found: t.Any) -> Mismatch:
+    """Return a field that is not as wanted. An old value in another spelling is the old value."""
+    return Mismatch(field, before, wanted, before if is_alike(found, before) else found)

@@ -24,17 +24,19 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     RULES_PATH,
-    explain_stored,
+    build_mismatch,
     id_of,
     is_alike,
     label_of,
     read_channel_ids,
+    read_channel_list,
     read_rules,
     resembles,
     with_channel_names,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     UNSET,
+    Change,
     Mismatch,
     Plan,
     Values,
@@ -51,6 +53,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
 from ansible_collections.planasonix.admin.plugins.module_utils._rules import (
     RULE_FIELDS,
     Rules,
+    channel_ids_of,
     filter_gaps,
     filters_of,
     find_rule,
@@ -58,7 +61,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._rules import (
     is_empty,
     obsolete_filters,
     plan_rule,
-    read_rules_and_channels,
     spell_ids,
 )
 
@@ -67,28 +69,53 @@ class ChannelIsGone(ApiError):
     """The API refused a rule that names a deleted channel; nothing was written."""
 
 
+def read_rules_and_channels(client: Client, dummy_options: Values) -> Rules:
+    """Read ``GET /api/notifications/rules`` and ``GET /api/notifications/channels``."""
+    return Rules(read_rules(client), read_channel_list(client))
+
+
+def build_rule(change: Change, options: Values, known: Rules) -> Values:
+    """Return the body of a change.
+
+    :param known: The rules as they were before it, and the channels, with those that earlier
+        changes created.
+    """
+    old = find_replaced(known.rules, change.object)
+    ids = spell_ids(read_channel_ids(old), known.channels)
+    if "channels" in options:
+        ids = channel_ids_of(known.channels, options["channels"], ids)
+    fields = {name: change.after[name] for name in RULE_FIELDS if name in change.after}
+    return {**fields, "channel_ids": ids}
+
+
+def request_rule(change: Change, options: Values, known: Rules) -> Write:
+    """Return the POST of a change, which creates a rule or replaces the one of its name."""
+    return Write("POST", RULES_PATH, build_rule(change, options, known), change.text)
+
+
 def apply_rule(client: Client, plan: Plan, current: Rules, options: Values) -> Applied:
     """Send the plan; if the answer is lost, the list shows whether the rule is as asked for.
 
     :raises ChannelIsGone: if the API refuses the rule, which names a deleted channel.
     """
-    call = plan.calls[0] if plan.calls else None
-    if call is None:
+    if not plan.changes:
         return Applied()
+    request = request_rule(plan.changes[0], options, current)
 
     def find() -> list[Values]:
         rules = read_rules(client)
         return [
             rule
             for rule in rules
-            if has_name(rule, options["name"]) and not rule_gaps(rule, plan, options)
+            if has_name(rule, options["name"])
+            and not rule_gaps(rule, plan, options, current.channels)
         ]
 
     try:
-        create_once(client, call, find, deletable=False)
+        create_once(client, request, find, deletable=False)
     except ApiError as error:
         known = {str(channel["id"]) for channel in current.channels}
-        gone = [str(one) for one in call.body["channel_ids"] if str(one) not in known]
+        gone = [str(one) for one in request.body["channel_ids"] if str(one) not in known]
         if gone and error.status in (400, 404, 409, 422):
             raise ChannelIsGone(
                 f"{error.message} The rule names {', '.join(gone)}, a channel that no longer "
@@ -115,10 +142,10 @@ def check_others(client: Client, plan: Plan, error: ApiError) -> None:
 # Reading back.
 
 
-def verify_rules(current: Rules, plan: Plan, options: Values) -> list[str]:
+def verify_rules(current: Rules, plan: Plan, options: Values) -> list[Mismatch | str]:
     """Return what the API does not show of a plan, and which other rules are not as before."""
     found = [rule for rule in current.rules if has_name(rule, options["name"])]
-    texts = [
+    texts: list[Mismatch | str] = [
         f"the notification rule {label_of(rule)!r} is gone or changed"
         for rule in lost_rules(current.rules, plan)
     ]
@@ -126,17 +153,19 @@ def verify_rules(current: Rules, plan: Plan, options: Values) -> list[str]:
         return [*texts, f"{options['name']!r} is not listed"]
     if len(found) > 1:
         return [*texts, f"{options['name']!r} is listed {len(found)} times"]
-    return texts + [str(gap) for gap in rule_gaps(found[0], plan, options)]
+    return [*texts, *rule_gaps(found[0], plan, options, current.channels)]
 
 
-def rule_gaps(rule: Values, plan: Plan, options: Values) -> list[Mismatch]:
+def rule_gaps(
+    rule: Values, plan: Plan, options: Values, channels: tuple[Values, ...]
+) -> list[Mismatch]:
     """Return the fields that are not as the task asks for, or that were not kept.
 
     What the API adds to the filters, and what it makes of a field that a new rule does not name,
     is no gap.
     """
-    body = plan.calls[0].body
-    before: Values = basis_of(plan, options["name"])
+    body = build_rule(plan.changes[0], options, Rules(plan.basis, channels))
+    before = find_replaced(plan.basis, options["name"])
     subject = f"notification rule {options['name']!r}"
     gaps = []
     for name in ("event", "channel_ids", "enabled"):
@@ -145,18 +174,19 @@ def rule_gaps(rule: Values, plan: Plan, options: Values) -> list[Mismatch]:
             continue
         if is_changed(rule, name, body[name], subject):
             old, new = before.get(name, UNSET), rule.get(name, UNSET)
-            gaps.append(Mismatch(name, old, body[name], new))
+            gaps.append(build_mismatch(name, old, body[name], new))
     old_filters, now = filters_of(before), filters_of(rule)
-    gaps += filter_gaps(old_filters, now, options.get("filters", body["filters"]))
+    wanted: Values = options.get("filters", body["filters"])
+    gaps += filter_gaps(old_filters, now, wanted)
     for name in obsolete_filters(old_filters, body["filters"]):
         if is_alike(now.get(name, UNSET), old_filters[name]):
             gaps.append(Mismatch(f"filters.{name}", old_filters[name], UNSET, now[name]))
     return gaps
 
 
-def basis_of(plan: Plan, name: str) -> Values:
-    """Return the rule that a plan replaces; empty if it creates one."""
-    return next((rule for rule in plan.basis if has_name(rule, name)), {})
+def find_replaced(rules: Iterable[Values], name: str) -> Values:
+    """Return the rule that a change replaces; empty if it creates one."""
+    return next((rule for rule in rules if has_name(rule, name)), {})
 
 
 def lost_rules(rules: Sequence[Values], plan: Plan) -> list[Values]:
@@ -164,7 +194,7 @@ def lost_rules(rules: Sequence[Values], plan: Plan) -> list[Values]:
 
     A rule that has another id now is not lost.
     """
-    written = plan.calls[0].body["name"]
+    written = plan.changes[0].object
     lost = []
     for rule in plan.basis:
         if has_name(rule, written):
@@ -223,8 +253,6 @@ def explain_rule(client: Client, plan: Plan, current: t.Any, options: Values) ->
             f"The API stores the name of the notification rule {name!r} as {renamed[0]!r}. The "
             f"rule is there; write {renamed[0]!r} in the task."
         )
-    if found:
-        explain_stored(rule_gaps(found[0], plan, options))
 
 
 def restore_rules(client: Client, plan: Plan, lost: list[Values], current: Rules) -> t.NoReturn:
@@ -235,7 +263,7 @@ def restore_rules(client: Client, plan: Plan, lost: list[Values], current: Rules
 
     :raises NotApplied: with the names; with the rules that are still lost in ``lost_rules``.
     """
-    written = plan.calls[0].body
+    name = plan.predicted["name"]
     rules: Sequence[Values] = current.rules
     for rule in lost:
         if read_name(rule) is None:
@@ -248,15 +276,15 @@ def restore_rules(client: Client, plan: Plan, lost: list[Values], current: Rules
         if not all(is_listed(rules, other) for other in others):
             break
     left = [rule for rule in lost if not is_listed(rules, rule)]
-    label = f"the notification rule {written['name']!r}"
-    is_written = any(has_name(rule, written["name"]) for rule in rules)
+    label = f"the notification rule {name!r}"
+    is_written = any(has_name(rule, name) for rule in rules)
     if is_written and not left:
         raise NotApplied(
             f"Writing {label} also removed or changed other rules: {names_of(lost)}. They were "
             "restored. Manage the rules in the product's UI, since this can happen again."
         )
     if not is_written:
-        left = [*left, written]
+        left = [*left, plan.predicted]
     raise NotApplied(
         f"The API replaced other rules when {label} was written, so this collection cannot manage "
         f"them. There are now: {names_of(rules)}. Lost: {names_of(left)}; create them again in the "

@@ -15,24 +15,22 @@ import typing as t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
-    RULES_PATH,
+    build_mismatch,
     is_alike,
     read_channel_ids,
-    read_channel_list,
     read_flag,
-    read_rules,
     require_names,
     with_channel_names,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     UNSET,
+    Change,
     Mismatch,
     Plan,
     Values,
@@ -41,12 +39,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
-    Write,
     require_field,
     same_id,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
 
+RESOURCE = "notification_rules"
 RULE_FIELDS = ("name", "event", "channel_ids", "filters", "enabled")
 """What the documented POST of a rule takes."""
 
@@ -72,11 +70,6 @@ class Rules:
 
     rules: tuple[Values, ...]
     channels: tuple[Values, ...]
-
-
-def read_rules_and_channels(client: Client, dummy_options: Values) -> Rules:
-    """Read ``GET /api/notifications/rules`` and ``GET /api/notifications/channels``."""
-    return Rules(read_rules(client), read_channel_list(client))
 
 
 def find_rule(rules: Iterable[Values], name: str) -> Values | None:
@@ -163,22 +156,42 @@ def plan_rule(current: Rules, options: Values) -> Plan:
         lacks its event or channels.
     """
     found = find_rule(current.rules, options["name"])
+    if found is None:
+        return plan_creation(current, options)
     subject = f"notification rule {options['name']!r}"
+    changes = find_changes(subject, found, current.channels, options)
+    before = managed_rule(found, current.channels)
+    if not changes:
+        predicted = with_channel_names(found, current.channels)
+        message = "no change" + explain_extra(found, options)
+        return Plan(before, before, predicted=predicted, message=message)
+    written = kept_fields(found, current.channels, subject) | changes
+    text = f"replace the notification rule {written['name']!r}"
+    written = managed_rule(written, current.channels)
+    # The API may give the rule that it replaces another id.
+    rule = without(found, "id", "created_at") | changes
+    after = managed_rule(rule, current.channels)
+    return Plan(
+        before,
+        after,
+        predicted=with_channel_names(rule, current.channels),
+        message=describe(subject, differences(before, after)),
+        changes=(Change("update", RESOURCE, text, options["name"], before, written),),
+        basis=current.rules,
+    )
+
+
+def find_changes(
+    subject: str, found: Values, channels: tuple[Values, ...], options: Values
+) -> Values:
+    """Return the fields of a rule that a task changes.
+
+    :raises InvalidOption: if a channel is unknown.
+    """
     desired: Values = {name: options[name] for name in ("event", "enabled") if name in options}
     if "channels" in options:
-        kept = read_kept_ids(found, subject) if found else []
-        desired["channel_ids"] = channel_ids_of(current.channels, options["channels"], kept)
-    if found is None:
-        missing = [name for name in ("event", "channels") if name not in options]
-        if missing:
-            raise InvalidOption(
-                f"The {subject} does not exist; {' and '.join(missing)} "
-                f"{'is' if len(missing) == 1 else 'are'} needed to create it."
-            )
-        filters = without_null(options.get("filters", {}))
-        body = {"name": options["name"], "filters": filters, "enabled": True, **desired}
-        return rule_plan(current, {}, body, body, f"{subject}: created")
-    before = managed_rule(found, current.channels)
+        kept = read_kept_ids(found, subject)
+        desired["channel_ids"] = channel_ids_of(channels, options["channels"], kept)
     changes = {
         name: value for name, value in desired.items() if is_changed(found, name, value, subject)
     }
@@ -186,18 +199,38 @@ def plan_rule(current: Rules, options: Values) -> Plan:
         filters, wanted = filters_of(found), options["filters"]
         if filter_gaps({}, filters, wanted) or obsolete_filters(filters, wanted):
             changes["filters"] = without_null(wanted)
-    if not changes:
-        message = "no change"
-        extra = uncompared_filters(found, options)
-        if extra:
-            message += f" (filters has {extra}, which the task does not name; it stays)"
-        outcome = with_channel_names(found, current.channels)
-        return Plan(before, before, predicted=outcome, message=message)
-    body = kept_body(found, current.channels, subject) | changes
-    # The API may give the rule that it replaces another id.
-    outcome = without(found, "id", "created_at") | changes
-    texts = differences(before, managed_rule(outcome, current.channels))
-    return rule_plan(current, found, body, outcome, describe(subject, texts))
+    return changes
+
+
+def plan_creation(current: Rules, options: Values) -> Plan:
+    """Plan a new rule.
+
+    :raises InvalidOption: if a channel is unknown, or the task lacks the event or channels.
+    """
+    name = options["name"]
+    missing = [option for option in ("event", "channels") if option not in options]
+    if missing:
+        raise InvalidOption(
+            f"The notification rule {name!r} does not exist; {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} needed to create it."
+        )
+    rule = {
+        "name": name,
+        "event": options["event"],
+        "channel_ids": channel_ids_of(current.channels, options["channels"], ()),
+        "filters": without_null(options.get("filters", {})),
+        "enabled": options.get("enabled", True),
+    }
+    after = managed_rule(rule, current.channels)
+    text = f"create the notification rule {name!r}"
+    return Plan(
+        {},
+        after,
+        predicted=with_channel_names(rule, current.channels),
+        message=f"notification rule {name!r}: created",
+        changes=(Change("create", RESOURCE, text, name, after=after),),
+        basis=current.rules,
+    )
 
 
 def read_kept_ids(rule: Values, subject: str) -> list[t.Any]:
@@ -206,12 +239,12 @@ def read_kept_ids(rule: Values, subject: str) -> list[t.Any]:
     return read_channel_ids(rule)
 
 
-def kept_body(rule: Values, channels: Iterable[Values], subject: str) -> Values:
-    """Return the body that leaves a rule as it is."""
-    body = {name: require_field(rule, name, subject) for name in ("name", "event", "enabled")}
+def kept_fields(rule: Values, channels: Iterable[Values], subject: str) -> Values:
+    """Return what leaves a rule as it is."""
+    fields = {name: require_field(rule, name, subject) for name in ("name", "event", "enabled")}
     ids = spell_ids(read_kept_ids(rule, subject), channels)
     # Null says nothing, and an API that does not take it would refuse the rest.
-    known = {name: value for name, value in body.items() if value is not None}
+    known = {name: value for name, value in fields.items() if value is not None}
     return {**known, "channel_ids": ids, "filters": without_null(filters_of(rule))}
 
 
@@ -240,7 +273,7 @@ def filter_gaps(before: Values, now: Values, desired: Mapping[str, t.Any]) -> li
     for name, value in desired.items():
         new = now.get(name, UNSET)
         if not (is_empty(new) and is_empty(value)) and not is_alike_filter(new, value):
-            gaps.append(Mismatch(f"filters.{name}", before.get(name, UNSET), value, new))
+            gaps.append(build_mismatch(f"filters.{name}", before.get(name, UNSET), value, new))
     return gaps
 
 
@@ -266,29 +299,18 @@ def obsolete_filters(filters: Values, desired: Mapping[str, t.Any]) -> list[str]
     ]
 
 
-def uncompared_filters(rule: Values, options: Values) -> str:
-    """Return the filters that a task leaves as they are, though it does not name them, as text."""
+def explain_extra(rule: Values, options: Values) -> str:
+    """Say which filters a task leaves as they are, though it does not name them."""
     if "filters" not in options:
         return ""
-    extra = {
-        name: value
-        for name, value in filters_of(rule).items()
+    texts = [
+        f"{name} {value!r}"
+        for name, value in sorted(filters_of(rule).items())
         if name not in options["filters"] and not is_empty(value)
-    }
-    return ", ".join(f"{name} {value!r}" for name, value in sorted(extra.items()))
-
-
-def rule_plan(current: Rules, found: Values, body: Values, outcome: Values, message: str) -> Plan:
-    """Return the plan of one POST. Its basis is all rules, to see whether they stay."""
-    action = f"{'replace' if found else 'create'} the notification rule {body['name']!r}"
-    return Plan(
-        managed_rule(found, current.channels) if found else {},
-        managed_rule(outcome, current.channels),
-        (Write("POST", RULES_PATH, body, action),),
-        with_channel_names(outcome, current.channels),
-        message,
-        basis=current.rules,
-    )
+    ]
+    if not texts:
+        return ""
+    return f" (filters has {', '.join(texts)}, which the task does not name; it stays)"
 
 
 def managed_rule(rule: Values, channels: Iterable[Values]) -> Values:

@@ -859,8 +859,8 @@ def test_a_value_that_the_api_stores_otherwise_is_told_with_both():
     task: dict = {"name": "Hook", "type": "email", "test": "on_change"}
     result = perform(api, MODULE, **task, config={"method": "post"})
     assert result["msg"] == (
-        'The API stores config.method as "POST", and the task asks for "post". Write in the task '
-        "what the API stores, or the task changes it in each run."
+        'The API stores config.method as "POST"; the task asks for "post": write it as the API '
+        "does."
     )
     assert not perform(api, MODULE, **task, config={"method": "POST"})["changed"]
     assert api.writes == [POST]

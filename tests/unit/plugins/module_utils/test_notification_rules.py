@@ -10,6 +10,8 @@ import pytest
 from unit.plugins.fake_api import FakeApi, perform, perform_both
 
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import RULES_PATH
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Write
+from ansible_collections.planasonix.admin.plugins.module_utils._rule_writes import request_rule
 from ansible_collections.planasonix.admin.plugins.module_utils._rules import Rules, plan_rule
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_notification_rule import MODULE
 
@@ -279,9 +281,9 @@ def test_a_field_that_was_sent_to_keep_it_and_was_not_kept_is_an_error(api):
     api.answer = lambda method, path, body: answer(
         method, path, {**body, "filters": {}} if method == "POST" else body
     )  # type: ignore[method-assign]
-    assert (
-        "shows no effect (filters.pipeline_ids (unset)"
-        in perform(api, MODULE, name="Failures", enabled=False)["msg"]
+    assert perform(api, MODULE, name="Failures", enabled=False)["msg"] == (
+        'The API changed filters.pipeline_ids, which was to stay: it was ["a", "b"] and is '
+        "(unset); filters.threshold, which was to stay: it was 5 and is (unset)."
     )
 
 
@@ -297,19 +299,44 @@ def test_a_server_that_never_answers(api):
     assert api.writes == [POST] * 3
 
 
-def test_the_plan_is_one_call():
-    rule = {
-        "id": "r",
-        "name": "R",
-        "event": "e",
-        "channel_ids": ["c"],
-        "filters": {},
-        "enabled": True,
+RULE = {
+    "id": "r",
+    "name": "R",
+    "event": "e",
+    "channel_ids": ["c"],
+    "filters": {},
+    "enabled": True,
+}
+CHANNEL = {"id": "c", "name": "C"}
+
+
+def test_the_plan_is_one_change_and_its_request_has_all_fields():
+    known, options = Rules((RULE,), (CHANNEL,)), {"name": "R", "event": "f"}
+    (change,) = plan_rule(known, options).changes
+    shown = {"name": "R", "event": "e", "channels": ["C"], "filters": {}, "enabled": True}
+    assert change.to_data() == {
+        "resource": "notification_rules",
+        "action": "update",
+        "object": "R",
+        "before": shown,
+        "after": {**shown, "event": "f"},
+        "controls": [],
     }
-    plan = plan_rule(Rules((rule,), ({"id": "c", "name": "C"},)), {"name": "R", "event": "f"})
-    (call,) = plan.calls
-    assert (call.method, call.path, call.body) == (
+    assert request_rule(change, options, known) == Write(
         "POST",
         RULES_PATH,
         {"name": "R", "event": "f", "channel_ids": ["c"], "filters": {}, "enabled": True},
+        "replace the notification rule 'R'",
     )
+
+
+@pytest.mark.parametrize("rules", [(), (RULE,)], ids=["create", "update"])
+def test_a_request_has_the_ids_of_channels_that_an_earlier_change_created(rules):
+    planned = {"id": "not yet known", "name": "New"}
+    options = {"name": "R", "event": "f", "channels": ["c", "New"]}
+    (change,) = plan_rule(Rules(rules, (CHANNEL, planned)), options).changes
+    assert change.after["channels"] == ["C", "New"]
+    assert "not yet known" not in str(change)
+    created = {**planned, "id": 7}
+    request = request_rule(change, options, Rules(rules, (CHANNEL, created)))
+    assert request.body["channel_ids"] == ["c", 7]

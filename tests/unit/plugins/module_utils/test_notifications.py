@@ -11,6 +11,16 @@ import json
 import pytest
 from unit.plugins.fake_api import FakeApi, perform, perform_both
 
+from ansible_collections.planasonix.admin.plugins.module_utils._channel_writes import (
+    CHANNEL,
+    request_channel,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._channels import (
+    Channels,
+    check_channel_plan,
+    plan_channel,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import RefusedPlan
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import is_masked
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_notification_channel import (
     MODULE,
@@ -588,3 +598,130 @@ def test_the_diff_tells_no_key_of_the_config_that_the_task_does_not_name(options
     result = perform_both(api, MODULE, name="Alerts", **options)
     assert "5ecret" not in str(result["diff"])
     assert result["diff"]["before"].get("config") == told
+
+
+# Changes.
+
+FOUND = {
+    "id": "nch_1",
+    "type": "slack",
+    "name": "Alerts",
+    "enabled": True,
+    "config": {"a": 1, "url": "old 5ecret", "room": "old 5ecret"},
+}
+SHOWN = {**FOUND, "config": {"a": 1}}
+SECRETS = {"url": "new 5ecret", "room": "new 5ecret"}
+KEYS = ["room", "url"]
+
+
+@pytest.mark.parametrize(
+    ("channels", "options", "changes"),
+    [
+        pytest.param(
+            [],
+            {"type": "email", "enabled": False, "config": {"a": 2, "token": "5ecret"}},
+            [
+                (
+                    "create",
+                    {},
+                    {
+                        "type": "email",
+                        "name": "Alerts",
+                        "config": {"a": 2},
+                        "secret_config": ["room", "token", "url"],
+                    },
+                ),
+                ("disable", {}, {"name": "Alerts", "enabled": False}),
+                ("test", {}, {}),
+            ],
+            id="create",
+        ),
+        pytest.param(
+            [FOUND],
+            {"enabled": False},
+            [
+                (
+                    "update",
+                    {"id": "nch_1", "name": "Alerts", "enabled": True},
+                    {"name": "Alerts", "enabled": False},
+                ),
+                ("test", {}, {}),
+            ],
+            id="update",
+        ),
+        pytest.param(
+            [FOUND],
+            {"config": {"a": 2}},
+            [
+                (
+                    "update",
+                    {"id": "nch_1", "name": "Alerts", "enabled": True, "config": {"a": 1}},
+                    {
+                        "name": "Alerts",
+                        "enabled": True,
+                        "config": {"a": 2},
+                        "secret_config": KEYS,
+                    },
+                ),
+                ("test", {}, {}),
+            ],
+            id="update-config",
+        ),
+        pytest.param([FOUND], {"enabled": True}, [], id="nothing"),
+        pytest.param([FOUND], {"state": "absent"}, [("delete", SHOWN, {})], id="delete"),
+        pytest.param(
+            [FOUND],
+            {"type": "email", "replace": True},
+            [
+                ("delete", SHOWN, {}),
+                (
+                    "create",
+                    {},
+                    {"type": "email", "name": "Alerts", "config": {}, "secret_config": KEYS},
+                ),
+                ("test", {}, {}),
+            ],
+            id="replace",
+        ),
+    ],
+)
+def test_changes_say_what_is_meant_without_secrets(channels, options, changes):
+    task = {"state": "present", "name": "Alerts", "test": "on_change", "secret_config": SECRETS}
+    plan = plan_channel(Channels(tuple(channels)), {**task, **options})
+    assert [(change.action, change.before, change.after) for change in plan.changes] == changes
+    assert {change.resource for change in plan.changes} <= {"notification_channels"}
+    assert {change.object for change in plan.changes} <= {"Alerts"}
+    assert "5ecret" not in json.dumps([change.to_data() for change in plan.changes])
+    assert "5ecret" not in repr(plan.changes)
+
+
+def test_an_update_of_something_else_has_the_config_and_a_body_without_it():
+    options = {"name": "Alerts", "state": "present", "enabled": False, "secret_config": SECRETS}
+    (change,) = plan_channel(Channels((FOUND,)), options).changes
+    request = request_channel(change, options, FOUND)
+    body = {"name": "Alerts", "enabled": False}
+    assert f"{request.method} {request.path}" == PUT
+    assert request.body == {**body, "config": {"a": 1, **SECRETS}}
+    assert request.fallback == body
+    del options["secret_config"]
+    request = request_channel(change, options, FOUND)
+    assert (request.body, request.fallback) == (body, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "verb"),
+    [
+        ({"state": "absent"}, "deleted"),
+        ({"state": "present", "type": "email", "replace": True}, "replaced"),
+    ],
+)
+def test_whether_a_plan_is_safe_is_asked_apart(options, verb):
+    options = {"name": "Alerts", **options}
+    state = Channels((FOUND,), (RULE,))
+    plan = plan_channel(state, options)
+    assert plan.changes[0].action == "delete"
+    with pytest.raises(RefusedPlan, match=f"'Alerts' cannot be {verb}: the enabled rules 'Fail"):
+        check_channel_plan(plan, state, options)
+    with pytest.raises(RefusedPlan):
+        CHANNEL.make_plan(state, options)
+    check_channel_plan(plan, Channels((FOUND,), ({**RULE, "enabled": False},)), options)

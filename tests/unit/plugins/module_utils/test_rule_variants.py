@@ -445,7 +445,9 @@ def test_an_event_that_the_api_changes_is_told_with_both_values():
     api = VariantApi()
     api.store = lambda body: {**body, "event": body["event"].upper()}
     message = perform(api, MODULE, **NEW)["msg"]
-    assert 'The API stores event as "DLQ", and the task asks for "dlq".' in message
+    assert message == (
+        'The API stores event as "DLQ"; the task asks for "dlq": write it as the API does.'
+    )
 
 
 def test_a_field_that_a_new_rule_does_not_name_is_not_verified():

@@ -73,8 +73,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     whole_days,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
-    label_of,
     read_channel_list,
+    read_label,
     read_rules,
     require_names,
 )
@@ -824,7 +824,7 @@ def plan_notifications(
                 Channels(tuple(channels), tuple(rules)),
                 {"state": "absent", "channel_id": channel["id"]},
                 (control.id,),
-                ("notification_channels", label_of(channel)),
+                ("notification_channels", read_label(channel)),
                 verdicts,
             )
     return steps

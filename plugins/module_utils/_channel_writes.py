@@ -19,23 +19,23 @@ from dataclasses import replace
 from ansible_collections.planasonix.admin.plugins.module_utils._channels import (
     NEEDED_SECRETS,
     Channels,
+    build_config,
+    build_deletion,
     check_channel,
     check_channel_plan,
     compares_by_key,
-    config_to_keep,
-    delete,
-    differs,
-    given_config,
-    kept_fields,
-    matching,
+    find_matching,
+    find_namesakes,
+    find_unequal,
+    hide_secrets,
+    join_config,
+    keep_config,
+    keep_fields,
     may_hide_secret,
-    namesakes,
+    normalize_type,
     plan_channel,
     read_config,
     same_type,
-    shown_channel,
-    type_key,
-    whole_config,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
@@ -46,15 +46,15 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     KeyPath,
+    drop_hidden,
+    find_placeholder_paths,
+    find_secret_paths,
     has_path,
-    hidden_paths,
     is_description,
     is_secret_name,
     is_unknown,
     join_path,
-    list_paths,
-    placeholder_paths,
-    without_hidden,
+    join_paths,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     CHANNELS_PATH,
@@ -62,9 +62,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
     build_mismatch,
     channel_path,
     is_alike,
-    label_of,
+    look_up,
     read_channel_list,
     read_flag,
+    read_label,
     read_rules,
     resembles,
 )
@@ -92,10 +93,9 @@ CENSORED = "********"
 def read_channels(client: Client, options: Values) -> Channels:
     """Read the channels, and the rules if the channel could be deleted."""
     channels = read_channel_list(client)
-    kinds = [channel.get("type") for channel in matching(channels, options)]
-    wanted = options.get("type")
-    replaces = options.get("replace") and any(not same_type(kind, wanted) for kind in kinds)
-    deletes = kinds and (options["state"] == "absent" or replaces)
+    found, kind = find_matching(channels, options), options.get("type")
+    keeps = not options.get("replace") or all(same_type(one.get("type"), kind) for one in found)
+    deletes = found and (options["state"] == "absent" or not keeps)
     return Channels(channels, read_rules(client) if deletes else None)
 
 
@@ -105,7 +105,7 @@ def request_channel(change: Change, options: Values, channel: Values) -> Write:
     :param channel: The channel as it was read, or as an earlier change created it.
     """
     if change.action == "create":
-        body = without(change.after, "secret_config") | {"config": given_config(options)}
+        body = without(change.after, "secret_config") | {"config": join_config(options)}
         return Write("POST", CHANNELS_PATH, body, change.text)
     path = channel_path(channel["id"])
     if change.action == "delete":
@@ -114,11 +114,11 @@ def request_channel(change: Change, options: Values, channel: Values) -> Write:
         return Write("POST", f"{path}/test", None, change.text, changes=False)
     body = without(change.after, "config", "secret_config")
     if "config" in change.after:
-        config = whole_config(channel, read_config(channel, change.text), options)
+        config = build_config(channel, read_config(channel, change.text), options)
         return Write("PUT", path, {**body, "config": config}, change.text)
     # An API that replaces the channel would lose a config that is not sent along.
     is_new = change.action == "disable"
-    config = given_config(options) if is_new else config_to_keep(channel, options)
+    config = join_config(options) if is_new else keep_config(channel, options)
     if not config:
         return Write("PUT", path, body, change.text)
     return Write("PUT", path, {**body, "config": config}, change.text, fallback=body)
@@ -157,7 +157,7 @@ def send_with_config(client: Client, request: Write, find_by: Values) -> Values:
             raise
     found: list[Values] = []
     for _look in looks(client) if find_by else ():
-        found = matching(read_channel_list(client), find_by)
+        found = find_matching(read_channel_list(client), find_by)
         if found:
             break
     send(client, replace(request, body=request.fallback, fallback=None))
@@ -211,22 +211,22 @@ def verify_channels(current: Channels, plan: Plan, options: Values) -> list[Mism
     """Return what the API does not show of a plan. Secrets cannot be read back."""
     deleted = find_deleted(plan)
     texts: list[Mismatch | str] = [
-        f"{label_of(channel)!r} ({channel['id']}) is still listed"
+        f"{read_label(channel)!r} ({channel['id']}) is still listed"
         for channel in current.channels
         if str(channel["id"]) in deleted
     ]
     if options["state"] == "absent":
         return texts
-    found = matching(current.channels, options)
+    found = find_matching(current.channels, options)
     if len(found) != 1:
         label = options.get("name") or options.get("channel_id")
         return [*texts, f"{label!r} is listed {len(found)} times"]
     texts += [
         f"{read_name(channel)!r} is also the name of {channel['id']}"
-        for channel in namesakes(current.channels, found[0], options)
+        for channel in find_namesakes(current.channels, found[0], options)
         if str(channel["id"]) not in deleted
     ]
-    return [*texts, *field_gaps(found[0], plan, options), *lost_fields(found[0], plan, options)]
+    return [*texts, *find_unapplied(found[0], plan, options), *find_lost(found[0], plan, options)]
 
 
 def find_deleted(plan: Plan) -> set[str]:
@@ -244,79 +244,64 @@ def find_updated(plan: Plan) -> Values:
     return {} if is_creation(plan) else plan.basis or {}
 
 
-def field_gaps(channel: Values, plan: Plan, options: Values) -> list[Mismatch | str]:
+def find_unapplied(channel: Values, plan: Plan, options: Values) -> list[Mismatch | str]:
     """Return the fields that a plan set and that do not show."""
-    subject = f"notification channel {label_of(channel)!r}"
+    subject = f"notification channel {read_label(channel)!r}"
     before = find_updated(plan)
-    gaps: list[Mismatch | str] = []
+    mismatches: list[Mismatch | str] = []
     for name in ("name", "type", "enabled"):
         desired, now = plan.after.get(name), channel.get(name, UNSET)
         if desired is None or (name == "type" and before and name not in options):
             continue
-        if name == "type":
-            is_met = same_type(now, desired)
-        elif name == "enabled":
+        if name == "enabled":
             now, desired = (read_flag(one, name, subject) for one in (channel, plan.after))
-            is_met = now == desired
-        else:
-            is_met = is_alike(now, desired)
-        if not is_met:
-            gaps.append(build_mismatch(name, before.get(name, UNSET), desired, now))
+        equal = same_type if name == "type" else is_alike
+        if not equal(now, desired):
+            mismatches.append(build_mismatch(name, before.get(name, UNSET), desired, now))
     if options.get("config"):
         old = as_mapping(before.get("config")) or {}
-        gaps += config_gaps(old, read_config(channel, subject), options["config"], ("config",))
-    return gaps
+        mismatches += find_unapplied_keys(old, read_config(channel, subject), options["config"])
+    return mismatches
 
 
-def config_gaps(
-    before: Mapping[str, t.Any],
-    now: Mapping[str, t.Any],
-    desired: Mapping[str, t.Any],
-    path: KeyPath,
+def find_unapplied_keys(
+    before: Mapping[str, t.Any], now: Mapping[str, t.Any], desired: Mapping[str, t.Any]
 ) -> Iterator[Mismatch | str]:
     """Yield the keys of a config that a task names and that do not show."""
-    for key, value in desired.items():
-        old, new = before.get(key, UNSET), now.get(key, UNSET)
-        if compares_by_key(new, value):
-            inner = old if isinstance(old, Mapping) else {}
-            yield from config_gaps(inner, new, value, (*path, key))
-        elif differs(key, None if new is UNSET else new, value):
-            place = (*path, key)
-            if any(map(is_secret_name, place)):
-                yield str(build_loss(place, old, new))
-            else:
-                yield build_mismatch(join_path(place), old, value, new)
+    for path in find_unequal(now, desired):
+        place = ("config", *path)
+        old, new, value = (look_up(values, path) for values in (before, now, desired))
+        if any(map(is_secret_name, place)):
+            yield str(build_loss(place, old, new))
+        else:
+            yield build_mismatch(join_path(place), old, value, new)
 
 
-def lost_fields(channel: Values, plan: Plan, options: Values) -> list[Mismatch]:
+def find_lost(channel: Values, plan: Plan, options: Values) -> list[Mismatch]:
     """Return what changed of a channel although the task does not name it."""
     before = find_updated(plan)
-    gaps = []
+    mismatches = []
     kind = channel.get("type", UNSET)
     if "type" in before and "type" not in options and not same_type(kind, before["type"]):
-        gaps.append(Mismatch("type", before["type"], before["type"], kind))
-    old = as_mapping(before.get("config"))
-    if old:
-        now = as_mapping(channel.get("config")) or {}
-        given = merged(options.get("config", {}), options.get("secret_config", {}))
-        gaps += lost_keys(old, now, given, ("config",))
-    created = as_mapping(options.get("created", {}).get("config"))
-    if created:
-        now = as_mapping(channel.get("config")) or {}
-        gaps += lost_keys(created, now, {}, ("config",))
-    return gaps
+        mismatches.append(Mismatch("type", before["type"], before["type"], kind))
+    old, now = (as_mapping(one.get("config")) or {} for one in (before, channel))
+    named = merged(options.get("config", {}), options.get("secret_config", {}))
+    mismatches += find_lost_keys(old, now, named, ("config",))
+    created = as_mapping(options.get("created", {}).get("config")) or {}
+    mismatches += find_lost_keys(created, now, {}, ("config",))
+    return mismatches
 
 
-def lost_keys(
-    before: Mapping[str, t.Any], now: Mapping[str, t.Any], given: t.Any, path: KeyPath
+def find_lost_keys(
+    before: Mapping[str, t.Any], now: Mapping[str, t.Any], named: t.Any, path: KeyPath
 ) -> Iterator[Mismatch]:
     """Yield the keys of a config that the task does not give, and that are gone or changed."""
     for key, old in before.items():
         place, new = (*path, key), now.get(key, UNSET)
-        own = given.get(key, UNSET) if isinstance(given, Mapping) else UNSET
+        own = look_up(named, (key,))
         if compares_by_key(old, new) and not is_description(old):
-            yield from lost_keys(old, new, {} if own is UNSET else own, place)
-        elif own is UNSET and has_changed(key, old, new):
+            yield from find_lost_keys(old, new, {} if own is UNSET else own, place)
+        elif own is UNSET and is_lost(key, old, new):
             yield build_loss(place, old, new)
 
 
@@ -327,7 +312,7 @@ def build_loss(path: KeyPath, old: t.Any, new: t.Any) -> Mismatch:
     return Mismatch(join_path(path), old, old, new)
 
 
-def has_changed(key: str, old: t.Any, new: t.Any) -> bool:
+def is_lost(key: str, old: t.Any, new: t.Any) -> bool:
     """Return whether a key of a config is gone, or has another value as far as values show."""
     if new is UNSET:
         return old not in (None, "", [], {})
@@ -340,7 +325,7 @@ def explain_channel(client: Client, plan: Plan, current: t.Any, options: Values)
 
     :raises NotApplied: with the particulars, if there is more to say than that.
     """
-    found = [] if current is None else matching(current.channels, options)
+    found = [] if current is None else find_matching(current.channels, options)
     if len(found) != 1 or options["state"] == "absent":
         return
     name = plan.after.get("name")
@@ -348,7 +333,7 @@ def explain_channel(client: Client, plan: Plan, current: t.Any, options: Values)
         undo_creation(client, plan, found[0], options)
     doubles = [
         channel
-        for channel in namesakes(current.channels, found[0], options)
+        for channel in find_namesakes(current.channels, found[0], options)
         if str(channel["id"]) not in find_deleted(plan)
     ]
     if is_creation(plan) and doubles:
@@ -357,11 +342,11 @@ def explain_channel(client: Client, plan: Plan, current: t.Any, options: Values)
             f"Several notification channels are named {name!r}: {ids}, since another "
             "run created one at the same time. Delete all but one by channel_id."
         )
-    lost = lost_fields(found[0], plan, options)
+    lost = find_lost(found[0], plan, options)
     if lost and is_creation(plan):
         raise NotApplied(
-            f"Disabling the new notification channel {label_of(found[0])!r} lost "
-            f"{', '.join(gap.field for gap in lost)}, and the API accepts no config in an update. "
+            f"Disabling the new notification channel {read_label(found[0])!r} lost "
+            f"{', '.join(one.field for one in lost)}, and the API accepts no config in an update. "
             "Delete the channel, and create it without enabled: false."
         )
     if lost:
@@ -379,7 +364,7 @@ def undo_creation(client: Client, plan: Plan, channel: Values, options: Values) 
     if find_deleted(plan):
         raise NotApplied(f"{text} The old channel was deleted, and the new one stays. {advice}")
     try:
-        send(client, request_channel(delete(channel, options), options, channel))
+        send(client, request_channel(build_deletion(channel, options), options, channel))
     except ApiError as error:
         error.message = f"{text} It stays under the id {channel['id']}. {error.message}"
         raise
@@ -395,22 +380,22 @@ def restore_channel(
     """
     old = as_mapping(plan.basis.get("config")) or {}
     text = (
-        f"The update of the notification channel {label_of(channel)!r} also changed "
-        f"{', '.join(gap.field for gap in lost)}."
+        f"The update of the notification channel {read_label(channel)!r} also changed "
+        f"{', '.join(one.field for one in lost)}."
     )
-    body = restoring_body(plan.basis, channel, options)
+    body = build_restoration(plan.basis, channel, options)
     left = lost
     if body is not None:
-        action = f"restore the config of the notification channel {label_of(channel)!r}"
+        action = f"restore the config of the notification channel {read_label(channel)!r}"
         try:
             send(client, Write("PUT", channel_path(channel["id"]), body, action))
-            left = look_for_lost(client, plan, channel["id"], options)
+            left = confirm_restoration(client, plan, channel["id"], options)
         except ApiError as error:
             error.message = f"{text} {error.message}"
-            error.details["lost_config"] = without_hidden(old)
+            error.details["lost_config"] = drop_hidden(old)
             raise
-    left_paths = [gap.field for gap in left]
-    restored = [gap.field for gap in lost if gap.field not in left_paths]
+    left_paths = [one.field for one in left]
+    restored = [one.field for one in lost if one.field not in left_paths]
     if restored:
         text += f" Restored: {', '.join(restored)}."
     if not as_mapping(channel.get("config")):
@@ -419,21 +404,16 @@ def restore_channel(
         raise NotApplied(text)
     raise NotApplied(
         f"{text} Not restored: {', '.join(left_paths)}; give this in config and secret_config.",
-        lost_config=without_hidden(old),
+        lost_config=drop_hidden(old),
     )
 
 
 def warn_of_secret(before: Values, old: Mapping[str, t.Any], options: Values) -> str:
     """Return the sentence about a secret that the API never showed, and may have lost too."""
-    keys = list_paths(
-        [
-            path
-            for path in placeholder_paths(options.get("secret_config", {}))
-            if not has_path(old, path)
-        ]
-    )
+    missing = find_placeholder_paths(options.get("secret_config", {}))
+    keys = join_paths(path for path in missing if not has_path(old, path))
     if not keys and may_hide_secret(before, dict(old), options):
-        keys = NEEDED_SECRETS.get(type_key(before.get("type")), "it")
+        keys = NEEDED_SECRETS.get(normalize_type(before.get("type")), "it")
     if not keys:
         return ""
     return (
@@ -442,45 +422,45 @@ def warn_of_secret(before: Values, old: Mapping[str, t.Any], options: Values) ->
     )
 
 
-def restoring_body(before: Values, channel: Values, options: Values) -> Values | None:
+def build_restoration(before: Values, channel: Values, options: Values) -> Values | None:
     """Return the PUT that restores the config of a channel as far as it is known.
 
     :returns: ``None`` if nothing is known, or a secret that the channel still has would be lost.
     """
     old = dict(as_mapping(before.get("config")) or {})
-    given = given_config(options)
-    hidden = [path for path in hidden_paths(old) if not has_path(given, path)]
+    given = join_config(options)
+    hidden = [path for path in find_secret_paths(old) if not has_path(given, path)]
     is_empty = not as_mapping(channel.get("config"))
     if not is_empty and (hidden or may_hide_secret(before, old, options)):
         return None
-    config = merged(without_hidden(old), given)
-    return {**kept_fields(channel), "config": config} if config else None
+    config = merged(drop_hidden(old), given)
+    return {**keep_fields(channel), "config": config} if config else None
 
 
-def look_for_lost(
+def confirm_restoration(
     client: Client, plan: Plan, channel_id: t.Any, options: Values
 ) -> Sequence[Mismatch]:
     """Return what is still missing of a channel, once the API shows a write that restored it."""
     left: Sequence[Mismatch] = ()
     for _look in looks(client):
-        found = matching(read_channel_list(client), {"channel_id": channel_id})
-        left = lost_fields(found[0] if found else {}, plan, options)
+        found = find_matching(read_channel_list(client), {"channel_id": channel_id})
+        left = find_lost(found[0] if found else {}, plan, options)
         if not left:
             break
     return left
 
 
-def show_channel(current: Channels, options: Values) -> Values:
+def return_channel(current: Channels, options: Values) -> Values:
     """Return the channel as it now is."""
-    found = matching(current.channels, options)
-    return shown_channel(found[0], options) if found else {}
+    found = find_matching(current.channels, options)
+    return hide_secrets(found[0], options) if found else {}
 
 
 CHANNEL = Resource(
     "channel",
     read_channels,
     plan_channel,
-    show_channel,
+    return_channel,
     verify_channels,
     apply_channel,
     check_channel,

@@ -16,7 +16,7 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
@@ -27,30 +27,31 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     KeyPath,
-    blank_paths,
+    drop_hidden,
+    drop_paths,
+    find_blank_paths,
+    find_hidden_paths,
+    find_masked_paths,
+    find_placeholder_paths,
+    find_secret_paths,
     has_path,
-    hidden_paths,
     is_description,
-    is_placeholder,
     is_unknown,
     join_path,
-    leaf_paths,
+    join_paths,
     list_paths,
-    masked_paths,
-    placeholder_paths,
-    raw_hidden_paths,
-    without_hidden,
-    without_paths,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     as_mapping,
     is_alike,
-    label_of,
+    look_up,
     read_channel_ids,
     read_flag,
+    read_label,
     require_names,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    UNSET,
     Change,
     Plan,
     Values,
@@ -120,32 +121,31 @@ def check_channel(options: Values) -> None:
     :raises InvalidOption: with the reason.
     """
     config, secrets = options.get("config", {}), options.get("secret_config", {})
-    label = options.get("name") or options.get("channel_id")
-    subject = f"notification channel {label!r}"
-    doubled = [path for path in leaf_paths(secrets) if has_path(config, path)]
-    doubled += [path for path in leaf_paths(config) if has_path(secrets, path)]
+    subject = describe_channel({}, options)
+    doubled = [path for path in list_paths(secrets) if has_path(config, path)]
+    doubled += [path for path in list_paths(config) if has_path(secrets, path)]
     if doubled:
         raise InvalidOption(
-            f"The {subject} has a key twice, {list_paths(list(set(doubled)))}: give each key in "
+            f"The {subject} has a key twice, {join_paths(doubled)}: give each key in "
             "config or in secret_config, not in both."
         )
-    masked = [*masked_paths(config), *masked_paths(secrets, within_secret=True)]
+    masked = find_masked_paths(config) + find_masked_paths(secrets, within_secret=True)
     if masked:
         raise InvalidOption(
             f"The {subject} must not hold masked values (such as *** or [REDACTED]) in "
-            f"{list_paths(masked)}: give the real value, or leave the key out."
+            f"{join_paths(masked)}: give the real value, or leave the key out."
         )
-    if is_placeholder(config):
-        keys = list_paths(placeholder_paths(config))
+    keys = join_paths(find_placeholder_paths(config))
+    if keys:
         raise InvalidOption(
             f"The {subject} has a PLACEHOLDER: of an export in config: {keys}; put it in "
             "secret_config, or the real value in its place."
         )
     for name, values in (("config", config), ("secret_config", secrets)):
-        empty = list(blank_paths(values, within_secret=name == "secret_config"))
+        empty = find_blank_paths(values, within_secret=name == "secret_config")
         if empty:
             raise InvalidOption(
-                f"The {subject} has an empty secret in {name}: {list_paths(empty)} is empty; is "
+                f"The {subject} has an empty secret in {name}: {join_paths(empty)} is empty; is "
                 "the variable that it comes from set?"
             )
 
@@ -153,7 +153,7 @@ def check_channel(options: Values) -> None:
 # Finding.
 
 
-def matching(channels: Iterable[Values], options: Values) -> list[Values]:
+def find_matching(channels: Iterable[Values], options: Values) -> list[Values]:
     """Return the channels that the options mean: by id, or else by name."""
     channel_id = options.get("channel_id")
     if channel_id is not None:
@@ -161,7 +161,7 @@ def matching(channels: Iterable[Values], options: Values) -> list[Values]:
     return [channel for channel in channels if has_name(channel, options.get("name"))]
 
 
-def find_channel(channels: t.Iterable[Values], options: Values) -> Values | None:
+def find_channel(channels: Iterable[Values], options: Values) -> Values | None:
     """Return the channel that the options mean: by id, or else by name.
 
     :raises InvalidOption: if several have the name, or the new name is taken, or no channel has
@@ -169,7 +169,7 @@ def find_channel(channels: t.Iterable[Values], options: Values) -> Values | None
     """
     name, channel_id = options.get("name"), options.get("channel_id")
     channels = tuple(channels)
-    found = matching(channels, options)
+    found = find_matching(channels, options)
     if channel_id is None:
         require_names(channels, "notification channel")
         if len(found) > 1:
@@ -186,7 +186,7 @@ def find_channel(channels: t.Iterable[Values], options: Values) -> Values | None
             f"No notification channel has the id {channel_id!r}; leave channel_id out to create "
             "one, or correct it."
         )
-    others = [str(channel["id"]) for channel in namesakes(channels, found[0], options)]
+    others = [str(channel["id"]) for channel in find_namesakes(channels, found[0], options)]
     if others:
         raise InvalidOption(
             f"The notification channel {channel_id} cannot be renamed: {name!r} is already the "
@@ -195,7 +195,7 @@ def find_channel(channels: t.Iterable[Values], options: Values) -> Values | None
     return found[0]
 
 
-def namesakes(channels: Iterable[Values], found: Values, options: Values) -> list[Values]:
+def find_namesakes(channels: Iterable[Values], found: Values, options: Values) -> list[Values]:
     """Return the other channels that have the name that a task gives to one."""
     return [
         channel
@@ -204,12 +204,12 @@ def namesakes(channels: Iterable[Values], found: Values, options: Values) -> lis
     ]
 
 
-def same_type(kind: t.Any, wanted: str | None) -> bool:
+def same_type(kind: t.Any, wanted: t.Any) -> bool:
     """Return whether a channel has the type that a task names, in any spelling."""
-    return wanted is None or type_key(kind) == type_key(wanted)
+    return wanted is None or normalize_type(kind) == normalize_type(wanted)
 
 
-def type_key(kind: t.Any) -> str:
+def normalize_type(kind: t.Any) -> str:
     """Return a type as it compares: ``in_app``, ``In-App`` and ``in app`` are one."""
     return "".join(character for character in str(kind).casefold() if character.isalnum())
 
@@ -233,8 +233,7 @@ def plan_channel(current: Channels, options: Values) -> Plan:
     """Plan the creation, update, replacement or deletion of one channel.
 
     :raises InvalidOption: if the channel cannot be found or made with these options.
-    :raises RefusedPlan: if the type differs, or the config has a secret that would have to be sent
-        and is not given.
+    :raises RefusedPlan: if the type differs, or a secret would have to be sent that is not given.
     """
     found = find_channel(current.channels, options)
     if options["state"] == "absent":
@@ -263,11 +262,11 @@ def plan_deletion(found: Values | None, options: Values) -> Plan:
     """Plan the deletion of a channel, if it is there."""
     if found is not None:
         return Plan(
-            managed(found, options),
+            select_managed(found, options),
             {},
-            message=f"notification channel {label_of(found)!r}: deleted",
+            message=f"notification channel {read_label(found)!r}: deleted",
             basis=found,
-            changes=(delete(found, options),),
+            changes=(build_deletion(found, options),),
         )
     if "channel_id" not in options:
         return Plan({}, {})
@@ -275,16 +274,12 @@ def plan_deletion(found: Values | None, options: Values) -> Plan:
     return Plan({}, {}, message=message)
 
 
-def delete(channel: Values, options: Values) -> Change:
+def build_deletion(channel: Values, options: Values) -> Change:
     """Return the deletion of a channel."""
-    label = str(label_of(channel))
-    return Change(
-        "delete",
-        RESOURCE,
-        f"delete the notification channel {label!r}",
-        label,
-        shown_channel(channel, options),
-    )
+    label = str(read_label(channel))
+    text = f"delete the notification channel {label!r}"
+    before = {"id": channel["id"], **select_managed(channel, options)}
+    return Change("delete", RESOURCE, text, label, before)
 
 
 def plan_replacement(subject: str, found: Values, options: Values) -> Plan:
@@ -292,13 +287,12 @@ def plan_replacement(subject: str, found: Values, options: Values) -> Plan:
     kept: Values = {"name": read_name(found)}
     if "enabled" in found:
         kept["enabled"] = read_flag(found, "enabled", subject)
-    given = {name: value for name, value in kept.items() if value is not None} | options
-    plan = plan_creation(given)
+    plan = plan_creation({name: one for name, one in kept.items() if one is not None} | options)
     return replace(
         plan,
-        before=managed(found, options),
+        before=select_managed(found, options),
         message=f"{subject}: replaced, type {found['type']} -> {options['type']}",
-        changes=(delete(found, options), *plan.changes),
+        changes=(build_deletion(found, options), *plan.changes),
         basis=found,
     )
 
@@ -316,18 +310,18 @@ def plan_creation(options: Values) -> Plan:
     check_secrets_given(options)
     name = options["name"]
     shown: Values = {field: options[field] for field in NAMED_FIELDS if field in options}
-    shown["config"] = without_hidden(options.get("config", {}))
+    shown["config"] = drop_hidden(options.get("config", {}))
     created = without(shown, "enabled") | {"secret_config": list_secret_keys(options)}
     changes = [Change("create", RESOURCE, f"create the {subject}", name, after=created)]
     if options.get("enabled") is False:
         disabled = {"name": name, "enabled": False}
         changes.append(Change("disable", RESOURCE, f"disable the {subject}", name, {}, disabled))
-    changes += plan_test(subject, options, True)
+    changes += build_tests(subject, options, True)
     message = f"{subject}: created"
     return Plan({}, shown, predicted=shown, message=message, changes=tuple(changes))
 
 
-def plan_test(subject: str, options: Values, is_changed: bool) -> list[Change]:
+def build_tests(subject: str, options: Values, is_changed: bool) -> list[Change]:
     """Return the test notification, if the task asks for one."""
     wanted = options.get("test", "never")
     if wanted != "always" and not (wanted == "on_change" and is_changed):
@@ -341,19 +335,16 @@ def check_secrets_given(options: Values) -> None:
 
     :raises InvalidOption: with the keys.
     """
-    lacking = placeholder_paths(options.get("secret_config", {}))
+    lacking = find_placeholder_paths(options.get("secret_config", {}))
     if lacking:
         raise InvalidOption(
-            f"The {describe_channel({}, options)} is to be made, and {list_paths(lacking)} in its "
+            f"The {describe_channel({}, options)} is to be made, and {join_paths(lacking)} in its "
             "secret_config is a placeholder: put the real value in its place."
         )
 
 
 def plan_update(subject: str, found: Values, options: Values) -> Plan:
-    """Plan the update of a channel.
-
-    It has the name, ``enabled`` and, if that differs or the task gives its secrets, the whole
-    config.
+    """Plan the update of a channel. The config is written whole, if a key of it differs.
 
     :raises RefusedPlan: if a secret would have to be sent that is not given.
     """
@@ -361,31 +352,31 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
     sends_secrets = bool(options.get("secret_config"))
     sends_secrets = sends_secrets and options.get("update_secrets") == "always"
     config = read_config(found, subject) if named or sends_secrets else {}
-    keys = {key: value for key, value in named.items() if differs(key, config.get(key), value)}
+    keys = {path[0]: named[path[0]] for path in find_unequal(config, named)}
     fields = find_changed_fields(subject, found, options)
-    written, new = kept_fields(found) | fields, {**found, **fields}
-    if keys or sends_secrets:
-        whole = whole_config(found, config, options)
-        written["config"] = shown_config(whole, options)
-        written["secret_config"] = list_secret_keys(options)
-    if keys:
-        new["config"] = merged(config, keys)
-    before, after = managed(found, options), managed(new, options)
+    new = {**found, **fields, "config": merged(config, keys)} if keys else {**found, **fields}
+    before, after = select_managed(found, options), select_managed(new, options)
     texts = differences(before, after)
-    texts += [f"config.{key} changed" for key in keys if is_untold(key, before, after)]
+    texts += [f"config.{key} changed" for key in keys if is_hidden_change(key, before, after)]
     texts += ["secrets sent again"] if sends_secrets else []
-    message, changes, result = describe(subject, texts), [], {}
+    written = keep_fields(found) | fields
+    if keys or sends_secrets:
+        build_config(found, config, options)
+        written["config"] = after.get("config", {})
+        written["secret_config"] = list_secret_keys(options)
+    message, result = describe(subject, texts), Values()
+    changes = []
     if fields or "config" in written:
-        changes = [update(subject, found, written, options)]
-    is_sent = "config" in written or bool(fields and config_to_keep(found, options))
+        changes = [build_update(subject, found, before, written)]
+    is_sent = "config" in written or bool(fields and keep_config(found, options))
     if changes and not is_sent:
         result = warn_of_loss(subject, found, options)
-    unknown = list(uncompared_paths(config, named))
+    unknown = find_uncompared(config, named)
     if unknown and not is_sent:
         result["not_compared"] = [f"config.{join_path(path)}" for path in unknown]
         message += f"{'; ' if texts else ': '}{explain_unknown(subject, unknown)}"
-    changes += plan_test(subject, options, bool(changes))
-    shown = shown_channel(new, options)
+    changes += build_tests(subject, options, bool(changes))
+    shown = hide_secrets(new, options)
     return Plan(before, after, (), shown, message, result, found, tuple(changes))
 
 
@@ -400,24 +391,23 @@ def find_changed_fields(subject: str, found: Values, options: Values) -> Values:
     return changes
 
 
-def update(subject: str, found: Values, written: Values, options: Values) -> Change:
+def build_update(subject: str, found: Values, before: Values, after: Values) -> Change:
     """Return the update of a channel with these fields."""
-    shown = shown_channel(found, options)
-    before = {name: shown[name] for name in ("id", *written) if name in shown}
-    label = str(label_of(found))
-    return Change("update", RESOURCE, f"update the {subject}", label, before, written)
+    old = {"id": found["id"]} | {name: before[name] for name in after if name in before}
+    label = str(read_label(found))
+    return Change("update", RESOURCE, f"update the {subject}", label, old, after)
 
 
 def list_secret_keys(options: Values) -> list[str]:
     """Return the keys of the secrets that a task gives, in ``config`` too."""
-    paths = [*leaf_paths(options.get("secret_config", {}))]
-    paths += raw_hidden_paths(options.get("config", {}))
-    return sorted(set(map(join_path, paths)))
+    paths = list_paths(options.get("secret_config", {}))
+    paths += find_hidden_paths(options.get("config", {}))
+    return sorted(map(join_path, paths))
 
 
 def warn_of_loss(subject: str, found: Values, options: Values) -> Values:
     """Warn of an update that could lose a secret without a trace: the API shows no config."""
-    key = NEEDED_SECRETS.get(type_key(found.get("type")))
+    key = NEEDED_SECRETS.get(normalize_type(found.get("type")))
     is_empty = options.get("secret_config") == {}
     if as_mapping(found.get("config")) or key is None or is_empty:
         return {}
@@ -430,14 +420,14 @@ def warn_of_loss(subject: str, found: Values, options: Values) -> Values:
 
 def explain_unknown(subject: str, paths: list[KeyPath]) -> str:
     """Say which keys of a config cannot be compared, and how to send them."""
-    keys = list_paths(paths)
+    keys = join_paths(paths)
     return (
         f"{keys} in the config of the {subject} cannot be compared, since the API may hide the "
         f"value; to send it, give {keys} in secret_config with update_secrets: always"
     )
 
 
-def config_to_keep(found: Values, options: Values) -> Values:
+def keep_config(found: Values, options: Values) -> Values:
     """Return the whole config, to send it with an update of something else.
 
     :returns: Nothing if it is not known, or if the task neither gives a secret nor names a key that
@@ -445,20 +435,20 @@ def config_to_keep(found: Values, options: Values) -> Values:
     """
     try:
         config = read_config(found, "notification channel")
-        unknown = any(uncompared_paths(config, options.get("config", {})))
+        unknown = find_uncompared(config, options.get("config", {}))
         if unknown or options.get("secret_config"):
-            return whole_config(found, config, options)
+            return build_config(found, config, options)
     except (ApiError, RefusedPlan):
         pass
     return {}
 
 
-def is_untold(key: str, before: Values, after: Values) -> bool:
+def is_hidden_change(key: str, before: Values, after: Values) -> bool:
     """Return whether a change in the config is one of secrets, which no diff shows."""
     return bool(before.get("config", {}).get(key) == after.get("config", {}).get(key))
 
 
-def kept_fields(channel: Values) -> Values:
+def keep_fields(channel: Values) -> Values:
     """Return the body that leaves a channel as it is.
 
     Null says nothing, and an API that does not take it would refuse the rest.
@@ -469,65 +459,82 @@ def kept_fields(channel: Values) -> Values:
     return fields
 
 
-def given_config(options: Values) -> Values:
+def join_config(options: Values) -> Values:
     """Return the config that a task gives, with its secrets, without placeholders."""
     secrets = options.get("secret_config", {})
-    known = without_paths(secrets, placeholder_paths(secrets))
+    known = drop_paths(secrets, find_placeholder_paths(secrets))
     return t.cast(Values, merged(options.get("config", {}), known))
 
 
-def whole_config(found: Values, config: Values, options: Values) -> Values:
+def build_config(found: Values, config: Values, options: Values) -> Values:
     """Return the config to send: what is there, with what the task gives over it.
 
     :raises RefusedPlan: if the channel has or may have a secret that the task does not give.
     """
-    subject, given = describe_channel(found, options), given_config(options)
-    lacking = [path for path in hidden_paths(config) if not has_path(given, path)]
-    lacking += placeholder_paths(options.get("secret_config", {}))
+    subject, given = describe_channel(found, options), join_config(options)
+    lacking = [path for path in find_secret_paths(config) if not has_path(given, path)]
+    lacking += find_placeholder_paths(options.get("secret_config", {}))
     if isinstance(found["config"], str):
         # It was read as far as comparing goes. The spelling that the API accepts is unknown.
         lacking += [(key,) for key in config if key not in given]
     if lacking:
-        keys = list_paths(list(set(lacking)))
-        why = f"The {subject} cannot be updated: its config is sent whole, and the API hides {keys}"
-        if any(is_shown(config, path) for path in lacking):
-            why = f"The {subject} cannot be updated: its config is sent whole, and {keys} is secret"
-        raise RefusedPlan(f"{why}; give {keys} in secret_config.")
+        keys = join_paths(lacking)
+        is_shown = any(is_visible(config, path) for path in lacking)
+        reason = f"{keys} is secret" if is_shown else f"the API hides {keys}"
+        raise RefusedPlan(
+            f"The {subject} cannot be updated: its config is sent whole, and {reason}; give {keys} "
+            "in secret_config."
+        )
     if may_hide_secret(found, config, options):
         raise RefusedPlan(
             f"The {subject} cannot be updated: its config is sent whole, and a channel of type "
             f"{found.get('type')!r} may have a secret that the API does not show. Give it in "
             "secret_config, or set secret_config: {} if there is none."
         )
-    return t.cast(Values, merged(without_hidden(config), given))
+    return t.cast(Values, merged(drop_hidden(config), given))
 
 
-def is_shown(config: t.Any, path: KeyPath) -> bool:
+def is_visible(config: t.Any, path: KeyPath) -> bool:
     """Return whether the API shows the value of a key, as far as one can see."""
-    for key in path:
-        if not isinstance(config, Mapping) or key not in config:
-            return False
-        config = config[key]
-    return not is_unknown(path[-1], config)
+    value = look_up(config, path)
+    return value is not UNSET and not is_unknown(path[-1], value)
 
 
 def may_hide_secret(channel: Values, config: Values, options: Values) -> bool:
     """Return whether a channel may have a secret of which neither the API nor the task says."""
-    if type_key(channel.get("type")) in TYPES_WITHOUT_SECRETS or "secret_config" in options:
+    if normalize_type(channel.get("type")) in TYPES_WITHOUT_SECRETS or "secret_config" in options:
         return False
-    return not hidden_paths(config) and not hidden_paths(options.get("config", {}))
+    return not find_secret_paths(config) and not find_secret_paths(options.get("config", {}))
 
 
-def differs(key: str, current: t.Any, desired: t.Any) -> bool:
-    """Return whether a value of the config is not as desired.
+def find_unequal(current: Mapping[str, t.Any], desired: Mapping[str, t.Any]) -> list[KeyPath]:
+    """Return the paths that a task names and whose value is another. A hidden one is unknown."""
+    return [
+        path
+        for path, now, value in pair_values(current, desired)
+        if not is_alike(now, value) and not is_unknown(path[-1], now, value)
+    ]
 
-    Mappings compare by the keys that are named. A hidden value is unknown: it does not differ.
-    """
-    if compares_by_key(current, desired):
-        return any(differs(name, current.get(name), value) for name, value in desired.items())
-    if is_alike(current, desired):
-        return False
-    return not is_unknown(key, current, desired)
+
+def find_uncompared(current: Mapping[str, t.Any], desired: Mapping[str, t.Any]) -> list[KeyPath]:
+    """Return the paths that a task names and whose value the API hides or may hide."""
+    return [
+        path
+        for path, now, value in pair_values(current, desired)
+        if not is_alike(now, value) and is_unknown(path[-1], now, value)
+    ]
+
+
+def pair_values(
+    current: Mapping[str, t.Any], desired: Mapping[str, t.Any]
+) -> Iterator[tuple[KeyPath, t.Any, t.Any]]:
+    """Yield each path that a task names, with the value there and the desired one."""
+    for key, value in desired.items():
+        now: t.Any = current.get(key)
+        if compares_by_key(now, value):
+            yield from (((key, *path), *pair) for path, *pair in pair_values(now, value))
+        else:
+            yield (key,), now, value
 
 
 def compares_by_key(current: t.Any, desired: t.Any) -> bool:
@@ -537,43 +544,35 @@ def compares_by_key(current: t.Any, desired: t.Any) -> bool:
     return not is_description(current) or bool(desired) and current.keys() >= desired.keys()
 
 
-def uncompared_paths(
-    current: Mapping[str, t.Any], desired: Mapping[str, t.Any]
-) -> t.Iterator[KeyPath]:
-    """Yield the keys that a task names and whose value the API hides or may hide."""
-    for key, value in desired.items():
-        now = current.get(key)
-        if isinstance(now, Mapping) and compares_by_key(now, value):
-            yield from ((key, *path) for path in uncompared_paths(now, value))
-        elif not is_alike(now, value) and is_unknown(key, now, value):
-            yield (key,)
-
-
-def managed(channel: Values, options: Values) -> Values:
+def select_managed(channel: Values, options: Values) -> Values:
     """Return what the task manages, for the diff: of the config the keys that it names."""
     shown: Values = {name: channel[name] for name in NAMED_FIELDS if name in channel}
     config = as_mapping(channel.get("config"))
     if options.get("config") and config is not None:
-        shown["config"] = picked(shown_config(config, options), options["config"])
+        shown["config"] = select_named(hide_config_secrets(config, options), options["config"])
     return shown
 
 
-def picked(current: t.Any, named: t.Any) -> t.Any:
+def select_named(current: t.Any, named: t.Any) -> t.Any:
     """Return the parts of a value that another names, at every level."""
     if isinstance(current, dict) and isinstance(named, dict):
-        return {key: picked(value, named[key]) for key, value in current.items() if key in named}
+        return {
+            key: select_named(value, named[key]) for key, value in current.items() if key in named
+        }
     return current
 
 
-def shown_channel(channel: Values, options: Values) -> Values:
+def hide_secrets(channel: Values, options: Values) -> Values:
     """Return a channel without its secrets, which are never shown, even if the API does."""
     config = as_mapping(channel.get("config"))
-    return channel if config is None else {**channel, "config": shown_config(config, options)}
+    if config is None:
+        return channel
+    return {**channel, "config": hide_config_secrets(config, options)}
 
 
-def shown_config(config: Mapping[str, t.Any], options: Values) -> Values:
+def hide_config_secrets(config: Mapping[str, t.Any], options: Values) -> Values:
     """Return a config without what is or may be a secret, and without what the task says is."""
-    return without_paths(without_hidden(config), list(leaf_paths(options.get("secret_config", {}))))
+    return drop_paths(drop_hidden(config), list_paths(options.get("secret_config", {})))
 
 
 # Safety.
@@ -584,13 +583,12 @@ def check_channel_plan(plan: Plan, current: Channels, dummy_options: Values) -> 
 
     :raises RefusedPlan: with the names of the rules.
     """
-    actions = [change.action for change in plan.changes]
+    verb = "replaced" if plan.after else "deleted"
     for change in plan.changes:
         users = find_users(current.rules or (), change.before.get("id"))
         if change.action == "delete" and users:
-            what = "replaced" if "create" in actions else "deleted"
             raise RefusedPlan(
-                f"The notification channel {change.object!r} cannot be {what}: the enabled rules "
+                f"The notification channel {change.object!r} cannot be {verb}: the enabled rules "
                 f"{', '.join(map(repr, users))} use it; give them another channel or disable them "
                 "first."
             )
@@ -599,7 +597,7 @@ def check_channel_plan(plan: Plan, current: Channels, dummy_options: Values) -> 
 def find_users(rules: Iterable[Values], channel_id: t.Any) -> list[str]:
     """Return the names of the enabled rules that send to a channel."""
     return [
-        str(label_of(rule))
+        str(read_label(rule))
         for rule in rules
         if ("enabled" not in rule or read_flag(rule, "enabled", "notification rule") is not False)
         and any(same_id(channel_id, other) for other in read_channel_ids(rule))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import typing as t
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 KeyPath = tuple[str, ...]
 """Where a value is in a config: the keys of the mappings around it, and its own."""
@@ -24,15 +24,8 @@ PLACEHOLDER = "PLACEHOLDER:"
 """Prefix of what an export writes instead of a secret."""
 
 SECRET_PARTS = (
-    "secret",
-    "token",
-    "password",
-    "passwd",
-    "passphrase",
-    "credential",
-    "webhook",
-    "signing",
-    "authorization",
+    *("secret", "token", "password", "passwd", "passphrase", "credential", "webhook"),
+    *("signing", "authorization"),
 )
 """A name with one of these in a word is the name of a secret."""
 SECRET_WORDS = frozenset({"auth", "oauth", "bearer", "dsn", "pass", "pin", "pwd", "cookie"})
@@ -105,28 +98,12 @@ MASK_WORD = re.compile("^hidden$", re.IGNORECASE)
 
 STATE_KEYS = frozenset(
     {
-        "set",
-        "is_set",
-        "configured",
-        "is_configured",
-        "present",
-        "exists",
-        "has_value",
-        "hidden",
-        "redacted",
-        "masked",
-        "encrypted",
-        "last4",
-        "last_4",
-        "last_four",
-        "fingerprint",
-        "hash",
-        "hint",
-        "preview",
+        *("set", "is_set", "configured", "is_configured", "present", "exists", "has_value"),
+        *("hidden", "redacted", "masked", "encrypted", "last4", "last_4", "last_four"),
+        *("fingerprint", "hash", "hint", "preview"),
     }
 )
 """A mapping of nothing but these describes a secret: ``{"set": true}``."""
-
 
 HASH = re.compile(r"[0-9a-fA-F]{32,}")
 """A hash in hexadecimal digits, or a key that looks like one."""
@@ -134,7 +111,7 @@ HASH = re.compile(r"[0-9a-fA-F]{32,}")
 
 def is_secret_name(name: t.Any) -> bool:
     """Return whether a key with this name may have a secret as its value."""
-    text = HINT.sub("", "_".join(words_of(str(name))))
+    text = HINT.sub("", "_".join(split_words(str(name))))
     words = text.split("_")
     if not words[-1] or words[-1] in PUBLIC_ENDINGS:
         return False
@@ -146,7 +123,7 @@ def is_secret_name(name: t.Any) -> bool:
     return words[-1] in SECRET_ENDINGS and not public
 
 
-def words_of(name: str) -> list[str]:
+def split_words(name: str) -> list[str]:
     """Split a name such as ``routingKey``, ``X-Api-Key`` or ``webhook_url`` into its words."""
     return [
         word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+", name)
@@ -213,39 +190,58 @@ def is_placeholder(value: t.Any) -> bool:
     return isinstance(value, str) and value.startswith(PLACEHOLDER)
 
 
-def hidden_paths(config: Mapping[str, t.Any]) -> list[KeyPath]:
-    """Return the keys of a config that have, or may have, a secret that the API does not give.
+def walk(
+    values: Mapping[str, t.Any], is_leaf: Callable[[t.Any], bool] = lambda dummy_value: False
+) -> Iterator[tuple[KeyPath, t.Any]]:
+    """Yield the values of a mapping and of the mappings in it, each with its path.
 
-    Of a field such as ``has_token`` or ``token_last4`` it is the key of the secret, ``token``.
+    :param is_leaf: Whether a mapping counts as one value, as an empty one does.
     """
-    paths = [(*path[:-1], secret_of(path[-1])) for path in raw_hidden_paths(config)]
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value and not is_leaf(value):
+            yield from (((key, *path), leaf) for path, leaf in walk(value, is_leaf))
+        else:
+            yield (key,), value
+
+
+def list_paths(values: Mapping[str, t.Any]) -> list[KeyPath]:
+    """Return the paths of all values of a mapping."""
+    return [path for path, _value in walk(values)]
+
+
+def find_secret_paths(config: Mapping[str, t.Any]) -> list[KeyPath]:
+    """Return the paths of the secrets that a config has or may have, although the API hides them.
+
+    A field such as ``has_token`` or ``token_last4`` stands for the secret ``token``.
+    """
+    paths = [(*path[:-1], find_secret_name(path[-1])) for path in find_hidden_paths(config)]
     return list(dict.fromkeys(paths))
 
 
-def secret_of(name: str) -> str:
+def find_secret_name(name: str) -> str:
     """Return the name of the secret that a field describes; any other name as it is."""
     base = HINT.sub("", str(name))
     return base if base and is_secret_name(base) else name
 
 
-def raw_hidden_paths(config: Mapping[str, t.Any], within_secret: bool = False) -> Iterator[KeyPath]:
-    """Yield the keys of a config that are named like a secret or look hidden, as they are."""
-    for key, value in config.items():
-        is_secret = within_secret or is_secret_name(key)
-        if isinstance(value, Mapping) and value and not is_description(value):
-            yield from ((key, *path) for path in raw_hidden_paths(value, is_secret))
-        elif is_secret or has_mask(value, (CLEAR_MASK, MASK_WORD)) or hides_element(value):
-            yield (key,)
+def find_hidden_paths(config: Mapping[str, t.Any]) -> list[KeyPath]:
+    """Return the paths in a config that are named like a secret or look hidden, as they are."""
+    return [
+        path
+        for path, value in walk(config, is_description)
+        if any(map(is_secret_name, path))
+        or has_mask(value, (CLEAR_MASK, MASK_WORD))
+        or hides_element(value)
+    ]
 
 
-def masked_paths(values: Mapping[str, t.Any], within_secret: bool = False) -> Iterator[KeyPath]:
-    """Yield the keys that a task sets to a mask where a secret belongs."""
-    for key, value in values.items():
-        is_secret = within_secret or is_secret_name(key)
-        if isinstance(value, Mapping) and value and not is_description(value):
-            yield from ((key, *path) for path in masked_paths(value, is_secret))
-        elif masks_secret(value, is_secret):
-            yield (key,)
+def find_masked_paths(values: Mapping[str, t.Any], within_secret: bool = False) -> list[KeyPath]:
+    """Return the paths that a task sets to a mask where a secret belongs."""
+    return [
+        path
+        for path, value in walk(values, is_description)
+        if masks_secret(value, within_secret or any(map(is_secret_name, path)))
+    ]
 
 
 def masks_secret(value: t.Any, is_secret: bool) -> bool:
@@ -253,21 +249,20 @@ def masks_secret(value: t.Any, is_secret: bool) -> bool:
     if isinstance(value, (list, tuple)):
         return any(masks_secret(item, is_secret) for item in value)
     if isinstance(value, Mapping) and not is_secret:
-        is_secret = is_secret_name(label_of_pair(value) or "")
-        return any(masked_paths(value, is_secret))
+        return bool(find_masked_paths(value, is_secret_name(read_pair_name(value) or "")))
     return is_secret and is_clearly_masked(value)
 
 
-def blank_paths(values: Mapping[str, t.Any], within_secret: bool = False) -> Iterator[KeyPath]:
-    """Yield the keys of secrets that have no value: null, an empty text, or a list with one.
+def find_blank_paths(values: Mapping[str, t.Any], within_secret: bool = False) -> list[KeyPath]:
+    """Return the paths of secrets that have no value: null, an empty text, or a list with one.
 
     :param within_secret: Whether all keys are those of secrets, whatever their names.
     """
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from ((key, *path) for path in blank_paths(value, within_secret))
-        elif (within_secret or is_secret_name(key)) and is_blank(value):
-            yield (key,)
+    return [
+        path
+        for path, value in walk(values)
+        if (within_secret or is_secret_name(path[-1])) and is_blank(value)
+    ]
 
 
 def is_blank(value: t.Any) -> bool:
@@ -290,45 +285,36 @@ def hides_element(value: t.Any) -> bool:
 
 def hides_value(item: Mapping[str, t.Any]) -> bool:
     """Return whether an element has a secret: as a key, or as the value of a named pair."""
-    label = label_of_pair(item)
-    if label is not None:
-        return is_secret_name(label) or has_mask(item["value"], (CLEAR_MASK, MASK_WORD))
-    return bool(hidden_paths(item))
+    name = read_pair_name(item)
+    if name is not None:
+        return is_secret_name(name) or has_mask(item["value"], (CLEAR_MASK, MASK_WORD))
+    return bool(find_hidden_paths(item))
 
 
-def label_of_pair(item: Mapping[str, t.Any]) -> str | None:
+def read_pair_name(item: Mapping[str, t.Any]) -> str | None:
     """Return the name in a pair such as ``{name, value}``; ``None`` if it is no pair."""
-    label = next((item[key] for key in ("name", "key", "header") if key in item), None)
-    return label if "value" in item and isinstance(label, str) else None
+    name = next((item[key] for key in ("name", "key", "header") if key in item), None)
+    return name if "value" in item and isinstance(name, str) else None
 
 
-def without_hidden(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
+def drop_hidden(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return a config without the keys that have or may have a secret."""
-    return without_paths(config, list(raw_hidden_paths(config)))
+    return drop_paths(config, find_hidden_paths(config))
 
 
-def without_paths(values: Mapping[str, t.Any], paths: list[KeyPath]) -> dict[str, t.Any]:
-    """Return a mapping without some of its keys; a mapping that loses all of its keys goes too."""
+def drop_paths(values: Mapping[str, t.Any], paths: Sequence[KeyPath]) -> dict[str, t.Any]:
+    """Return a mapping without some paths; a mapping in it that loses all of its keys goes too."""
     kept: dict[str, t.Any] = {}
     for key, value in values.items():
         inner = [path[1:] for path in paths if path[0] == key]
         if () in inner:
             continue
         if inner and isinstance(value, Mapping):
-            value = without_paths(value, inner)
+            value = drop_paths(value, inner)
             if not value:
                 continue
         kept[key] = value
     return kept
-
-
-def leaf_paths(values: Mapping[str, t.Any]) -> Iterator[KeyPath]:
-    """Yield the keys of a mapping, through the mappings in it."""
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from ((key, *path) for path in leaf_paths(value))
-        else:
-            yield (key,)
 
 
 def has_path(values: t.Any, path: KeyPath) -> bool:
@@ -342,18 +328,12 @@ def has_path(values: t.Any, path: KeyPath) -> bool:
     return True
 
 
-def placeholder_paths(secrets: Mapping[str, t.Any]) -> list[KeyPath]:
-    """Return the keys of ``secret_config`` that have a placeholder instead of a secret."""
-    paths = []
-    for key, value in secrets.items():
-        if isinstance(value, Mapping):
-            paths += [(key, *path) for path in placeholder_paths(value)]
-        elif is_placeholder(value):
-            paths.append((key,))
-    return paths
+def find_placeholder_paths(secrets: Mapping[str, t.Any]) -> list[KeyPath]:
+    """Return the paths of ``secret_config`` that have a placeholder instead of a secret."""
+    return [path for path, value in walk(secrets) if is_placeholder(value)]
 
 
-def placeholders(name: str, paths: list[KeyPath]) -> dict[str, t.Any]:
+def build_placeholders(name: str, paths: Iterable[KeyPath]) -> dict[str, t.Any]:
     """Return a ``secret_config`` with a placeholder for each secret of a channel."""
     result: dict[str, t.Any] = {}
     for path in sorted(paths, key=len):
@@ -366,11 +346,11 @@ def placeholders(name: str, paths: list[KeyPath]) -> dict[str, t.Any]:
     return result
 
 
-def list_paths(paths: list[KeyPath]) -> str:
-    """Return keys as text: ``headers.Authorization, url``."""
-    return ", ".join(sorted(map(join_path, paths)))
-
-
 def join_path(path: KeyPath) -> str:
-    """Return a key as text: ``headers.Authorization``."""
+    """Return a path as text: ``headers.Authorization``."""
     return ".".join(map(str, path))
+
+
+def join_paths(paths: Iterable[KeyPath]) -> str:
+    """Return each path once, as text: ``headers.Authorization, url``."""
+    return ", ".join(sorted(set(map(join_path, paths))))

@@ -74,7 +74,7 @@ def require_names(items: Sequence[Values], kind: str) -> None:
         require_field(items[0], "name", f"a {kind}")
 
 
-def label_of(item: Values) -> t.Any:
+def read_label(item: Values) -> t.Any:
     """Return what to call a channel or rule: its name, or else its id."""
     return read_name(item) or item["id"]
 
@@ -82,10 +82,10 @@ def label_of(item: Values) -> t.Any:
 def resembles(item: Values, name: str) -> bool:
     """Return whether a listed name may be what an API made of the name that it was given."""
     listed = read_name(item)
-    return listed is not None and simplified(listed) == simplified(name)
+    return listed is not None and simplify_name(listed) == simplify_name(name)
 
 
-def simplified(name: str) -> str:
+def simplify_name(name: str) -> str:
     """Return a name without what APIs change: case, entities, compatibility forms, spaces."""
     text = unicodedata.normalize("NFKC", html.unescape(name)).casefold()
     return "".join(text.split())
@@ -102,16 +102,16 @@ def read_channel_ids(rule: Values) -> list[t.Any]:
     ids = rule.get("channel_ids")
     if ids is None:
         return []
-    found = [id_of(item) for item in ids] if isinstance(ids, list) else [None]
+    found = [extract_id(item) for item in ids] if isinstance(ids, list) else [None]
     if None in found:
         raise ApiError(
-            f"The API's answer for the notification rule {label_of(rule)!r} has no "
+            f"The API's answer for the notification rule {read_label(rule)!r} has no "
             "list of ids in channel_ids."
         )
     return found
 
 
-def id_of(item: t.Any) -> t.Any:
+def extract_id(item: t.Any) -> t.Any:
     """Return an id, also of an object that has one; ``None`` if it is neither."""
     value = item.get("id") if isinstance(item, Mapping) else item
     is_id = isinstance(value, (str, int)) and not isinstance(value, bool)
@@ -129,7 +129,7 @@ def with_channel_names(rule: Values, channels: Iterable[Values]) -> Values:
     names = {str(channel["id"]): read_name(channel) for channel in channels}
     shown = []
     for item in ids or []:
-        channel_id = id_of(item)
+        channel_id = extract_id(item)
         shown.append(names.get(str(channel_id)) or (item if channel_id is None else channel_id))
     return {**rule, "channels": shown}
 
@@ -163,6 +163,15 @@ def as_mapping(value: t.Any) -> Mapping[str, t.Any] | None:
     return value if isinstance(value, Mapping) else None
 
 
+def look_up(values: t.Any, path: Iterable[str]) -> t.Any:
+    """Return the value at a path of a mapping; :data:`UNSET` if there is none."""
+    for key in path:
+        if not isinstance(values, Mapping) or key not in values:
+            return UNSET
+        values = values[key]
+    return values
+
+
 def is_alike(current: t.Any, desired: t.Any) -> bool:
     """Return whether two values mean the same, although an API may spell one otherwise.
 
@@ -176,7 +185,7 @@ def is_alike(current: t.Any, desired: t.Any) -> bool:
     if isinstance(current, list) and isinstance(desired, list):
         return covers(current, desired) and covers(desired, current)
     if isinstance(current, str) and isinstance(desired, str):
-        return spelling_of(current) == spelling_of(desired)
+        return normalize_spelling(current) == normalize_spelling(desired)
     if isinstance(current, str) or isinstance(desired, str):
         return is_spelled(current, desired) or is_spelled(desired, current)
     # In Python, True == 1.
@@ -186,7 +195,9 @@ def is_alike(current: t.Any, desired: t.Any) -> bool:
 def covers(items: Sequence[t.Any], others: Sequence[t.Any]) -> bool:
     """Return whether a list has each element of another; of mappings, as often as the other."""
     if all(isinstance(item, str) for item in (*items, *others)):
-        return {spelling_of(other) for other in others} <= {spelling_of(item) for item in items}
+        return {normalize_spelling(other) for other in others} <= {
+            normalize_spelling(item) for item in items
+        }
     left = list(items)
     for other in others:
         found = next((item for item in left if is_alike(item, other)), UNSET)
@@ -197,7 +208,7 @@ def covers(items: Sequence[t.Any], others: Sequence[t.Any]) -> bool:
     return True
 
 
-def spelling_of(text: str) -> str:
+def normalize_spelling(text: str) -> str:
     """Return a text as it compares."""
     text = normalize(text)
     return text.casefold() if re.fullmatch(r"[^@\s]+@[^@\s]+", text) else text

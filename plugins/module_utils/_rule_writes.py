@@ -25,11 +25,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import ha
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     RULES_PATH,
     build_mismatch,
-    id_of,
+    extract_id,
     is_alike,
-    label_of,
     read_channel_ids,
     read_channel_list,
+    read_label,
     read_rules,
     resembles,
     with_channel_names,
@@ -53,15 +53,15 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
 from ansible_collections.planasonix.admin.plugins.module_utils._rules import (
     RULE_FIELDS,
     Rules,
-    channel_ids_of,
-    filter_gaps,
-    filters_of,
+    drop_null,
+    find_channel_ids,
+    find_obsolete_filters,
     find_rule,
+    find_unapplied_filters,
     is_changed,
     is_empty,
-    obsolete_filters,
     plan_rule,
-    spell_ids,
+    read_filters,
 )
 
 
@@ -83,9 +83,16 @@ def build_rule(change: Change, options: Values, known: Rules) -> Values:
     old = find_replaced(known.rules, change.object)
     ids = spell_ids(read_channel_ids(old), known.channels)
     if "channels" in options:
-        ids = channel_ids_of(known.channels, options["channels"], ids)
-    fields = {name: change.after[name] for name in RULE_FIELDS if name in change.after}
-    return {**fields, "channel_ids": ids}
+        ids = find_channel_ids(known.channels, options["channels"], ids)
+    # Null says nothing, and an API that does not take it would refuse the rest.
+    fields = drop_null({name: change.after.get(name) for name in RULE_FIELDS})
+    return {**fields, "channel_ids": ids, "filters": drop_null(fields["filters"])}
+
+
+def spell_ids(ids: Iterable[t.Any], channels: Iterable[Values]) -> list[t.Any]:
+    """Return ids as the list of channels spells them; one of a channel that is gone as it is."""
+    spelled = {str(channel["id"]): channel["id"] for channel in channels}
+    return [spelled.get(str(channel_id), channel_id) for channel_id in ids]
 
 
 def request_rule(change: Change, options: Values, known: Rules) -> Write:
@@ -100,15 +107,15 @@ def apply_rule(client: Client, plan: Plan, current: Rules, options: Values) -> A
     """
     if not plan.changes:
         return Applied()
-    request = request_rule(plan.changes[0], options, current)
+    change = plan.changes[0]
+    request = request_rule(change, options, current)
 
     def find() -> list[Values]:
         rules = read_rules(client)
         return [
             rule
             for rule in rules
-            if has_name(rule, options["name"])
-            and not rule_gaps(rule, plan, options, current.channels)
+            if has_name(rule, change.object) and not find_unapplied(rule, change, options, current)
         ]
 
     try:
@@ -123,19 +130,19 @@ def apply_rule(client: Client, plan: Plan, current: Rules, options: Values) -> A
                 **error.details,
             ) from error
         if not error.did_nothing:
-            check_others(client, plan, error)
+            note_lost_rules(client, plan, error)
         raise
     return Applied()
 
 
-def check_others(client: Client, plan: Plan, error: ApiError) -> None:
+def note_lost_rules(client: Client, plan: Plan, error: ApiError) -> None:
     """Add to an error what its write did to other rules, if anything."""
     try:
-        lost = lost_rules(read_rules(client), plan)
+        lost = find_lost(read_rules(client), plan)
     except ApiError:
         return
     if lost:
-        error.message += f" Other rules are gone or changed: {names_of(lost)}."
+        error.message += f" Other rules are gone or changed: {list_names(lost)}."
         error.details["lost_rules"] = lost
 
 
@@ -146,42 +153,41 @@ def verify_rules(current: Rules, plan: Plan, options: Values) -> list[Mismatch |
     """Return what the API does not show of a plan, and which other rules are not as before."""
     found = [rule for rule in current.rules if has_name(rule, options["name"])]
     texts: list[Mismatch | str] = [
-        f"the notification rule {label_of(rule)!r} is gone or changed"
-        for rule in lost_rules(current.rules, plan)
+        f"the notification rule {read_label(rule)!r} is gone or changed"
+        for rule in find_lost(current.rules, plan)
     ]
     if not found:
         return [*texts, f"{options['name']!r} is not listed"]
     if len(found) > 1:
         return [*texts, f"{options['name']!r} is listed {len(found)} times"]
-    return [*texts, *rule_gaps(found[0], plan, options, current.channels)]
+    known = Rules(plan.basis, current.channels)
+    return [*texts, *find_unapplied(found[0], plan.changes[0], options, known)]
 
 
-def rule_gaps(
-    rule: Values, plan: Plan, options: Values, channels: tuple[Values, ...]
-) -> list[Mismatch]:
+def find_unapplied(rule: Values, change: Change, options: Values, known: Rules) -> list[Mismatch]:
     """Return the fields that are not as the task asks for, or that were not kept.
 
     What the API adds to the filters, and what it makes of a field that a new rule does not name,
-    is no gap.
+    does not count.
     """
-    body = build_rule(plan.changes[0], options, Rules(plan.basis, channels))
-    before = find_replaced(plan.basis, options["name"])
-    subject = f"notification rule {options['name']!r}"
-    gaps = []
+    body = build_rule(change, options, known)
+    before = find_replaced(known.rules, change.object)
+    subject = f"notification rule {change.object!r}"
+    mismatches = []
     for name in ("event", "channel_ids", "enabled"):
         is_named = ("channels" if name == "channel_ids" else name) in options
         if name not in body or not (is_named or name in before):
             continue
         if is_changed(rule, name, body[name], subject):
             old, new = before.get(name, UNSET), rule.get(name, UNSET)
-            gaps.append(build_mismatch(name, old, body[name], new))
-    old_filters, now = filters_of(before), filters_of(rule)
-    wanted: Values = options.get("filters", body["filters"])
-    gaps += filter_gaps(old_filters, now, wanted)
-    for name in obsolete_filters(old_filters, body["filters"]):
+            mismatches.append(build_mismatch(name, old, body[name], new))
+    old_filters, now = read_filters(before), read_filters(rule)
+    wanted = options["filters"] if "filters" in options else body["filters"]
+    mismatches += find_unapplied_filters(old_filters, now, wanted)
+    for name in find_obsolete_filters(old_filters, body["filters"]):
         if is_alike(now.get(name, UNSET), old_filters[name]):
-            gaps.append(Mismatch(f"filters.{name}", old_filters[name], UNSET, now[name]))
-    return gaps
+            mismatches.append(Mismatch(f"filters.{name}", old_filters[name], UNSET, now[name]))
+    return mismatches
 
 
 def find_replaced(rules: Iterable[Values], name: str) -> Values:
@@ -189,7 +195,7 @@ def find_replaced(rules: Iterable[Values], name: str) -> Values:
     return next((rule for rule in rules if has_name(rule, name)), {})
 
 
-def lost_rules(rules: Sequence[Values], plan: Plan) -> list[Values]:
+def find_lost(rules: Sequence[Values], plan: Plan) -> list[Values]:
     """Return the other rules that are gone or changed since the plan was made, as they were.
 
     A rule that has another id now is not lost.
@@ -208,23 +214,23 @@ def lost_rules(rules: Sequence[Values], plan: Plan) -> list[Values]:
 
 def is_same_rule(first: Values, second: Values) -> bool:
     """Return whether two readings of a rule agree in all that a POST can set."""
-    return is_alike(settings_of(first), settings_of(second))
+    return is_alike(select_settings(first), select_settings(second))
 
 
-def settings_of(rule: Values) -> Values:
+def select_settings(rule: Values) -> Values:
     """Return what a POST can set of a rule, as far as it says anything."""
     settings = {name: rule.get(name) for name in RULE_FIELDS} | {"name": read_name(rule)}
     for name, value in settings.items():
         if isinstance(value, Mapping):
             settings[name] = {key: one for key, one in value.items() if not is_empty(one)}
         elif isinstance(value, list) and name == "channel_ids":
-            settings[name] = [str(id_of(item) or item) for item in value]
+            settings[name] = [str(extract_id(item) or item) for item in value]
     return {name: value for name, value in settings.items() if not is_empty(value)}
 
 
-def names_of(rules: Iterable[Values]) -> str:
+def list_names(rules: Iterable[Values]) -> str:
     """Return the names of rules as text."""
-    return ", ".join(repr(label_of(rule)) for rule in rules) or "none"
+    return ", ".join(repr(read_label(rule)) for rule in rules) or "none"
 
 
 def explain_rule(client: Client, plan: Plan, current: t.Any, options: Values) -> None:
@@ -234,7 +240,7 @@ def explain_rule(client: Client, plan: Plan, current: t.Any, options: Values) ->
     """
     if current is None:
         return
-    lost = lost_rules(current.rules, plan)
+    lost = find_lost(current.rules, plan)
     if lost:
         restore_rules(client, plan, lost, current)
     name = options["name"]
@@ -270,7 +276,7 @@ def restore_rules(client: Client, plan: Plan, lost: list[Values], current: Rules
             continue
         others = [other for other in rules if not has_name(other, read_name(rule))]
         try:
-            rules = post_again(client, rule, current.channels, [*others, rule])
+            rules = write_again(client, rule, current.channels, [*others, rule])
         except ApiError:
             rules = read_again(client, rules)
         if not all(is_listed(rules, other) for other in others):
@@ -280,29 +286,27 @@ def restore_rules(client: Client, plan: Plan, lost: list[Values], current: Rules
     is_written = any(has_name(rule, name) for rule in rules)
     if is_written and not left:
         raise NotApplied(
-            f"Writing {label} also removed or changed other rules: {names_of(lost)}. They were "
+            f"Writing {label} also removed or changed other rules: {list_names(lost)}. They were "
             "restored. Manage the rules in the product's UI, since this can happen again."
         )
     if not is_written:
         left = [*left, plan.predicted]
     raise NotApplied(
         f"The API replaced other rules when {label} was written, so this collection cannot manage "
-        f"them. There are now: {names_of(rules)}. Lost: {names_of(left)}; create them again in the "
-        "product's UI, as lost_rules of this result lists them.",
+        f"them. There are now: {list_names(rules)}. Lost: {list_names(left)}; create them again in "
+        "the product's UI, as lost_rules of this result lists them.",
         lost_rules=left,
     )
 
 
-def post_again(
+def write_again(
     client: Client, rule: Values, channels: Iterable[Values], expected: Sequence[Values]
 ) -> Sequence[Values]:
     """Write a rule as it was; returns the rules, once they are all listed or will not be."""
-    label = label_of(rule)
+    label = read_label(rule)
     body = {name: rule[name] for name in RULE_FIELDS if rule.get(name) is not None}
-    body |= {
-        "channel_ids": spell_ids(read_channel_ids(rule), channels),
-        "filters": filters_of(rule),
-    }
+    ids = spell_ids(read_channel_ids(rule), channels)
+    body |= {"channel_ids": ids, "filters": read_filters(rule)}
     send(client, Write("POST", RULES_PATH, body, f"restore the notification rule {label!r}"))
     rules: Sequence[Values] = ()
     for _look in looks(client):
@@ -325,7 +329,7 @@ def is_listed(rules: Iterable[Values], rule: Values) -> bool:
     return any(is_same_rule(other, rule) for other in rules)
 
 
-def show_rule(current: Rules, options: Values) -> Values:
+def return_rule(current: Rules, options: Values) -> Values:
     """Return the rule as it now is, with the names of its channels."""
     rule = find_rule(current.rules, options["name"])
     return {} if rule is None else with_channel_names(rule, current.channels)
@@ -335,7 +339,7 @@ RULE = Resource(
     "rule",
     read_rules_and_channels,
     plan_rule,
-    show_rule,
+    return_rule,
     verify_rules,
     apply_rule,
     explain=explain_rule,

@@ -89,7 +89,7 @@ def find_rule(rules: Iterable[Values], name: str) -> Values | None:
     return found[0] if found else None
 
 
-def channel_ids_of(
+def find_channel_ids(
     channels: Iterable[Values], wanted: Iterable[t.Any], kept: Iterable[t.Any]
 ) -> list[t.Any]:
     """Return the ids of channels that are named by id or by name, as the API spells them.
@@ -122,13 +122,7 @@ def channel_ids_of(
     return ids
 
 
-def spell_ids(ids: Iterable[t.Any], channels: Iterable[Values]) -> list[t.Any]:
-    """Return ids as the list of channels spells them; one of a channel that is gone as it is."""
-    spelled = {str(channel["id"]): channel["id"] for channel in channels}
-    return [spelled.get(str(channel_id), channel_id) for channel_id in ids]
-
-
-def filters_of(rule: Values) -> Values:
+def read_filters(rule: Values) -> Values:
     """Return the filters of a rule; empty if the API leaves them out or gives null.
 
     :raises ApiError: if they have another shape.
@@ -148,9 +142,7 @@ def filters_of(rule: Values) -> Values:
 
 
 def plan_rule(current: Rules, options: Values) -> Plan:
-    """Plan ``POST /api/notifications/rules``, which creates a rule or replaces the one of its name.
-
-    What is not given keeps its value.
+    """Plan the creation of a rule, or its replacement. What is not given keeps its value.
 
     :raises InvalidOption: if several rules have the name, a channel is unknown, or a new rule
         lacks its event or channels.
@@ -160,46 +152,17 @@ def plan_rule(current: Rules, options: Values) -> Plan:
         return plan_creation(current, options)
     subject = f"notification rule {options['name']!r}"
     changes = find_changes(subject, found, current.channels, options)
-    before = managed_rule(found, current.channels)
     if not changes:
+        before = select_managed(found, current.channels)
         predicted = with_channel_names(found, current.channels)
         message = "no change" + explain_extra(found, options)
         return Plan(before, before, predicted=predicted, message=message)
-    written = kept_fields(found, current.channels, subject) | changes
-    text = f"replace the notification rule {written['name']!r}"
-    written = managed_rule(written, current.channels)
+    for name in ("name", "event", "enabled"):
+        require_field(found, name, subject)
+    read_kept_ids(found, subject)
     # The API may give the rule that it replaces another id.
     rule = without(found, "id", "created_at") | changes
-    after = managed_rule(rule, current.channels)
-    return Plan(
-        before,
-        after,
-        predicted=with_channel_names(rule, current.channels),
-        message=describe(subject, differences(before, after)),
-        changes=(Change("update", RESOURCE, text, options["name"], before, written),),
-        basis=current.rules,
-    )
-
-
-def find_changes(
-    subject: str, found: Values, channels: tuple[Values, ...], options: Values
-) -> Values:
-    """Return the fields of a rule that a task changes.
-
-    :raises InvalidOption: if a channel is unknown.
-    """
-    desired: Values = {name: options[name] for name in ("event", "enabled") if name in options}
-    if "channels" in options:
-        kept = read_kept_ids(found, subject)
-        desired["channel_ids"] = channel_ids_of(channels, options["channels"], kept)
-    changes = {
-        name: value for name, value in desired.items() if is_changed(found, name, value, subject)
-    }
-    if "filters" in options:
-        filters, wanted = filters_of(found), options["filters"]
-        if filter_gaps({}, filters, wanted) or obsolete_filters(filters, wanted):
-            changes["filters"] = without_null(wanted)
-    return changes
+    return build_plan(current, found, rule, options["name"])
 
 
 def plan_creation(current: Rules, options: Values) -> Plan:
@@ -217,35 +180,55 @@ def plan_creation(current: Rules, options: Values) -> Plan:
     rule = {
         "name": name,
         "event": options["event"],
-        "channel_ids": channel_ids_of(current.channels, options["channels"], ()),
-        "filters": without_null(options.get("filters", {})),
+        "channel_ids": find_channel_ids(current.channels, options["channels"], ()),
+        "filters": drop_null(options.get("filters", {})),
         "enabled": options.get("enabled", True),
     }
-    after = managed_rule(rule, current.channels)
-    text = f"create the notification rule {name!r}"
+    return build_plan(current, {}, rule, name)
+
+
+def build_plan(current: Rules, found: Values, rule: Values, name: str) -> Plan:
+    """Return the plan of one rule. Its basis is all rules, to see whether they stay."""
+    before = select_managed(found, current.channels) if found else {}
+    after = select_managed(rule, current.channels)
+    action, verb = ("update", "replace") if found else ("create", "create")
+    text = f"{verb} the notification rule {rule['name']!r}"
+    texts = differences(before, after) if found else ["created"]
     return Plan(
-        {},
+        before,
         after,
         predicted=with_channel_names(rule, current.channels),
-        message=f"notification rule {name!r}: created",
-        changes=(Change("create", RESOURCE, text, name, after=after),),
+        message=describe(f"notification rule {name!r}", texts),
+        changes=(Change(action, RESOURCE, text, name, before, after),),
         basis=current.rules,
     )
+
+
+def find_changes(
+    subject: str, found: Values, channels: tuple[Values, ...], options: Values
+) -> Values:
+    """Return the fields of a rule that a task changes.
+
+    :raises InvalidOption: if a channel is unknown.
+    """
+    desired: Values = {name: options[name] for name in ("event", "enabled") if name in options}
+    if "channels" in options:
+        kept = read_kept_ids(found, subject)
+        desired["channel_ids"] = find_channel_ids(channels, options["channels"], kept)
+    changes = {
+        name: value for name, value in desired.items() if is_changed(found, name, value, subject)
+    }
+    if "filters" in options:
+        filters, wanted = read_filters(found), options["filters"]
+        if find_unapplied_filters({}, filters, wanted) or find_obsolete_filters(filters, wanted):
+            changes["filters"] = drop_null(wanted)
+    return changes
 
 
 def read_kept_ids(rule: Values, subject: str) -> list[t.Any]:
     """Return the ids of the channels of a rule that is there."""
     require_field(rule, "channel_ids", subject)
     return read_channel_ids(rule)
-
-
-def kept_fields(rule: Values, channels: Iterable[Values], subject: str) -> Values:
-    """Return what leaves a rule as it is."""
-    fields = {name: require_field(rule, name, subject) for name in ("name", "event", "enabled")}
-    ids = spell_ids(read_kept_ids(rule, subject), channels)
-    # Null says nothing, and an API that does not take it would refuse the rest.
-    known = {name: value for name, value in fields.items() if value is not None}
-    return {**known, "channel_ids": ids, "filters": without_null(filters_of(rule))}
 
 
 def is_changed(rule: Values, name: str, desired: t.Any, subject: str) -> bool:
@@ -257,7 +240,7 @@ def is_changed(rule: Values, name: str, desired: t.Any, subject: str) -> bool:
     return not is_alike(require_field(rule, name, subject), desired)
 
 
-def without_null(filters: Mapping[str, t.Any]) -> Values:
+def drop_null(filters: Mapping[str, t.Any]) -> Values:
     """Return filters without what is null, which takes a filter away."""
     return {name: value for name, value in filters.items() if value is not None}
 
@@ -267,14 +250,18 @@ def is_empty(value: t.Any) -> bool:
     return value is UNSET or value is None or value in ("", [], {})
 
 
-def filter_gaps(before: Values, now: Values, desired: Mapping[str, t.Any]) -> list[Mismatch]:
+def find_unapplied_filters(
+    before: Values, now: Values, desired: Mapping[str, t.Any]
+) -> list[Mismatch]:
     """Return the filters that are not as desired. Unnamed filters do not count."""
-    gaps = []
+    mismatches = []
     for name, value in desired.items():
         new = now.get(name, UNSET)
         if not (is_empty(new) and is_empty(value)) and not is_alike_filter(new, value):
-            gaps.append(build_mismatch(f"filters.{name}", before.get(name, UNSET), value, new))
-    return gaps
+            mismatches.append(
+                build_mismatch(f"filters.{name}", before.get(name, UNSET), value, new)
+            )
+    return mismatches
 
 
 def is_alike_filter(current: t.Any, desired: t.Any) -> bool:
@@ -284,7 +271,7 @@ def is_alike_filter(current: t.Any, desired: t.Any) -> bool:
     return is_alike(current, desired)
 
 
-def obsolete_filters(filters: Values, desired: Mapping[str, t.Any]) -> list[str]:
+def find_obsolete_filters(filters: Values, desired: Mapping[str, t.Any]) -> list[str]:
     """Return the filters that have to go, since somebody set them and the task does not name them.
 
     A number or text of an undocumented filter could be a default that the API adds to each rule;
@@ -301,21 +288,21 @@ def obsolete_filters(filters: Values, desired: Mapping[str, t.Any]) -> list[str]
 
 def explain_extra(rule: Values, options: Values) -> str:
     """Say which filters a task leaves as they are, though it does not name them."""
-    if "filters" not in options:
+    named = options.get("filters")
+    if named is None:
         return ""
     texts = [
         f"{name} {value!r}"
-        for name, value in sorted(filters_of(rule).items())
-        if name not in options["filters"] and not is_empty(value)
+        for name, value in sorted(read_filters(rule).items())
+        if name not in named and not is_empty(value)
     ]
-    if not texts:
-        return ""
-    return f" (filters has {', '.join(texts)}, which the task does not name; it stays)"
+    extra = ", ".join(texts)
+    return f" (filters has {extra}, which the task does not name; it stays)" if extra else ""
 
 
-def managed_rule(rule: Values, channels: Iterable[Values]) -> Values:
+def select_managed(rule: Values, channels: Iterable[Values]) -> Values:
     """Return what the module manages, for the diff: channels by name."""
-    shown = with_channel_names(rule, channels) | {"filters": filters_of(rule)}
+    shown = with_channel_names(rule, channels) | {"filters": read_filters(rule)}
     return {
         name: shown[name]
         for name in ("name", "event", "channels", "filters", "enabled")

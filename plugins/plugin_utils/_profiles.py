@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ansible_collections.planasonix.admin.plugins.module_utils._channels import (
     NEEDED_SECRETS,
-    type_key,
+    normalize_type,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
@@ -27,16 +27,16 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     read_name,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
-    hidden_paths,
-    placeholders,
-    without_hidden,
+    build_placeholders,
+    drop_hidden,
+    find_secret_paths,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     as_mapping,
     read_flag,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
-from ansible_collections.planasonix.admin.plugins.module_utils._rules import filters_of
+from ansible_collections.planasonix.admin.plugins.module_utils._rules import read_filters
 
 
 def tailored(
@@ -158,14 +158,14 @@ def exported_allowlist(allowlist: Values) -> Values:
 def exported_channel(channel: Values) -> Values:
     """Return one channel, with a placeholder for each value that is or may be a secret."""
     config = as_mapping(channel.get("config")) or {}
-    hidden = hidden_paths(config)
-    needed = NEEDED_SECRETS.get(type_key(channel.get("type")))
+    hidden = find_secret_paths(config)
+    needed = NEEDED_SECRETS.get(normalize_type(channel.get("type")))
     if not hidden and needed:
         hidden = [(needed,)]
     result = exported_texts(channel, "name", "type") | exported_flag(channel)
-    result["config"] = without_hidden(config)
+    result["config"] = drop_hidden(config)
     if hidden:
-        result["secret_config"] = placeholders(channel["name"], hidden)
+        result["secret_config"] = build_placeholders(channel["name"], hidden)
     return result
 
 
@@ -190,7 +190,7 @@ def exported_rule(rule: Values) -> Values:
     if channels is not None and all(isinstance(item, (str, int)) for item in channels):
         result["channels"] = channels
     with contextlib.suppress(ApiError):
-        result["filters"] = filters_of(rule)
+        result["filters"] = read_filters(rule)
     return {**result, **exported_flag(rule)}
 
 

@@ -21,7 +21,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import In
 from ansible_collections.planasonix.admin.plugins.module_utils._escapes import unescape
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import is_placeholder
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import canonical
-from ansible_collections.planasonix.admin.plugins.module_utils._notifications import id_of
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import extract_id
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
     merged,
@@ -359,7 +359,9 @@ def disable_newer_rule(rule: Values, channel_ids: Collection[str] | None) -> Val
     disabled = {"name": rule["name"], "enabled": False}
     used = list(zip(rule.get("channels") or (), rule.get("channel_ids") or (), strict=False))
     there = [
-        channel for channel, item in used if channel_ids is None or str(id_of(item)) in channel_ids
+        channel
+        for channel, item in used
+        if channel_ids is None or str(extract_id(item)) in channel_ids
     ]
     if there and len(there) < len(used):
         disabled["channels"] = there

@@ -14,13 +14,13 @@ import pytest
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _masks
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
-    hidden_paths,
+    build_placeholders,
+    drop_hidden,
+    find_placeholder_paths,
+    find_secret_paths,
     is_masked,
     is_secret_name,
     is_unknown,
-    placeholder_paths,
-    placeholders,
-    without_hidden,
 )
 
 
@@ -182,7 +182,7 @@ def test_the_word_hidden_may_be_an_ordinary_value():
     """It is compared, so that a task can change it, and never sent back."""
     assert not is_unknown("visibility", "hidden")
     assert is_unknown("token", "hidden")
-    assert hidden_paths({"visibility": "hidden"}) == [("visibility",)]
+    assert find_secret_paths({"visibility": "hidden"}) == [("visibility",)]
 
 
 CONFIG = {
@@ -199,7 +199,7 @@ CONFIG = {
 
 
 def test_hidden_and_visible_parts():
-    assert hidden_paths(CONFIG) == [
+    assert find_secret_paths(CONFIG) == [
         ("url",),
         ("headers", "Authorization"),
         ("pairs",),
@@ -209,7 +209,7 @@ def test_hidden_and_visible_parts():
         ("odd",),
         ("deep", "x"),
     ]
-    assert without_hidden(CONFIG) == {
+    assert drop_hidden(CONFIG) == {
         "method": "POST",
         "headers": {"Accept": "application/json"},
         "plain_pairs": [{"name": "Accept", "value": "text/plain"}],
@@ -218,10 +218,10 @@ def test_hidden_and_visible_parts():
 
 
 def test_placeholders_for_what_is_hidden():
-    made = placeholders("Hook", hidden_paths(CONFIG))
+    made = build_placeholders("Hook", find_secret_paths(CONFIG))
     assert made["headers"] == {"Authorization": "PLACEHOLDER:Hook.headers.Authorization"}
     assert made["pairs"] == "PLACEHOLDER:Hook.pairs"
-    assert sorted(placeholder_paths(made)) == sorted(hidden_paths(CONFIG))
+    assert sorted(find_placeholder_paths(made)) == sorted(find_secret_paths(CONFIG))
 
 
 def test_masks_are_importable_without_requests():

@@ -602,14 +602,14 @@ def test_the_diff_tells_no_key_of_the_config_that_the_task_does_not_name(options
 
 # Changes.
 
-FOUND = {
+FOUND: dict = {
     "id": "nch_1",
     "type": "slack",
     "name": "Alerts",
     "enabled": True,
-    "config": {"a": 1, "url": "old 5ecret", "room": "old 5ecret"},
+    "config": {"a": 1, "url": "old 5ecret", "room": "old 5ecret", "other": "old 5ecret"},
 }
-SHOWN = {**FOUND, "config": {"a": 1}}
+SHOWN = {"id": "nch_1", "type": "slack", "name": "Alerts", "enabled": True}
 SECRETS = {"url": "new 5ecret", "room": "new 5ecret"}
 KEYS = ["room", "url"]
 
@@ -701,7 +701,7 @@ def test_an_update_of_something_else_has_the_config_and_a_body_without_it():
     request = request_channel(change, options, FOUND)
     body = {"name": "Alerts", "enabled": False}
     assert f"{request.method} {request.path}" == PUT
-    assert request.body == {**body, "config": {"a": 1, **SECRETS}}
+    assert request.body == {**body, "config": {**FOUND["config"], **SECRETS}}
     assert request.fallback == body
     del options["secret_config"]
     request = request_channel(change, options, FOUND)

@@ -13,7 +13,7 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ansible_collections.planasonix.admin.plugins.module_utils._channels import (
@@ -45,6 +45,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
+    Config,
     KeyPath,
     drop_hidden,
     find_placeholder_paths,
@@ -209,11 +210,10 @@ def send_test(client: Client, plan: Plan, options: Values) -> Values:
 
 def verify_channels(current: Channels, plan: Plan, options: Values) -> list[Mismatch | str]:
     """Return what the API does not show of a plan. Secrets cannot be read back."""
-    deleted = find_deleted(plan)
     texts: list[Mismatch | str] = [
         f"{read_label(channel)!r} ({channel['id']}) is still listed"
         for channel in current.channels
-        if str(channel["id"]) in deleted
+        if str(channel["id"]) in find_deleted(plan)
     ]
     if options["state"] == "absent":
         return texts
@@ -223,8 +223,7 @@ def verify_channels(current: Channels, plan: Plan, options: Values) -> list[Mism
         return [*texts, f"{label!r} is listed {len(found)} times"]
     texts += [
         f"{read_name(channel)!r} is also the name of {channel['id']}"
-        for channel in find_namesakes(current.channels, found[0], options)
-        if str(channel["id"]) not in deleted
+        for channel in find_doubles(current, found[0], plan, options)
     ]
     return [*texts, *find_unapplied(found[0], plan, options), *find_lost(found[0], plan, options)]
 
@@ -232,6 +231,12 @@ def verify_channels(current: Channels, plan: Plan, options: Values) -> list[Mism
 def find_deleted(plan: Plan) -> set[str]:
     """Return the ids of the channels that a plan deletes."""
     return {str(change.before["id"]) for change in plan.changes if change.action == "delete"}
+
+
+def find_doubles(current: Channels, channel: Values, plan: Plan, options: Values) -> list[Values]:
+    """Return the other channels of its name that a plan does not delete."""
+    others = find_namesakes(current.channels, channel, options)
+    return [other for other in others if str(other["id"]) not in find_deleted(plan)]
 
 
 def is_creation(plan: Plan) -> bool:
@@ -264,9 +269,7 @@ def find_unapplied(channel: Values, plan: Plan, options: Values) -> list[Mismatc
     return mismatches
 
 
-def find_unapplied_keys(
-    before: Mapping[str, t.Any], now: Mapping[str, t.Any], desired: Mapping[str, t.Any]
-) -> Iterator[Mismatch | str]:
+def find_unapplied_keys(before: Config, now: Config, desired: Config) -> Iterator[Mismatch | str]:
     """Yield the keys of a config that a task names and that do not show."""
     for path in find_unequal(now, desired):
         place = ("config", *path)
@@ -292,9 +295,7 @@ def find_lost(channel: Values, plan: Plan, options: Values) -> list[Mismatch]:
     return mismatches
 
 
-def find_lost_keys(
-    before: Mapping[str, t.Any], now: Mapping[str, t.Any], named: t.Any, path: KeyPath
-) -> Iterator[Mismatch]:
+def find_lost_keys(before: Config, now: Config, named: t.Any, path: KeyPath) -> Iterator[Mismatch]:
     """Yield the keys of a config that the task does not give, and that are gone or changed."""
     for key, old in before.items():
         place, new = (*path, key), now.get(key, UNSET)
@@ -331,11 +332,7 @@ def explain_channel(client: Client, plan: Plan, current: t.Any, options: Values)
     name = plan.after.get("name")
     if is_creation(plan) and not has_name(found[0], name):
         undo_creation(client, plan, found[0], options)
-    doubles = [
-        channel
-        for channel in find_namesakes(current.channels, found[0], options)
-        if str(channel["id"]) not in find_deleted(plan)
-    ]
+    doubles = find_doubles(current, found[0], plan, options)
     if is_creation(plan) and doubles:
         ids = ", ".join(str(channel["id"]) for channel in (*doubles, *found))
         raise NotApplied(
@@ -408,7 +405,7 @@ def restore_channel(
     )
 
 
-def warn_of_secret(before: Values, old: Mapping[str, t.Any], options: Values) -> str:
+def warn_of_secret(before: Values, old: Config, options: Values) -> str:
     """Return the sentence about a secret that the API never showed, and may have lost too."""
     missing = find_placeholder_paths(options.get("secret_config", {}))
     keys = join_paths(path for path in missing if not has_path(old, path))

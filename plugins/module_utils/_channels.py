@@ -26,6 +26,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
+    Config,
     KeyPath,
     drop_hidden,
     drop_paths,
@@ -178,21 +179,19 @@ def find_channel(channels: Iterable[Values], options: Values) -> Values | None:
                 f"Several notification channels are named {name!r}: {ids}; address one by "
                 "channel_id."
             )
-        return found[0] if found else None
-    if options["state"] == "absent":
-        return found[0] if found else None
-    if not found:
+    elif not found and options["state"] == "present":
         raise InvalidOption(
             f"No notification channel has the id {channel_id!r}; leave channel_id out to create "
             "one, or correct it."
         )
-    others = [str(channel["id"]) for channel in find_namesakes(channels, found[0], options)]
-    if others:
-        raise InvalidOption(
-            f"The notification channel {channel_id} cannot be renamed: {name!r} is already the "
-            f"name of {', '.join(others)}."
-        )
-    return found[0]
+    elif options["state"] == "present":
+        others = [str(channel["id"]) for channel in find_namesakes(channels, found[0], options)]
+        if others:
+            raise InvalidOption(
+                f"The notification channel {channel_id} cannot be renamed: {name!r} is already the "
+                f"name of {', '.join(others)}."
+            )
+    return found[0] if found else None
 
 
 def find_namesakes(channels: Iterable[Values], found: Values, options: Values) -> list[Values]:
@@ -260,26 +259,29 @@ def describe_channel(found: Values, options: Values) -> str:
 
 def plan_deletion(found: Values | None, options: Values) -> Plan:
     """Plan the deletion of a channel, if it is there."""
-    if found is not None:
-        return Plan(
-            select_managed(found, options),
-            {},
-            message=f"notification channel {read_label(found)!r}: deleted",
-            basis=found,
-            changes=(build_deletion(found, options),),
-        )
-    if "channel_id" not in options:
-        return Plan({}, {})
-    message = f"no change: no notification channel has the id {options['channel_id']!r}"
-    return Plan({}, {}, message=message)
+    if found is None:
+        channel_id = options.get("channel_id")
+        reason = f": no notification channel has the id {channel_id!r}" if channel_id else ""
+        return Plan({}, {}, message=f"no change{reason}")
+    return Plan(
+        select_managed(found, options),
+        {},
+        message=f"notification channel {read_label(found)!r}: deleted",
+        basis=found,
+        changes=(build_deletion(found, options),),
+    )
 
 
 def build_deletion(channel: Values, options: Values) -> Change:
     """Return the deletion of a channel."""
-    label = str(read_label(channel))
-    text = f"delete the notification channel {label!r}"
     before = {"id": channel["id"], **select_managed(channel, options)}
-    return Change("delete", RESOURCE, text, label, before)
+    return build_change("delete", f"notification channel {read_label(channel)!r}", before, {})
+
+
+def build_change(action: str, subject: str, before: Values, after: Values) -> Change:
+    """Return a change of a channel."""
+    label = str(read_label(after | before))
+    return Change(action, RESOURCE, f"{action} the {subject}", label, before, after)
 
 
 def plan_replacement(subject: str, found: Values, options: Values) -> Plan:
@@ -308,14 +310,13 @@ def plan_creation(options: Values) -> Plan:
     if "name" not in options:
         raise InvalidOption(f"The {subject} has no name; name is needed to create it again.")
     check_secrets_given(options)
-    name = options["name"]
     shown: Values = {field: options[field] for field in NAMED_FIELDS if field in options}
     shown["config"] = drop_hidden(options.get("config", {}))
     created = without(shown, "enabled") | {"secret_config": list_secret_keys(options)}
-    changes = [Change("create", RESOURCE, f"create the {subject}", name, after=created)]
+    changes = [build_change("create", subject, {}, created)]
     if options.get("enabled") is False:
-        disabled = {"name": name, "enabled": False}
-        changes.append(Change("disable", RESOURCE, f"disable the {subject}", name, {}, disabled))
+        disabled = {"name": options["name"], "enabled": False}
+        changes.append(build_change("disable", subject, {}, disabled))
     changes += build_tests(subject, options, True)
     message = f"{subject}: created"
     return Plan({}, shown, predicted=shown, message=message, changes=tuple(changes))
@@ -357,7 +358,9 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
     new = {**found, **fields, "config": merged(config, keys)} if keys else {**found, **fields}
     before, after = select_managed(found, options), select_managed(new, options)
     texts = differences(before, after)
-    texts += [f"config.{key} changed" for key in keys if is_hidden_change(key, before, after)]
+    # No diff shows a change of a secret.
+    old, now = (values.get("config", {}) for values in (before, after))
+    texts += [f"config.{key} changed" for key in keys if old.get(key) == now.get(key)]
     texts += ["secrets sent again"] if sends_secrets else []
     written = keep_fields(found) | fields
     if keys or sends_secrets:
@@ -367,7 +370,8 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
     message, result = describe(subject, texts), Values()
     changes = []
     if fields or "config" in written:
-        changes = [build_update(subject, found, before, written)]
+        kept = {name: before[name] for name in written if name in before}
+        changes = [build_change("update", subject, {"id": found["id"], **kept}, written)]
     is_sent = "config" in written or bool(fields and keep_config(found, options))
     if changes and not is_sent:
         result = warn_of_loss(subject, found, options)
@@ -389,13 +393,6 @@ def find_changed_fields(subject: str, found: Values, options: Values) -> Values:
     if "enabled" in options and read_flag(found, "enabled", subject) != options["enabled"]:
         changes["enabled"] = options["enabled"]
     return changes
-
-
-def build_update(subject: str, found: Values, before: Values, after: Values) -> Change:
-    """Return the update of a channel with these fields."""
-    old = {"id": found["id"]} | {name: before[name] for name in after if name in before}
-    label = str(read_label(found))
-    return Change("update", RESOURCE, f"update the {subject}", label, old, after)
 
 
 def list_secret_keys(options: Values) -> list[str]:
@@ -441,11 +438,6 @@ def keep_config(found: Values, options: Values) -> Values:
     except (ApiError, RefusedPlan):
         pass
     return {}
-
-
-def is_hidden_change(key: str, before: Values, after: Values) -> bool:
-    """Return whether a change in the config is one of secrets, which no diff shows."""
-    return bool(before.get("config", {}).get(key) == after.get("config", {}).get(key))
 
 
 def keep_fields(channel: Values) -> Values:
@@ -507,7 +499,7 @@ def may_hide_secret(channel: Values, config: Values, options: Values) -> bool:
     return not find_secret_paths(config) and not find_secret_paths(options.get("config", {}))
 
 
-def find_unequal(current: Mapping[str, t.Any], desired: Mapping[str, t.Any]) -> list[KeyPath]:
+def find_unequal(current: Config, desired: Config) -> list[KeyPath]:
     """Return the paths that a task names and whose value is another. A hidden one is unknown."""
     return [
         path
@@ -516,7 +508,7 @@ def find_unequal(current: Mapping[str, t.Any], desired: Mapping[str, t.Any]) -> 
     ]
 
 
-def find_uncompared(current: Mapping[str, t.Any], desired: Mapping[str, t.Any]) -> list[KeyPath]:
+def find_uncompared(current: Config, desired: Config) -> list[KeyPath]:
     """Return the paths that a task names and whose value the API hides or may hide."""
     return [
         path
@@ -525,9 +517,7 @@ def find_uncompared(current: Mapping[str, t.Any], desired: Mapping[str, t.Any]) 
     ]
 
 
-def pair_values(
-    current: Mapping[str, t.Any], desired: Mapping[str, t.Any]
-) -> Iterator[tuple[KeyPath, t.Any, t.Any]]:
+def pair_values(current: Config, desired: Config) -> Iterator[tuple[KeyPath, t.Any, t.Any]]:
     """Yield each path that a task names, with the value there and the desired one."""
     for key, value in desired.items():
         now: t.Any = current.get(key)
@@ -570,7 +560,7 @@ def hide_secrets(channel: Values, options: Values) -> Values:
     return {**channel, "config": hide_config_secrets(config, options)}
 
 
-def hide_config_secrets(config: Mapping[str, t.Any], options: Values) -> Values:
+def hide_config_secrets(config: Config, options: Values) -> Values:
     """Return a config without what is or may be a secret, and without what the task says is."""
     return drop_paths(drop_hidden(config), list_paths(options.get("secret_config", {})))
 

@@ -17,6 +17,7 @@ import typing as t
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+Config = Mapping[str, t.Any]
 KeyPath = tuple[str, ...]
 """Where a value is in a config: the keys of the mappings around it, and its own."""
 
@@ -191,7 +192,7 @@ def is_placeholder(value: t.Any) -> bool:
 
 
 def walk(
-    values: Mapping[str, t.Any], is_leaf: Callable[[t.Any], bool] = lambda dummy_value: False
+    values: Config, is_leaf: Callable[[t.Any], bool] = lambda dummy_value: False
 ) -> Iterator[tuple[KeyPath, t.Any]]:
     """Yield the values of a mapping and of the mappings in it, each with its path.
 
@@ -204,12 +205,12 @@ def walk(
             yield (key,), value
 
 
-def list_paths(values: Mapping[str, t.Any]) -> list[KeyPath]:
+def list_paths(values: Config) -> list[KeyPath]:
     """Return the paths of all values of a mapping."""
     return [path for path, _value in walk(values)]
 
 
-def find_secret_paths(config: Mapping[str, t.Any]) -> list[KeyPath]:
+def find_secret_paths(config: Config) -> list[KeyPath]:
     """Return the paths of the secrets that a config has or may have, although the API hides them.
 
     A field such as ``has_token`` or ``token_last4`` stands for the secret ``token``.
@@ -224,7 +225,7 @@ def find_secret_name(name: str) -> str:
     return base if base and is_secret_name(base) else name
 
 
-def find_hidden_paths(config: Mapping[str, t.Any]) -> list[KeyPath]:
+def find_hidden_paths(config: Config) -> list[KeyPath]:
     """Return the paths in a config that are named like a secret or look hidden, as they are."""
     return [
         path
@@ -235,7 +236,7 @@ def find_hidden_paths(config: Mapping[str, t.Any]) -> list[KeyPath]:
     ]
 
 
-def find_masked_paths(values: Mapping[str, t.Any], within_secret: bool = False) -> list[KeyPath]:
+def find_masked_paths(values: Config, within_secret: bool = False) -> list[KeyPath]:
     """Return the paths that a task sets to a mask where a secret belongs."""
     return [
         path
@@ -253,7 +254,7 @@ def masks_secret(value: t.Any, is_secret: bool) -> bool:
     return is_secret and is_clearly_masked(value)
 
 
-def find_blank_paths(values: Mapping[str, t.Any], within_secret: bool = False) -> list[KeyPath]:
+def find_blank_paths(values: Config, within_secret: bool = False) -> list[KeyPath]:
     """Return the paths of secrets that have no value: null, an empty text, or a list with one.
 
     :param within_secret: Whether all keys are those of secrets, whatever their names.
@@ -283,7 +284,7 @@ def hides_element(value: t.Any) -> bool:
     )
 
 
-def hides_value(item: Mapping[str, t.Any]) -> bool:
+def hides_value(item: Config) -> bool:
     """Return whether an element has a secret: as a key, or as the value of a named pair."""
     name = read_pair_name(item)
     if name is not None:
@@ -291,18 +292,18 @@ def hides_value(item: Mapping[str, t.Any]) -> bool:
     return bool(find_hidden_paths(item))
 
 
-def read_pair_name(item: Mapping[str, t.Any]) -> str | None:
+def read_pair_name(item: Config) -> str | None:
     """Return the name in a pair such as ``{name, value}``; ``None`` if it is no pair."""
     name = next((item[key] for key in ("name", "key", "header") if key in item), None)
     return name if "value" in item and isinstance(name, str) else None
 
 
-def drop_hidden(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
+def drop_hidden(config: Config) -> dict[str, t.Any]:
     """Return a config without the keys that have or may have a secret."""
     return drop_paths(config, find_hidden_paths(config))
 
 
-def drop_paths(values: Mapping[str, t.Any], paths: Sequence[KeyPath]) -> dict[str, t.Any]:
+def drop_paths(values: Config, paths: Sequence[KeyPath]) -> dict[str, t.Any]:
     """Return a mapping without some paths; a mapping in it that loses all of its keys goes too."""
     kept: dict[str, t.Any] = {}
     for key, value in values.items():
@@ -328,7 +329,7 @@ def has_path(values: t.Any, path: KeyPath) -> bool:
     return True
 
 
-def find_placeholder_paths(secrets: Mapping[str, t.Any]) -> list[KeyPath]:
+def find_placeholder_paths(secrets: Config) -> list[KeyPath]:
     """Return the paths of ``secret_config`` that have a placeholder instead of a secret."""
     return [path for path, value in walk(secrets) if is_placeholder(value)]
 
@@ -337,12 +338,11 @@ def build_placeholders(name: str, paths: Iterable[KeyPath]) -> dict[str, t.Any]:
     """Return a ``secret_config`` with a placeholder for each secret of a channel."""
     result: dict[str, t.Any] = {}
     for path in sorted(paths, key=len):
-        if has_path(result, path):
-            continue
-        place = result
-        for key in path[:-1]:
-            place = place.setdefault(key, {})
-        place[path[-1]] = f"{PLACEHOLDER}{name}.{join_path(path)}"
+        if not has_path(result, path):
+            place = result
+            for key in path[:-1]:
+                place = place.setdefault(key, {})
+            place[path[-1]] = f"{PLACEHOLDER}{name}.{join_path(path)}"
     return result
 
 

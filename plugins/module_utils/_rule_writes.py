@@ -13,6 +13,7 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -137,10 +138,9 @@ def apply_rule(client: Client, plan: Plan, current: Rules, options: Values) -> A
 
 def note_lost_rules(client: Client, plan: Plan, error: ApiError) -> None:
     """Add to an error what its write did to other rules, if anything."""
-    try:
+    lost: list[Values] = []
+    with contextlib.suppress(ApiError):
         lost = find_lost(read_rules(client), plan)
-    except ApiError:
-        return
     if lost:
         error.message += f" Other rules are gone or changed: {list_names(lost)}."
         error.details["lost_rules"] = lost
@@ -207,14 +207,9 @@ def find_lost(rules: Sequence[Values], plan: Plan) -> list[Values]:
             continue
         now = [other for other in rules if same_id(other["id"], rule["id"])]
         now = now or [other for other in rules if read_name(other) == read_name(rule)]
-        if not any(is_same_rule(other, rule) for other in now):
+        if not is_listed(now, rule):
             lost.append(rule)
     return lost
-
-
-def is_same_rule(first: Values, second: Values) -> bool:
-    """Return whether two readings of a rule agree in all that a POST can set."""
-    return is_alike(select_settings(first), select_settings(second))
 
 
 def select_settings(rule: Values) -> Values:
@@ -278,7 +273,8 @@ def restore_rules(client: Client, plan: Plan, lost: list[Values], current: Rules
         try:
             rules = write_again(client, rule, current.channels, [*others, rule])
         except ApiError:
-            rules = read_again(client, rules)
+            with contextlib.suppress(ApiError):
+                rules = read_rules(client)
         if not all(is_listed(rules, other) for other in others):
             break
     left = [rule for rule in lost if not is_listed(rules, rule)]
@@ -316,17 +312,9 @@ def write_again(
     return rules
 
 
-def read_again(client: Client, rules: Sequence[Values]) -> Sequence[Values]:
-    """Return the rules as they are listed now; if that fails, as they were."""
-    try:
-        return read_rules(client)
-    except ApiError:
-        return rules
-
-
 def is_listed(rules: Iterable[Values], rule: Values) -> bool:
-    """Return whether a rule is among others as it was, whatever its id is now."""
-    return any(is_same_rule(other, rule) for other in rules)
+    """Return whether a rule is among others with all that a POST can set, whatever its id is."""
+    return any(is_alike(select_settings(other), select_settings(rule)) for other in rules)
 
 
 def return_rule(current: Rules, options: Values) -> Values:

@@ -19,7 +19,6 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import BOOLEAN, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import UNSET, Mismatch, Values
@@ -30,6 +29,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._texts import nor
 from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
     in_force,
 )
+
+if t.TYPE_CHECKING:
+    from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 
 CHANNELS_PATH = "/api/notifications/channels"
 RULES_PATH = "/api/notifications/rules"

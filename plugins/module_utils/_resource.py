@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     AnswerLost,
     ApiError,
@@ -32,6 +31,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
     describe_mismatches,
 )
+
+if t.TYPE_CHECKING:
+    from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 
 CONFIRMATION_PAUSES = (0.25, 0.5, 1.0, 1.5, 2.0)
 """Seconds between two looks at a write that does not show yet."""

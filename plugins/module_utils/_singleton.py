@@ -12,7 +12,6 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Sequence
 
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
     RefusedPlan,
@@ -40,6 +39,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     require_field,
     return_state,
 )
+
+if t.TYPE_CHECKING:
+    from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 
 FieldTable = dict[str, dict[str, t.Any]]
 """Name of a field to its argument specification: an option and the field of the API have the same name."""

@@ -350,8 +350,8 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
     :raises RefusedPlan: if a secret would have to be sent that is not given.
     """
     named = options.get("config", {})
-    sends_secrets = bool(options.get("secret_config"))
-    sends_secrets = sends_secrets and options.get("update_secrets") == "always"
+    is_always = options.get("update_secrets") == "always"
+    sends_secrets = is_always and bool(options.get("secret_config"))
     config = read_config(found, subject) if named or sends_secrets else {}
     keys = {path[0]: named[path[0]] for path in find_unequal(config, named)}
     fields = find_changed_fields(subject, found, options)
@@ -367,14 +367,14 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
         build_config(found, config, options)
         written["config"] = after.get("config", {})
         written["secret_config"] = list_secret_keys(options)
-    message, result = describe(subject, texts), Values()
     changes = []
     if fields or "config" in written:
         kept = {name: before[name] for name in written if name in before}
         changes = [build_change("update", subject, {"id": found["id"], **kept}, written)]
     is_sent = "config" in written or bool(fields and keep_config(found, options))
-    if changes and not is_sent:
-        result = warn_of_loss(subject, found, options)
+    message, result = describe(subject, texts), warn_of_loss(subject, found, options)
+    if is_sent or not changes:
+        result = {}
     unknown = find_uncompared(config, named)
     if unknown and not is_sent:
         result["not_compared"] = [f"config.{join_path(path)}" for path in unknown]
@@ -575,8 +575,10 @@ def check_channel_plan(plan: Plan, current: Channels, dummy_options: Values) -> 
     """
     verb = "replaced" if plan.after else "deleted"
     for change in plan.changes:
-        users = find_users(current.rules or (), change.before.get("id"))
-        if change.action == "delete" and users:
+        if change.action != "delete":
+            continue
+        users = find_users(current.rules or (), change.before["id"])
+        if users:
             raise RefusedPlan(
                 f"The notification channel {change.object!r} cannot be {verb}: the enabled rules "
                 f"{', '.join(map(repr, users))} use it; give them another channel or disable them "

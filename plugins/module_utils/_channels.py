@@ -260,9 +260,10 @@ def describe_channel(found: Values, options: Values) -> str:
 def plan_deletion(found: Values | None, options: Values) -> Plan:
     """Plan the deletion of a channel, if it is there."""
     if found is None:
-        channel_id = options.get("channel_id")
-        reason = f": no notification channel has the id {channel_id!r}" if channel_id else ""
-        return Plan({}, {}, message=f"no change{reason}")
+        message = "no change"
+        if "channel_id" in options:
+            message = f"no change: no notification channel has the id {options['channel_id']!r}"
+        return Plan({}, {}, message=message)
     return Plan(
         select_managed(found, options),
         {},

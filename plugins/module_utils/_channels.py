@@ -472,12 +472,10 @@ def build_config(found: Values, config: Values, options: Values) -> Values:
         lacking += [(key,) for key in config if key not in given]
     if lacking:
         keys = join_paths(lacking)
-        is_shown = any(is_visible(config, path) for path in lacking)
-        reason = f"{keys} is secret" if is_shown else f"the API hides {keys}"
-        raise RefusedPlan(
-            f"The {subject} cannot be updated: its config is sent whole, and {reason}; give {keys} "
-            "in secret_config."
-        )
+        why = f"The {subject} cannot be updated: its config is sent whole, and the API hides {keys}"
+        if any(is_visible(config, path) for path in lacking):
+            why = f"The {subject} cannot be updated: its config is sent whole, and {keys} is secret"
+        raise RefusedPlan(f"{why}; give {keys} in secret_config.")
     if may_hide_secret(found, config, options):
         raise RefusedPlan(
             f"The {subject} cannot be updated: its config is sent whole, and a channel of type "

@@ -425,12 +425,12 @@ def build_restoration(before: Values, channel: Values, options: Values) -> Value
     :returns: ``None`` if nothing is known, or a secret that the channel still has would be lost.
     """
     old = dict(as_mapping(before.get("config")) or {})
-    given = join_config(options)
-    hidden = [path for path in find_secret_paths(old) if not has_path(given, path)]
+    desired = join_config(options)
+    hidden = [path for path in find_secret_paths(old) if not has_path(desired, path)]
     is_empty = not as_mapping(channel.get("config"))
     if not is_empty and (hidden or may_hide_secret(before, old, options)):
         return None
-    config = merged(drop_hidden(old), given)
+    config = merged(drop_hidden(old), desired)
     return {**keep_fields(channel), "config": config} if config else None
 
 

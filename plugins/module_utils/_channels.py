@@ -303,7 +303,7 @@ def plan_replacement(subject: str, found: Values, options: Values) -> Plan:
 def plan_creation(options: Values) -> Plan:
     """Plan the creation of a channel. It is disabled by an update, as no creation takes that.
 
-    :raises InvalidOption: if the type or name is not given, or a secret is a placeholder.
+    :raises InvalidOption: if the type or name is missing, or a secret is a placeholder.
     """
     subject = describe_channel({}, options)
     if "type" not in options:
@@ -311,16 +311,16 @@ def plan_creation(options: Values) -> Plan:
     if "name" not in options:
         raise InvalidOption(f"The {subject} has no name; name is needed to create it again.")
     check_secrets_given(options)
-    shown: Values = {field: options[field] for field in NAMED_FIELDS if field in options}
-    shown["config"] = drop_hidden(options.get("config", {}))
-    created = without(shown, "enabled") | {"secret_config": list_secret_keys(options)}
+    after: Values = {field: options[field] for field in NAMED_FIELDS if field in options}
+    after["config"] = drop_hidden(options.get("config", {}))
+    created = without(after, "enabled") | {"secret_config": list_secret_keys(options)}
     changes = [build_change("create", subject, {}, created)]
     if options.get("enabled") is False:
         disabled = {"name": options["name"], "enabled": False}
         changes.append(build_change("disable", subject, {}, disabled))
     changes += build_tests(subject, options, True)
     message = f"{subject}: created"
-    return Plan({}, shown, predicted=shown, message=message, changes=tuple(changes))
+    return Plan({}, after, predicted=after, message=message, changes=tuple(changes))
 
 
 def build_tests(subject: str, options: Values, is_changed: bool) -> list[Change]:
@@ -381,8 +381,8 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
         result["not_compared"] = [f"config.{join_path(path)}" for path in unknown]
         message += f"{'; ' if texts else ': '}{explain_unknown(subject, unknown)}"
     changes += build_tests(subject, options, bool(changes))
-    shown = hide_secrets(new, options)
-    return Plan(before, after, (), shown, message, result, found, tuple(changes))
+    predicted = hide_secrets(new, options)
+    return Plan(before, after, (), predicted, message, result, found, tuple(changes))
 
 
 def find_changed_fields(subject: str, found: Values, options: Values) -> Values:
@@ -464,12 +464,12 @@ def build_config(found: Values, config: Values, options: Values) -> Values:
 
     :raises RefusedPlan: if the channel has or may have a secret that the task does not give.
     """
-    subject, given = describe_channel(found, options), join_config(options)
-    lacking = [path for path in find_secret_paths(config) if not has_path(given, path)]
+    subject, desired = describe_channel(found, options), join_config(options)
+    lacking = [path for path in find_secret_paths(config) if not has_path(desired, path)]
     lacking += find_placeholder_paths(options.get("secret_config", {}))
     if isinstance(found["config"], str):
         # It was read as far as comparing goes. The spelling that the API accepts is unknown.
-        lacking += [(key,) for key in config if key not in given]
+        lacking += [(key,) for key in config if key not in desired]
     if lacking:
         keys = join_paths(lacking)
         why = f"The {subject} cannot be updated: its config is sent whole, and the API hides {keys}"
@@ -482,7 +482,7 @@ def build_config(found: Values, config: Values, options: Values) -> Values:
             f"{found.get('type')!r} may have a secret that the API does not show. Give it in "
             "secret_config, or set secret_config: {} if there is none."
         )
-    return t.cast(Values, merged(drop_hidden(config), given))
+    return t.cast(Values, merged(drop_hidden(config), desired))
 
 
 def is_visible(config: t.Any, path: KeyPath) -> bool:
@@ -535,11 +535,11 @@ def compares_by_key(current: t.Any, desired: t.Any) -> bool:
 
 def select_managed(channel: Values, options: Values) -> Values:
     """Return what the task manages, for the diff: of the config the keys that it names."""
-    shown: Values = {name: channel[name] for name in NAMED_FIELDS if name in channel}
+    managed: Values = {name: channel[name] for name in NAMED_FIELDS if name in channel}
     config = as_mapping(channel.get("config"))
     if options.get("config") and config is not None:
-        shown["config"] = select_named(hide_config_secrets(config, options), options["config"])
-    return shown
+        managed["config"] = select_named(hide_config_secrets(config, options), options["config"])
+    return managed
 
 
 def select_named(current: t.Any, named: t.Any) -> t.Any:

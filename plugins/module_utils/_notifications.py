@@ -129,11 +129,11 @@ def with_channel_names(rule: Values, channels: Iterable[Values]) -> Values:
     if ids is not None and not isinstance(ids, list):
         return rule
     names = {str(channel["id"]): read_name(channel) for channel in channels}
-    shown = []
+    labels = []
     for item in ids or []:
         channel_id = extract_id(item)
-        shown.append(names.get(str(channel_id)) or (item if channel_id is None else channel_id))
-    return {**rule, "channels": shown}
+        labels.append(names.get(str(channel_id)) or (item if channel_id is None else channel_id))
+    return {**rule, "channels": labels}
 
 
 # Comparing.

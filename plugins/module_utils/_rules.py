@@ -142,7 +142,7 @@ def read_filters(rule: Values) -> Values:
 
 
 def plan_rule(current: Rules, options: Values) -> Plan:
-    """Plan the creation of a rule, or its replacement. What is not given keeps its value.
+    """Plan the creation of a rule, or its replacement. What the task leaves out keeps its value.
 
     :raises InvalidOption: if several rules have the name, a channel is unknown, or a new rule
         lacks its event or channels.
@@ -302,9 +302,9 @@ def explain_extra(rule: Values, options: Values) -> str:
 
 def select_managed(rule: Values, channels: Iterable[Values]) -> Values:
     """Return what the module manages, for the diff: channels by name."""
-    shown = with_channel_names(rule, channels) | {"filters": read_filters(rule)}
+    fields = with_channel_names(rule, channels) | {"filters": read_filters(rule)}
     return {
-        name: shown[name]
+        name: fields[name]
         for name in ("name", "event", "channels", "filters", "enabled")
-        if name in shown
+        if name in fields
     }

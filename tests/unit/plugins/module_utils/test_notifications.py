@@ -725,3 +725,9 @@ def test_whether_a_plan_is_safe_is_asked_apart(options, verb):
     with pytest.raises(RefusedPlan):
         CHANNEL.make_plan(state, options)
     check_channel_plan(plan, Channels((FOUND,), ({**RULE, "enabled": False},)), options)
+
+
+def test_rules_are_no_obstacle_to_an_update():
+    options = {"name": "Alerts", "state": "present", "enabled": False}
+    state = Channels((FOUND,), (RULE, {**RULE, "channel_ids": "of another shape"}))
+    assert CHANNEL.make_plan(state, options).changed

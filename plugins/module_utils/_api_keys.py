@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""API keys, made, replaced and revoked so that no secret is lost and no key is orphaned: the plans.
+"""Plans to create, replace and delete API keys so that no secret is lost and no key is orphaned.
 
-What a plan sends is in ``_key_secrets``, what the API lists in ``_keys``.
+``_key_secrets`` sends the plans, and ``_keys`` reads the keys.
 
 This file is private to the collection; it can change at any time.
 """
@@ -29,29 +29,29 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._key_secrets import (
     apply_key,
-    deleted_by,
+    collect_deleted_ids,
+    request_key,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     DAY,
-    KEYS_PATH,
     Keys,
     await_key,
+    collect_ids,
     confirm_key,
+    find_by_name,
     find_key,
+    find_own_keys,
     has_ended,
-    ids_of,
     is_known,
-    key_path,
     lifetime,
     moment,
-    namesakes,
-    own_keys,
     read_key_list,
     scopes_of,
     whole_days,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._options import MOST_DAYS
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Change,
     Plan,
     Values,
     same,
@@ -59,7 +59,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
-    Write,
     same_id,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
@@ -70,16 +69,21 @@ from ansible_collections.planasonix.admin.plugins.module_utils._validity import 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which keys the options mean.
+    """The keys that the options mean.
 
     :param key: The key; an expired one only if there is no other.
-    :param others: The other keys of its name, the newest first; by ``key_id`` the older ones.
-    :param orphans: What an interrupted run left behind.
+    :param others: The other keys of its name, the newest first. With ``key_id`` the older ones.
+    :param orphans: Keys that an interrupted run left behind.
     """
 
     key: Values | None
     others: tuple[Values, ...] = ()
     orphans: tuple[Values, ...] = ()
+
+    def name_key(self, options: Values) -> str:
+        """Return what a message calls the key."""
+        name = self.key["name"] if self.key else options.get("name")
+        return str(name or options["key_id"])
 
 
 def check_key(options: Values) -> None:
@@ -119,28 +123,38 @@ def read_keys(client: Client, options: Values) -> Keys:
     :raises ApiError: if the key whose secret is in ``secret_file`` exists and is not listed.
     """
     keys = read_key_list(client)
-    key_id, path = options.get("key_id"), options.get("secret_file")
-    file = _secret_file.look(path) if path else _secret_file.Found()
-    identity = _secret_file.identity(client)
-    recorded = recorded_id(file, identity, options)
-    if recorded is not None and "applied" not in options:
+    file = _secret_file.look(options.get("secret_file"))
+    recorded = find_recorded_id(file, _secret_file.identify(client), options)
+    if recorded is not None:
         keys = await_key(client, keys, recorded)
+    current = describe_keys(client, keys, file, options)
+    found = find_key(current.keys, options.get("key_id"))
+    if found is not None and not is_gone(found, current.now):
+        confirm_key(client, str(found["id"]))
+    return current
+
+
+def read_keys_back(client: Client, options: Values) -> Keys:
+    """Read the keys after a plan was sent, when a new key may be listed late.
+
+    Endpoint: ``GET /api/user/api-keys``.
+    """
+    keys = read_key_list(client)
+    return describe_keys(client, keys, _secret_file.look(options.get("secret_file")), options)
+
+
+def describe_keys(
+    client: Client, keys: tuple[Values, ...], file: _secret_file.Found, options: Values
+) -> Keys:
+    """Return listed keys with what a plan needs besides."""
     now = client.now()
     if options["state"] == "absent":
-        keys = drop_unknown(client, keys, now, options)
-    found = find_key(keys, key_id)
-    if found is not None and not is_gone(found, now) and "applied" not in options:
-        confirm_key(client, str(key_id))
-    return Keys(
-        keys,
-        own_keys(keys, client.connection.key),
-        now,
-        file,
-        identity,
-    )
+        keys = drop_unknown_keys(client, keys, now, options)
+    own = find_own_keys(keys, client.connection.key)
+    return Keys(keys, own, now, file, _secret_file.identify(client))
 
 
-def drop_unknown(
+def drop_unknown_keys(
     client: Client, keys: tuple[Values, ...], now: datetime.datetime, options: Values
 ) -> tuple[Values, ...]:
     """Return the keys without deleted ones that an API lists as switched off."""
@@ -153,7 +167,7 @@ def drop_unknown(
     return tuple(left)
 
 
-def recorded_id(file: _secret_file.Found, identity: Values, options: Values) -> t.Any:
+def find_recorded_id(file: _secret_file.Found, identity: Values, options: Values) -> t.Any:
     """Return the id of the key that the task made last for its ``secret_file``, or ``None``."""
     record = file.record or {}
     own = {"kind": "api_key", **identity}
@@ -166,23 +180,21 @@ def recorded_id(file: _secret_file.Found, identity: Values, options: Values) -> 
     return found if is_meant and usable and own.items() <= record.items() else None
 
 
-def select(current: Keys, options: Values) -> Choice:
+def select_keys(current: Keys, options: Values) -> Choice:
     """Choose the keys that the options mean.
 
     :raises InvalidOption: if there is no such key, its name differs, or it is not clear which one
         is meant.
     """
-    note, key_id = current.file.note, options.get("key_id")
+    note, key_id = current.file.unfinished, options.get("key_id")
     name, by_id = select_by_id(current, options)
-    if note is not None and name is not None:
-        _secret_file.check_note(
-            options["secret_file"], note, normalize_name(name), current.identity
-        )
-    named = [key for key in namesakes(current.keys, name) if counts(key, current, options)]
-    orphans = [key for key in named if note is not None and is_orphan(key, note)]
+    if current.file.note is not None and name is not None:
+        current.file.note.check(normalize_name(name), current.identity)
+    named = [key for key in find_by_name(current.keys, name) if is_present(key, current, options)]
+    orphans = [key for key in named if note and is_orphan(key, note)]
     if by_id is not None and by_id in orphans:
         if options["state"] == "present":
-            raise orphan_by_id(by_id, t.cast(Values, note))
+            raise make_orphan_error(by_id, t.cast(Values, note))
         orphans.remove(by_id)
     left = [key for key in named if key not in orphans]
     if options["state"] == "absent":
@@ -190,19 +202,18 @@ def select(current: Keys, options: Values) -> Choice:
             return Choice(by_id, (), tuple(orphans))
         check_single(left, current, name)
         left.sort(key=lambda key: is_gone(key, current.now))
-        return Choice(left[0] if left else None, tuple(left[1:]), tuple(orphans))
-    if key_id is not None:
+    elif key_id is not None:
         older = left[left.index(by_id) + 1 :] if by_id in left else []
         return Choice(by_id, tuple(older), tuple(orphans))
-    # A newer key that has expired does not hide one that works.
-    left.sort(key=lambda key: is_expired(key, current.now))
+    else:  # a newer key that has expired does not hide one that works
+        left.sort(key=lambda key: is_expired(key, current.now))
     return Choice(left[0] if left else None, tuple(left[1:]), tuple(orphans))
 
 
 def select_by_id(current: Keys, options: Values) -> tuple[str | None, Values | None]:
-    """Find the key of ``key_id``; returns the name that the options mean, and the key.
+    """Return the name that the options mean, and the key of ``key_id``.
 
-    :raises InvalidOption: if its name differs, or there is none that is to be present.
+    :raises InvalidOption: if its name differs, or a key that is to be present does not exist.
     """
     name, key_id = options.get("name"), options.get("key_id")
     key = find_key(current.keys, key_id)
@@ -213,7 +224,7 @@ def select_by_id(current: Keys, options: Values) -> tuple[str | None, Values | N
                 "cannot rename keys."
             )
         name = key["name"]
-    if key is not None and counts(key, current, options):
+    if key is not None and is_present(key, current, options):
         return name, key
     if key_id is not None and options["state"] == "present":
         raise InvalidOption(
@@ -224,7 +235,7 @@ def select_by_id(current: Keys, options: Values) -> tuple[str | None, Values | N
 
 
 def check_single(named: Sequence[Values], current: Keys, name: str | None) -> None:
-    """Refuse to delete by name if several keys have it. Those that are switched off may all go.
+    """Refuse to delete by name if several keys have the name, unless they are switched off.
 
     :raises InvalidOption: if several keys are not switched off.
     """
@@ -236,15 +247,15 @@ def check_single(named: Sequence[Values], current: Keys, name: str | None) -> No
         )
 
 
-def counts(key: Values, current: Keys, options: Values) -> bool:
-    """Return whether a listed key counts as present: to be absent, it must have ended."""
+def is_present(key: Values, current: Keys, options: Values) -> bool:
+    """Return whether a listed key counts as present. A key is absent once it has ended."""
     if options["state"] == "absent":
         return not has_ended(key, current.now)
     return not is_gone(key, current.now)
 
 
-def orphan_by_id(key: Values, note: Values) -> InvalidOption:
-    """Return the refusal of a key that an interrupted run left."""
+def make_orphan_error(key: Values, note: Values) -> InvalidOption:
+    """Return the failure of a task that addresses what an interrupted run left by its id."""
     why = "was made by an interrupted run, which lost its secret"
     if str(key["id"]) in map(str, note["ids"]):
         why = "was about to be revoked by an interrupted run"
@@ -254,7 +265,7 @@ def orphan_by_id(key: Values, note: Values) -> InvalidOption:
 
 
 def is_orphan(key: Values, note: Values) -> bool:
-    """Whether an interrupted run left a key: without its secret stored, or about to be revoked."""
+    """Return whether an interrupted run left a key, without its secret or to be revoked."""
     if note["operation"] == "regenerate":
         return False
     known, revoke = set(map(str, note["ids"])), set(map(str, note.get("revoke", ())))
@@ -264,112 +275,132 @@ def is_orphan(key: Values, note: Values) -> bool:
 def plan_key(current: Keys, options: Values) -> Plan:
     """Plan to create, recreate, regenerate or delete one key.
 
-    :raises InvalidOption: if the key cannot be found or made with these options.
-    :raises RefusedPlan: if scopes differ, the task's own key would go, the secret could not be
-        stored, or the note of an interrupted run cannot be trusted.
+    :raises InvalidOption: if the key cannot be found or created with these options.
+    :raises RefusedPlan: if its scopes differ, and ``on_mismatch`` does not allow to recreate it,
+        or if the note of an interrupted run cannot be trusted.
     """
-    choice = select(current, options)
+    choice = select_keys(current, options)
     leftovers = tuple(
-        delete_call(current, orphan, "left behind by an interrupted run")
-        for orphan in choice.orphans
+        plan_deletion(orphan, "left behind by an interrupted run") for orphan in choice.orphans
     )
-    if leftovers and current.file.obstacle:
+    if choice.orphans and current.file.obstacle:
+        orphan_name = choice.orphans[0]["name"]
         raise RefusedPlan(
-            f"The {subject_of(choice, options)} is not managed, since the note of an interrupted "
-            f"run cannot be trusted: {current.file.obstacle}; correct secret_file."
+            f"The API key {orphan_name!r} is not managed, since the note of an interrupted run "
+            f"cannot be trusted: {current.file.obstacle}; correct secret_file."
         )
     notes = [f"{len(leftovers)} left behind by an interrupted run deleted"] if leftovers else []
     if options["state"] == "absent":
         return plan_absent(current, options, choice, leftovers, notes)
-    reasons = reasons_to_recreate(current, choice.key, options) if choice.key else []
+    reasons = find_reasons_to_recreate(current, choice.key, options) if choice.key else []
     if choice.key is None or reasons:
         how = f"recreated ({', '.join(reasons)})" if reasons else "created"
-        return plan_new(current, options, choice, leftovers, [*notes, how])
+        return plan_new(options, choice, leftovers, [*notes, how])
     return plan_kept(current, options, choice, leftovers, notes)
 
 
-def subject_of(choice: Choice, options: Values) -> str:
-    """Return what a message calls the key."""
-    name = choice.key["name"] if choice.key else options.get("name")
-    return f"API key {name or options['key_id']!r}"
-
-
 def plan_absent(
-    current: Keys, options: Values, choice: Choice, leftovers: tuple[Write, ...], notes: list[str]
+    current: Keys, options: Values, choice: Choice, leftovers: tuple[Change, ...], notes: list[str]
 ) -> Plan:
-    """Plan to delete a key."""
-    calls = leftovers
+    """Plan to delete a key, and the others of its name."""
+    changes = leftovers
     if choice.key:
-        for key in (choice.key, *choice.others):
-            calls += (delete_call(current, key, "that is to be absent"),)
+        keys = (choice.key, *choice.others)
+        changes += tuple(plan_deletion(key, "that is to be absent") for key in keys)
         notes = [*notes, "deleted"]
-    message = f"{subject_of(choice, options)}: {', '.join(notes)}" if calls else "no change"
-    if not calls and "key_id" in options:
+    message = (
+        f"API key {choice.name_key(options)!r}: {', '.join(notes)}" if changes else "no change"
+    )
+    if not changes and "key_id" in options:
         message = f"no change: no API key has the id {options['key_id']!r}"
         if find_key(current.keys, options["key_id"]) is not None:
             message = f"no change: the API key {options['key_id']!r} is revoked or deleted"
-    return Plan(managed(choice.key), {}, calls, {}, message)
+    return Plan(pick_fields(choice.key), {}, message=message, changes=changes)
 
 
 def plan_new(
-    current: Keys, options: Values, choice: Choice, leftovers: tuple[Write, ...], notes: list[str]
+    options: Values, choice: Choice, leftovers: tuple[Change, ...], notes: list[str]
 ) -> Plan:
-    """Plan to make a key; one that exists, and the others of its name, are replaced by it."""
-    subject = subject_of(choice, options)
-    old = (choice.key, *choice.others) if choice.key else ()
-    check_file(current, options, subject, "made", old)
-    if choice.key:
-        refuse_own(current, choice.key, "recreated")
-    body = body_of(choice.key, options, subject)
-    calls = (*leftovers, Write("POST", KEYS_PATH, body, f"create the {subject}"))
-    superseded = [key["id"] for key in old]
+    """Plan to create a key; it replaces the one that exists, and the others of its name."""
+    name = choice.name_key(options)
+    subject = f"API key {name!r}"
+    before, body = pick_fields(choice.key), make_body(choice.key, options, subject)
+    creation = Change("create", "api_keys", f"create the {subject}", name, after=body)
+    replaced = (choice.key, *choice.others) if choice.key else ()
+    superseded = [key["id"] for key in replaced]
+    deletions: tuple[Change, ...] = ()
     if options.get("revoke_old", True):
         superseded = []
-        calls += tuple(delete_call(current, key, "that is replaced") for key in old)
+        deletions = tuple(plan_deletion(key, "that is replaced") for key in replaced)
     return Plan(
-        managed(choice.key),
+        before,
         body,
-        calls,
-        {"name": body["name"], "scopes": body["scopes"]},
-        f"{subject}: {', '.join(notes)}",
-        {"superseded": superseded},
+        predicted={"name": body["name"], "scopes": body["scopes"]},
+        message=f"{subject}: {', '.join(notes)}",
+        result={"superseded": superseded},
+        basis=replaced,
+        changes=(*leftovers, creation, *deletions),
     )
 
 
 def plan_kept(
-    current: Keys, options: Values, choice: Choice, leftovers: tuple[Write, ...], notes: list[str]
+    current: Keys, options: Values, choice: Choice, leftovers: tuple[Change, ...], notes: list[str]
 ) -> Plan:
     """Plan to leave a key as it is, or to give it a new secret."""
-    subject, calls, key = subject_of(choice, options), leftovers, t.cast(Values, choice.key)
-    note, outcome = current.file.note, dict(key)
+    changes, key, name = leftovers, t.cast(Values, choice.key), choice.name_key(options)
+    before, subject = pick_fields(key), f"API key {name!r}"
+    note, predicted = current.file.unfinished, dict(key)
     if options.get("rotate") or (note is not None and note["operation"] == "regenerate"):
-        check_file(current, options, subject, "regenerated", (key,))
-        refuse_own(current, key, "regenerated")
-        path = f"{key_path(key['id'])}/regenerate"
-        calls += (Write("POST", path, None, f"regenerate the {subject}"),)
-        outcome = without(key, "prefix", "last_used_at", "rotated_at")
+        text = f"regenerate the {subject}"
+        changes += (Change("regenerate", "api_keys", text, name, before, before),)
+        predicted = without(key, "prefix", "last_used_at", "rotated_at")
         again = "regenerated again after an interrupted run"
         notes = [*notes, "regenerated" if options.get("rotate") else again]
-    message = f"{subject}: {', '.join(notes)}" if notes else "no change"
-    superseded = [other["id"] for other in choice.others]
-    return Plan(managed(key), managed(key), calls, outcome, message, {"superseded": superseded})
+    return Plan(
+        before,
+        before,
+        predicted=predicted,
+        message=f"{subject}: {', '.join(notes)}" if notes else "no change",
+        result={"superseded": [other["id"] for other in choice.others]},
+        basis=(key,),
+        changes=changes,
+    )
 
 
-def check_file(
-    current: Keys, options: Values, subject: str, what: str, replaced: Sequence[Values]
-) -> None:
-    """Refuse to make a secret that could not be stored, or whose storing would lose another one.
+def plan_deletion(key: Values, why: str) -> Change:
+    """Plan to delete a key."""
+    text = f"delete the API key {key['name']!r} ({key['id']}) {why}"
+    return Change("delete", "api_keys", text, str(key["name"] or key["id"]), pick_fields(key))
 
-    :param what: What would be done with the key: "made" or "regenerated".
+
+def check_key_plan(plan: Plan, current: Keys, options: Values) -> None:
+    """Refuse a plan that loses a secret, or takes away the key that the task itself uses.
+
+    :raises RefusedPlan: with the reason.
+    """
+    for change in plan.changes:
+        if change.action == "delete":
+            refuse_own(current, change.before, "deleted")
+        else:
+            check_file(current, options, change, plan.basis)
+            verb = "regenerated" if change.action == "regenerate" else "recreated"
+            refuse_own(current, plan.before, verb)
+
+
+def check_file(current: Keys, options: Values, change: Change, replaced: Sequence[Values]) -> None:
+    """Refuse a new secret that cannot be stored, or would be stored over another one.
+
     :param replaced: The keys whose secrets the new one replaces.
     :raises RefusedPlan: with the reason.
     """
+    subject = f"API key {change.object!r}"
+    what = "regenerated" if change.action == "regenerate" else "made"
     if current.file.obstacle:
         raise RefusedPlan(
             f"The {subject} is not {what}, since its secret could not be stored: "
             f"{current.file.obstacle}; correct secret_file."
         )
-    content = foreign_content(current, options, replaced)
+    content = describe_foreign_content(current, options, replaced)
     if content is not None and not options.get("secret_file_overwrite"):
         raise RefusedPlan(
             f"The {subject} is not {what}: {options['secret_file']} contains {content}, which "
@@ -378,18 +409,20 @@ def check_file(
         )
 
 
-def foreign_content(current: Keys, options: Values, replaced: Sequence[Values]) -> str | None:
+def describe_foreign_content(
+    current: Keys, options: Values, replaced: Sequence[Values]
+) -> str | None:
     """Return what ``secret_file`` contains, unless it is an old secret of this very key.
 
     :param replaced: The keys whose secrets the new one replaces.
     """
     # Who left the note had made sure of it.
-    if current.file.digest is None or current.file.note is not None:
+    if current.file.digest is None or current.file.unfinished is not None:
         return None
-    record = _secret_file.record_of_content(current.file)
+    record = _secret_file.find_record(current.file)
     if record is None:
         # Early versions wrote no record, but the API lists how the secret begins.
-        known = own_keys(current.keys, current.file.text) & ids_of(replaced)
+        known = find_own_keys(current.keys, current.file.text) & collect_ids(replaced)
         return None if known else _secret_file.UNKNOWN_CONTENT
     text = _secret_file.describe_record(record)
     name = replaced[0]["name"] if replaced else options.get("name")
@@ -409,30 +442,19 @@ def foreign_content(current: Keys, options: Values, replaced: Sequence[Values]) 
 
 
 def refuse_own(current: Keys, key: Values, what: str) -> None:
-    """Keep the key that the task itself uses.
+    """Refuse to change the key that the task itself uses.
 
     :raises RefusedPlan: if the key is it.
     """
-    if str(key["id"]) in current.own_ids:
+    if key and str(key["id"]) in current.own_ids:
         raise RefusedPlan(
             f"The API key {key['name']!r} ({key['id']}) is the one that this task itself uses, so "
             f"it is not {what}; use another api_key for it."
         )
 
 
-def delete_call(current: Keys, key: Values, why: str) -> Write:
-    """The call that deletes a key."""
-    refuse_own(current, key, "deleted")
-    return Write(
-        "DELETE",
-        key_path(key["id"]),
-        None,
-        f"delete the API key {key['name']!r} ({key['id']}) {why}",
-    )
-
-
-def reasons_to_recreate(current: Keys, key: Values, options: Values) -> list[str]:
-    """Why an existing key cannot stay.
+def find_reasons_to_recreate(current: Keys, key: Values, options: Values) -> list[str]:
+    """Return the reasons for which an existing key cannot stay.
 
     :raises RefusedPlan: if its scopes differ and ``on_mismatch`` does not allow to recreate it.
     """
@@ -454,7 +476,7 @@ def reasons_to_recreate(current: Keys, key: Values, options: Values) -> list[str
         created = moment(key, "created_at")
         if created is None:
             raise ApiError(
-                f"The API does not tell when the API key {key['name']!r} was created, so "
+                f"The API does not say when the API key {key['name']!r} was created, so "
                 "rotate_after_days cannot be met."
             )
         if current.now - created > options["rotate_after_days"] * DAY:
@@ -466,7 +488,7 @@ def reasons_to_recreate(current: Keys, key: Values, options: Values) -> list[str
     return reasons
 
 
-def body_of(key: Values | None, options: Values, subject: str) -> Values:
+def make_body(key: Values | None, options: Values, subject: str) -> Values:
     """Return the body of the POST.
 
     A recreated key keeps the scopes and the lifetime of the old one, unless others are given.
@@ -498,18 +520,15 @@ def body_of(key: Values | None, options: Values, subject: str) -> Values:
     return body
 
 
-def managed(key: Values | None) -> Values:
-    """What the module manages, for the diff."""
-    return (
-        {}
-        if key is None
-        else {name: key[name] for name in ("id", "name", "scopes", "expires_at") if name in key}
-    )
+def pick_fields(key: Values | None) -> Values:
+    """Return the fields of a key that the module manages."""
+    names = ("id", "name", "scopes", "expires_at")
+    return {name: key[name] for name in names if name in key} if key else {}
 
 
 def verify_keys(current: Keys, plan: Plan, options: Values) -> list[str]:
-    """What a plan wanted and the API did not do."""
-    deleted = deleted_by(plan.calls, current)
+    """Return what the API does not show of a plan, as texts."""
+    deleted = collect_deleted_ids(plan.changes)
     texts = [
         f"{key['name']!r} ({key['id']}) is still listed"
         for key in current.keys
@@ -518,7 +537,7 @@ def verify_keys(current: Keys, plan: Plan, options: Values) -> list[str]:
     if options["state"] == "absent":
         return texts
     by_id = "key_id" in options
-    key = find_key(current.keys, options["key_id"]) if by_id else select(current, options).key
+    key = find_key(current.keys, options["key_id"]) if by_id else select_keys(current, options).key
     if key is None:
         texts.append("the new key is not listed")
     elif options.get("stale_prefix") and key.get("prefix") == options["stale_prefix"]:
@@ -530,12 +549,23 @@ def verify_keys(current: Keys, plan: Plan, options: Values) -> list[str]:
     return texts
 
 
-def show_key(current: Keys, options: Values) -> Values:
-    """The key as it now is; empty once it is deleted."""
+def return_key(current: Keys, options: Values) -> Values:
+    """Return the key as it is now; empty if it is to be absent."""
     if options["state"] == "absent":
         return {}
-    key = select(current, options).key
+    key = select_keys(current, options).key
     return dict(key) if key else {}
 
 
-API_KEY = Resource("api_key", read_keys, plan_key, show_key, verify_keys, apply_key, check_key)
+API_KEY = Resource(
+    "api_key",
+    read_keys,
+    plan_key,
+    return_key,
+    verify_keys,
+    apply_key,
+    check=check_key,
+    guard=check_key_plan,
+    request=request_key,
+    read_back=read_keys_back,
+)

@@ -117,8 +117,6 @@ class Client:
     :param clock: Gives the Unix time.
     :ivar wrote: Whether a write was answered with success, so that it may have changed something.
     :ivar secrets: Those texts, and the secrets that the API made meanwhile.
-    :ivar unsaved: What the API told once and is kept nowhere else yet, such as a new secret, by
-        key of the result. A task that fails returns it.
     """
 
     def __init__(
@@ -137,7 +135,6 @@ class Client:
         self.clock = clock
         self.waited = 0.0
         self.wrote = False
-        self.unsaved: dict[str, t.Any] = {}
         self.halves = Halves()
         self.base = connection.url.rstrip("/")
         self.host = urlsplit(self.base).netloc

@@ -108,3 +108,15 @@ class TimedOut(ApiError):
 
 class AnswerLost(ApiError):
     """A write may or may not have taken effect, since its answer never came. Only reading can tell."""
+
+
+def carry(error: Exception, result: dict[str, t.Any]) -> Exception:
+    """Return an error that hands over what would be lost with it, such as a new secret.
+
+    :param result: Keys of the failed result.
+    """
+    if not result:
+        return error
+    failure = error if isinstance(error, PlanasonixError) else Unexpected(error)
+    failure.details = {**result, **failure.details}
+    return failure

@@ -13,9 +13,10 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import typing as t
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
@@ -26,20 +27,22 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     NotApplied,
     NotStored,
     PlanasonixError,
+    carry,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     DAY,
     KEYS_PATH,
     Keys,
+    collect_ids,
     find_key,
-    ids_of,
     key_path,
     moment,
     read_key_list,
     scopes_of,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Change,
     Plan,
     Values,
     same,
@@ -47,9 +50,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
     Write,
+    look_for,
     looks,
     send,
+    send_until_answered,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._secret_file import PendingNote
 from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
     is_gone,
     parse_time,
@@ -57,86 +63,354 @@ from ansible_collections.planasonix.admin.plugins.module_utils._validity import 
 
 
 def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> Applied:
-    """Send the plan.
+    """Send the changes of a plan.
 
     The run notes what it is about to do before it makes a secret. It stores the secret before it
     does anything else.
 
-    :raises PlanasonixError: if it fails; what is nowhere else by then is left in
-        ``client.unsaved``.
+    :raises PlanasonixError: if it fails. Its details contain a new secret that is stored nowhere.
     """
-    path = options.get("secret_file")
-    found: Values = {"applied": True}
-    made: Values | None = None
-    if path:
-        claim_file(path, plan, current)
-    for call in plan.calls:
-        if call.method == "DELETE":
-            delete(client, call, made is not None)
-            continue
-        if path:
-            note_post(path, plan, current)
-        if call.path == KEYS_PATH:
-            made = create(client, call, current, plan, options)
-            found["key_id"] = made["id"]
-        else:
-            made = regenerate(client, call, current, plan, path)
-            found["stale_prefix"] = stale_prefix(made, current, call)
-            if made.get("id") not in (None, ""):
-                found["key_id"] = made["id"]
-        if options.get("return_secret", path is None):
-            client.unsaved["secret"] = made["secret"]
-    if path:
-        _secret_file.remove_note(path, current.file.note)
-    return Applied(dict(client.unsaved), found)
-
-
-def delete(client: Client, call: Write, made: bool) -> None:
-    """Delete a key. If the API does not know it any more, reading back shows whether it is gone.
-
-    :param made: Whether a new key was made before.
-    :raises ApiError: if the API refuses.
-    """
+    run = KeyRun(client, plan, current, options)
     try:
-        send(client, call)
-    except ApiError as error:
-        if error.status == 404:
-            return
-        if made:
-            error.message += " The new secret is kept."
-        raise
+        run.apply()
+        return run.applied
+    except Exception as error:
+        raise carry(error, run.applied.result) from None
 
 
-def claim_file(path: str, plan: Plan, current: Keys) -> None:
-    """Note next to the secret file what the plan is about to do, in case the run is killed.
+def request_key(change: Change, dummy_options: Values) -> Write:
+    """Return the request of a change of an API key."""
+    if change.action == "create":
+        return Write("POST", KEYS_PATH, change.after, change.text)
+    path = key_path(change.before["id"])
+    if change.action == "regenerate":
+        return Write("POST", f"{path}/regenerate", None, change.text)
+    return Write("DELETE", path, None, change.text)
 
-    :raises NotStored: if that cannot be, or another run uses the file; nothing was sent yet.
+
+def collect_deleted_ids(changes: Iterable[Change]) -> set[str]:
+    """Return the ids of the keys that changes delete."""
+    return collect_ids(change.before for change in changes if change.action == "delete")
+
+
+@dataclass(frozen=True)
+class KeyRun:
+    """One run of a plan, and what each of its steps needs.
+
+    :param current: The keys that the plan was made from.
+    :param applied: Contains a new secret as long as it is stored nowhere else.
     """
-    note = current.file.note or note_of_plan(plan, current)
-    if not plan.calls or note is None:
-        return
-    try:
+
+    client: Client
+    plan: Plan
+    current: Keys
+    options: Values
+    applied: Applied = field(default_factory=Applied)
+
+    @property
+    def note(self) -> PendingNote | None:
+        """The note next to the secret file; ``None`` if the task has no secret file."""
+        return self.current.file.note
+
+    def apply(self) -> None:
+        """Send all changes, in their order.
+
+        :raises PlanasonixError: if one of them fails.
+        """
+        verbs = {"create": self.create, "regenerate": self.regenerate, "delete": self.delete}
+        self.claim_file()
+        for change in self.plan.changes:
+            if not is_deletion(change):
+                self.note_secret_change()
+            verbs[change.action](change)
+        if self.note is not None:
+            self.note.forget()
+
+    def delete(self, change: Change) -> None:
+        """Delete a key. After a 404, reading back shows whether it is gone.
+
+        :raises ApiError: if the API refuses.
+        """
+        try:
+            send(self.client, request_key(change, self.options))
+        except ApiError as error:
+            if error.status == 404:
+                return
+            if "key_id" in self.applied.find_by:
+                error.message += " The new secret is kept."
+            raise
+
+    def claim_file(self) -> None:
+        """Note next to the secret file what the plan is about to do, in case the run is killed.
+
+        :raises NotStored: if that cannot be, or another run uses the file; nothing was sent yet.
+        """
         # An earlier run's note stays until what that run left behind is deleted.
-        _secret_file.claim(path, note, current.file)
-    except OSError as error:
-        raise not_noted(note, error) from None
+        content = self.current.file.unfinished or self.describe_secret_change()
+        if self.note is None or not self.plan.changes or content is None:
+            return
+        try:
+            self.note.claim(content, self.current.file)
+        except OSError as error:
+            raise make_note_error(content, error) from None
+
+    def note_secret_change(self) -> None:
+        """Note the secret that is made next, if the note is still the one of an earlier run.
+
+        :raises NotStored: if that cannot be.
+        """
+        content = self.describe_secret_change()
+        if self.current.file.unfinished is None or self.note is None or content is None:
+            return
+        try:
+            if self.note.is_ours():
+                self.note.write(content)
+        except OSError as error:
+            raise make_note_error(content, error) from None
+
+    def describe_secret_change(self) -> Values | None:
+        """Return what to note of the plan; ``None`` if it makes no secret."""
+        leftovers = list(itertools.takewhile(is_deletion, self.plan.changes))
+        if len(leftovers) == len(self.plan.changes):
+            return None
+        operation = self.plan.changes[len(leftovers)].action
+        if operation == "create" and self.plan.before:
+            operation = "recreate"
+        return {
+            "name": read_name(self.plan.after),
+            "operation": operation,
+            "ids": sorted(collect_ids(self.current.keys) - collect_deleted_ids(leftovers)),
+            **self.current.identity,
+        }
+
+    def create(self, change: Change) -> None:
+        """Create a key and store its secret.
+
+        In the end there is one new key whose secret is known, or none.
+
+        :raises ApiError: if no key was created, or there may be a second one that was not found.
+        :raises NotApplied: if the new key is not as asked for; it is deleted again.
+        :raises NotStored: if its secret could not be stored; it is deleted again.
+        """
+        strays = Strays(self.client, change, collect_ids(self.current.keys))
+        made = self.create_without_doubles(strays)
+        try:
+            made = add_listed_fields(self.client, made)
+            check_made(self.client, made, change.after, self.options)
+            self.store(made, made["secret"])
+        except PlanasonixError as error:
+            self.undo_creation(made["id"], error)
+            raise
+        self.applied.find_by["key_id"] = made["id"]
+        if self.note is not None:
+            self.note_revocations(self.note, made["id"])
+        if strays.lost:
+            # An attempt whose answer was lost may have taken effect after it was looked for. By now
+            # the secret of the key that stays is safe.
+            strays.known.add(str(made["id"]))
+            strays.delete(f"The new key {made['id']} is made and its secret is kept, but")
+
+    def undo_creation(self, key_id: t.Any, error: PlanasonixError) -> None:
+        """Delete a new key again, and add to the failure what became of it."""
+        try:
+            delete_made(self.client, key_id, "delete the new API key again")
+        except ApiError:
+            error.message += f" The new key {key_id} could not be deleted again: delete it by hand."
+            return
+        self.applied.result.clear()
+        error.message += f" The new key was deleted again.{self.withdraw_note()}"
+        error.message += await_deletion(self.client, key_id)
+
+    def create_without_doubles(self, strays: Strays) -> Values:
+        """Send the POST so that there is no second key in the end.
+
+        A key that it may have made without an answer is deleted before it is sent again.
+
+        :returns: The new key. The applied result has its secret.
+        :raises ApiError: if no key was created. The note stays as long as there may be one.
+        """
+        try:
+            made = send_until_answered(
+                self.client, lambda: self.send_creation(strays), strays.delete_lost
+            )
+            return t.cast(Values, made)
+        except AnswerLost as error:
+            error.message += f"{strays.result}{self.withdraw_note()}{strays.await_deletions()}"
+            raise
+
+    def send_creation(self, strays: Strays) -> Values:
+        """Send the POST once; returns the new key.
+
+        :raises AnswerLost: if there may be a new key.
+        :raises ApiError: if there is none.
+        """
+        made: t.Any = None
+        try:
+            made = send_for_secret(self.client, request_key(strays.change, self.options))
+            check_answer(made, strays.change.text)
+            self.applied.result["secret"] = made["secret"]
+            return t.cast(Values, made)
+        except AnswerLost:
+            raise
+        except ApiError as error:
+            if not error.did_nothing:
+                strays.lost += 1
+            if strays.lost:
+                strays.delete(strays.doubt, made)
+                error.message += strays.result
+            name = strays.change.after["name"]
+            if error.status == 409 and any(has_name(key, name) for key in self.current.keys):
+                error.message += (
+                    " If names must be unique, delete the old key first, or use rotate."
+                )
+            error.message += f"{self.withdraw_note()}{strays.await_deletions()}"
+            raise
+        except Exception:  # a fault of this collection; a key that nobody knows must not stay
+            self.applied.result.clear()
+            strays.delete(strays.doubt)
+            raise
+
+    def note_revocations(self, note: PendingNote, new_id: t.Any) -> None:
+        """Note which keys are still to be revoked, or remove the note if there are none.
+
+        :raises NotStored: if neither can be done.
+        """
+        revoke = collect_deleted_ids(itertools.dropwhile(is_deletion, self.plan.changes))
+        if revoke and note.is_ours():
+            content = {
+                "name": read_name(self.plan.after),
+                "operation": "recreate",
+                "ids": sorted(collect_ids(self.current.keys) | {str(new_id)}),
+                "revoke": sorted(revoke),
+                **self.current.identity,
+            }
+            # Without the note the next run of a killed one would keep them, as superseded.
+            with contextlib.suppress(OSError):
+                note.write(content)
+                return
+        note.forget()
+
+    def regenerate(self, change: Change) -> None:
+        """Give a key a new secret and store it. The key is never deleted.
+
+        :raises ApiError: if the API refuses, or twice gives no answer.
+        :raises NotStored: if the secret could not be stored; the applied result has it.
+        """
+        request = request_key(change, self.options)
+        made = self.send_regeneration(request)
+        if not isinstance(made, dict) or not is_text(made.get("secret")):
+            raise ApiError(
+                f"Could not {change.text}: the answer lacks the documented secret, and the old one "
+                "may be void; run again.",
+                method="POST",
+                path=request.path,
+            )
+        self.applied.result["secret"] = made["secret"]
+        old = find_key(self.current.keys, change.before["id"]) or change.before
+        try:
+            self.store(old, made["secret"])
+        except NotStored as error:
+            self.explain_lost_file(error)
+            raise
+        self.applied.find_by["stale_prefix"] = find_stale_prefix(made, str(old.get("prefix") or ""))
+        if made.get("id") not in (None, ""):
+            self.applied.find_by["key_id"] = made["id"]
+        if self.note is not None:
+            self.note.forget()
+
+    def send_regeneration(self, request: Write) -> t.Any:
+        """Send the POST, and once more if its answer is lost, as only the answer has the secret.
+
+        :raises ApiError: if the API refuses, or twice gives no answer.
+        """
+        with contextlib.suppress(AnswerLost):
+            try:
+                return send_for_secret(self.client, request)
+            except ApiError as error:
+                if error.did_nothing:
+                    error.message += self.withdraw_note()
+                raise
+        try:
+            return send_for_secret(self.client, request)
+        except AnswerLost as error:
+            error.message += " The old secret may be void: run again to make a new one."
+            raise
+
+    def explain_lost_file(self, error: NotStored) -> None:
+        """Say where the new secret of a key is that could not be stored."""
+        error.message += (
+            " The key has a new secret, which this result carries: take it from there, or run "
+            "again."
+        )
+        if self.note is not None and not self.note.is_ours():
+            # The two runs cannot tell whose secret is in force. With this note neither stores one,
+            # and the next run makes another.
+            error.message += " If the other run made one after it, it is void."
+            with contextlib.suppress(OSError):
+                self.note.write(self.describe_secret_change() or {})
+
+    def withdraw_note(self) -> str:
+        """Remove the note of a request that did nothing; what an earlier run left is noted again.
+
+        :returns: What to add to the message of the failure, if the note stays.
+        """
+        unfinished = self.current.file.unfinished
+        if self.note is None or not self.note.is_ours():
+            return ""
+        if unfinished is not None and unfinished["operation"] == "regenerate":
+            with contextlib.suppress(OSError):  # then the newer note stays
+                self.note.write(unfinished)
+            return ""
+        try:
+            self.note.forget()
+        except NotStored as error:
+            return f" {error.message}"
+        return ""
+
+    def store(self, key: Values, secret: str) -> None:
+        """Write the secret of a key to the file of the task, if it has one.
+
+        From then on the result has it only if the task asks for that.
+
+        :raises NotStored: if it cannot be written, or another run is about to write its own.
+        """
+        if self.note is None:
+            return
+        path = self.note.secret_file
+        if not self.note.is_ours():
+            raise NotStored(
+                f"Another run began meanwhile to make a key for {path}, so the secret of this one "
+                "was not written there; let one run at a time do so."
+            )
+        owner = {
+            "kind": "api_key",
+            "name": read_name(key),
+            "id": key["id"],
+            "created_at": key.get("created_at"),
+            **self.current.identity,
+        }
+        try:
+            _secret_file.store(path, secret, owner, self.current.file)
+        except (OSError, UnicodeError) as error:
+            raise NotStored(
+                f"The secret could not be written to {path} "
+                f"({getattr(error, 'strerror', error.__class__.__name__)})."
+            ) from None
+        if not self.options.get("return_secret"):
+            self.applied.result.clear()
 
 
-def note_post(path: str, plan: Plan, current: Keys) -> None:
-    """Note the POST that comes next, if the note is still the one of an earlier run.
-
-    :raises NotStored: if that cannot be.
-    """
-    note = note_of_plan(plan, current)
-    if current.file.note is None or note is None or not _secret_file.is_ours(path):
-        return
-    try:
-        _secret_file.write_note(path, note)
-    except OSError as error:
-        raise not_noted(note, error) from None
+def is_deletion(change: Change) -> bool:
+    """Return whether a change deletes a key."""
+    return change.action == "delete"
 
 
-def not_noted(note: Values, error: OSError) -> NotStored:
+def is_text(value: t.Any) -> bool:
+    """Return whether a value is a text that is not empty."""
+    return isinstance(value, str) and value != ""
+
+
+def make_note_error(note: Values, error: OSError) -> NotStored:
     """Return the failure of a run that could not note what it is about to do."""
     return NotStored(
         f"The secret of the API key {note['name']!r} could not be stored ({error.strerror}); "
@@ -144,59 +418,7 @@ def not_noted(note: Values, error: OSError) -> NotStored:
     )
 
 
-def note_of_plan(plan: Plan, current: Keys) -> Values | None:
-    """Return what to note of a plan; ``None`` if it makes no secret."""
-    post = next((call for call in plan.calls if call.method == "POST"), None)
-    if post is None:
-        return None
-    name = read_name(plan.after or plan.before)
-    ids = ids_of(current.keys)
-    if post.path != KEYS_PATH:
-        return {"name": name, "operation": "regenerate", "ids": sorted(ids), **current.identity}
-    ids -= deleted_by(plan.calls[: plan.calls.index(post)], current)
-    operation = "recreate" if plan.before else "create"
-    return {"name": name, "operation": operation, "ids": sorted(ids), **current.identity}
-
-
-def create(client: Client, call: Write, current: Keys, plan: Plan, options: Values) -> Values:
-    """Make a key and store its secret.
-
-    In the end there is one new key whose secret is known, or none.
-
-    :raises ApiError: if no key could be made, or there may be a second one that was not found.
-    :raises NotApplied: if the key that was made is not as asked for; it is deleted again.
-    :raises NotStored: if its secret could not be stored; it is deleted again.
-    """
-    path = options.get("secret_file")
-    strays = Strays(client, call, ids_of(current.keys))
-    made = create_without_doubles(strays, current, path)
-    try:
-        made = with_listed_fields(client, made)
-        check_made(client, made, call.body, options)
-        if path:
-            store(path, made, made["secret"], current)
-    except PlanasonixError as error:
-        if delete_again(client, made["id"]):
-            client.unsaved.clear()
-            error.message += f" The new key was deleted again.{withdraw_note(path, current)}"
-            error.message += await_deletion(client, made["id"])
-        else:
-            error.message += (
-                f" The new key {made['id']} could not be deleted again: delete it by hand."
-            )
-        raise
-    if path:
-        client.unsaved.clear()
-        note_revocations(path, plan, call, current, made["id"])
-    if strays.lost:
-        # An attempt whose answer was lost may have taken effect after it was looked for. By now the
-        # secret of the key that stays is safe.
-        strays.known.add(str(made["id"]))
-        strays.delete(f"The new key {made['id']} is made and its secret is kept, but")
-    return made
-
-
-def with_listed_fields(client: Client, made: Values) -> Values:
+def add_listed_fields(client: Client, made: Values) -> Values:
     """Return a new key with the fields that its answer lacks, as the list has them."""
     if all(made.get(name) is not None for name in ("scopes", "created_at")) and (
         "expires_at" in made
@@ -205,18 +427,9 @@ def with_listed_fields(client: Client, made: Values) -> Values:
     for _look in looks(client):
         listed = find_key(read_key_list(client), made["id"])
         if listed is not None:
-            told = {name: value for name, value in made.items() if value is not None}
-            return {**made, **listed, **told}
+            answered = {name: value for name, value in made.items() if value is not None}
+            return {**made, **listed, **answered}
     return made
-
-
-def delete_again(client: Client, key_id: t.Any) -> bool:
-    """Delete a key that was just made; returns whether it is gone."""
-    try:
-        delete_made(client, key_id, "delete the new API key again")
-    except ApiError:
-        return False
-    return True
 
 
 def delete_made(client: Client, key_id: t.Any, action: str) -> None:
@@ -257,97 +470,23 @@ def is_listed(client: Client, key_id: t.Any) -> bool:
         return True
 
 
-def note_revocations(path: str, plan: Plan, call: Write, current: Keys, new_id: t.Any) -> None:
-    """Note which keys are still to be revoked, or remove the note if there are none.
-
-    :raises NotStored: if neither can be done.
-    """
-    revoke = deleted_by(plan.calls[plan.calls.index(call) :], current)
-    if revoke and _secret_file.is_ours(path):
-        note = {
-            "name": read_name(plan.after),
-            "operation": "recreate",
-            "ids": sorted(ids_of(current.keys) | {str(new_id)}),
-            "revoke": sorted(revoke),
-            **current.identity,
-        }
-        # If it cannot be written, they stay if this run is killed, and are listed as superseded.
-        with contextlib.suppress(OSError):
-            _secret_file.write_note(path, note)
-            return
-    _secret_file.remove_note(path, current.file.note)
-
-
-def deleted_by(calls: Sequence[Write], current: Keys) -> set[str]:
-    """Ids of the keys that calls of a plan delete."""
-    paths = {call.path for call in calls if call.method == "DELETE"}
-    return ids_of(key for key in current.keys if key_path(key["id"]) in paths)
-
-
-def create_without_doubles(strays: Strays, current: Keys, path: str | None) -> Values:
-    """Send the POST so that there is no second key in the end.
-
-    A key that it may have made without an answer is deleted before it is sent again. The secret is
-    left in ``client.unsaved``.
-
-    :returns: What was made.
-    :raises ApiError: if no key could be made. The note beside the file stays as long as there may
-        be one.
-    """
-    client, call = strays.client, strays.call
-    doubt = f"Could not {call.action}: no answer told its secret, and"
-    attempt = 0
-    while True:
-        attempt += 1
-        made: t.Any = None
-        try:
-            made = send(client, call)
-            learn_secret(client, made)
-            check_answer(made, call)
-            client.unsaved["secret"] = made["secret"]
-            return t.cast(Values, made)
-        except AnswerLost as error:
-            again = client.pause(attempt)
-            strays.lost += 1
-            deleted = strays.delete(doubt)
-            if not again:
-                error.message += f"{deleted}{withdraw_note(path, current)}"
-                error.message += strays.await_deletions()
-                raise
-        except ApiError as error:
-            if not error.did_nothing:
-                strays.lost += 1
-            if strays.lost:
-                error.message += strays.delete(doubt, made)
-            if error.status == 409 and any(has_name(k, call.body["name"]) for k in current.keys):
-                error.message += (
-                    " If names must be unique, delete the old key first, or use rotate."
-                )
-            error.message += withdraw_note(path, current)
-            error.message += strays.await_deletions()
-            raise
-        except Exception:  # a fault of this collection; a key that nobody knows must not stay
-            client.unsaved.clear()
-            strays.delete(doubt)
-            raise
-
-
-def learn_secret(client: Client, made: t.Any) -> None:
-    """Keep the secret of an answer out of all messages: the API could quote it later."""
+def send_for_secret(client: Client, request: Write) -> t.Any:
+    """Send a request; keep the secret of its answer out of messages, as the API could quote it."""
+    made = send(client, request)
     if isinstance(made, dict):
         client.secrets.learn(made.get("secret"))
+    return made
 
 
-def check_answer(made: t.Any, call: Write) -> None:
+def check_answer(made: t.Any, action: str) -> None:
     """Check that an answer has what a new key needs.
 
     :raises ApiError: if it lacks the id or the secret.
     """
     answer = made if isinstance(made, dict) else {}
-    secret = answer.get("secret")
-    if answer.get("id") in (None, "") or not isinstance(secret, str) or not secret:
+    if answer.get("id") in (None, "") or not is_text(answer.get("secret")):
         raise ApiError(
-            f"Could not {call.action}: the answer to POST {KEYS_PATH} lacks the documented id and "
+            f"Could not {action}: the answer to POST {KEYS_PATH} lacks the documented id and "
             "secret.",
             method="POST",
             path=KEYS_PATH,
@@ -356,7 +495,7 @@ def check_answer(made: t.Any, call: Write) -> None:
 
 @dataclass
 class Strays:
-    """Keys that a POST made without telling their secrets, so that they are of no use.
+    """Keys that a POST created although its answer was lost: nobody knows their secrets.
 
     :param known: Ids of the keys that are none: those of before, and those that were deleted.
     :param lost: How many requests may have made one that was not found yet.
@@ -364,29 +503,41 @@ class Strays:
     """
 
     client: Client
-    call: Write
+    change: Change
     known: set[str]
     lost: int = 0
     deleted: list[t.Any] = field(default_factory=list)
 
-    def delete(self, doubt: str, answer: t.Any = None) -> str:
-        """Delete what was made, as soon as the API lists it.
+    @property
+    def doubt(self) -> str:
+        """The beginning of the message of a failure that may leave a key."""
+        return f"Could not {self.change.text}: no answer told its secret, and"
+
+    @property
+    def result(self) -> str:
+        """The text to add to the message of a failure."""
+        return " The key that it made was deleted again." if self.deleted else ""
+
+    def delete_lost(self) -> bool:
+        """Delete the key of a POST whose answer was lost.
+
+        :returns: ``False``, as no effect of the POST stays.
+        """
+        self.lost += 1
+        self.delete(self.doubt)
+        return False
+
+    def delete(self, doubt: str, answer: t.Any = None) -> None:
+        """Delete a key that was created, as soon as the API lists it.
 
         :param doubt: How the message begins, if that cannot be done.
         :param answer: What the POST answered.
-        :returns: What to add to the message of the failure.
         :raises ApiError: if several could be it, or it cannot be looked for or deleted.
         """
-        name = self.call.body["name"]
+        name = self.change.after["name"]
         made = answer.get("id") if isinstance(answer, dict) else None
-        found: list[t.Any] = []
         try:
-            if made not in (None, ""):
-                found = [made]
-            for _look in looks(self.client):
-                found = found or self.find()
-                if found:
-                    break
+            found = [made] if made not in (None, "") else look_for(self.client, self.find)
             for key_id in found:
                 action = f"delete the API key {key_id}, whose secret was lost"
                 delete_made(self.client, key_id, action)
@@ -399,7 +550,6 @@ class Strays:
                 f"({error.message}); look for one that nobody uses, and delete it."
             )
             raise
-        return " The key that it made was deleted again." if found else ""
 
     def await_deletions(self) -> str:
         """Wait until nothing that was deleted is listed; returns what to add to the message."""
@@ -410,7 +560,7 @@ class Strays:
 
         :raises ApiError: if that is not clear.
         """
-        name, scopes = self.call.body["name"], self.call.body["scopes"]
+        name, scopes = self.change.after["name"], self.change.after["scopes"]
         new = [
             key
             for key in read_key_list(self.client)
@@ -429,7 +579,7 @@ class Strays:
 
 
 def check_made(client: Client, made: Values, body: Values, options: Values) -> None:
-    """Compare what was made with what was asked for.
+    """Compare a new key with the task.
 
     :raises NotApplied: if it differs.
     :raises ApiError: if the API does not say so.
@@ -445,7 +595,7 @@ def check_made(client: Client, made: Values, body: Values, options: Values) -> N
             f"the task asks for {', '.join(body['scopes']) or 'none'}"
         )
     asked, renewed = body.get("expires_in_days"), options.get("renew_before_days")
-    days = days_of(client, {**made, "name": name}) if asked or renewed else None
+    days = count_days(client, {**made, "name": name}) if asked or renewed else None
     if asked and (days is None or not asked - 1 < days < asked + 1):
         length = "for ever" if days is None else f"{days:.0f} days"
         text = f"lets the API key {name!r} live {length}; the task asks for {asked} days"
@@ -458,7 +608,7 @@ def check_made(client: Client, made: Values, body: Values, options: Values) -> N
         raise NotApplied(f"The API {text}.", method="POST", path=KEYS_PATH)
 
 
-def days_of(client: Client, made: Values) -> float | None:
+def count_days(client: Client, made: Values) -> float | None:
     """Return how many days a new key lives; ``None`` if it does not expire.
 
     :raises ApiError: if the API does not say so.
@@ -470,120 +620,18 @@ def days_of(client: Client, made: Values) -> float | None:
     return (expires - (parse_time(made.get("created_at")) or now)) / DAY
 
 
-def regenerate(client: Client, call: Write, current: Keys, plan: Plan, path: str | None) -> Values:
-    """Give a key a new secret and store it. The key is never deleted.
-
-    :raises ApiError: if the API refuses, or twice gives no answer.
-    :raises NotStored: if the secret could not be stored; it is in ``client.unsaved``.
-    """
-    for last in (False, True):
-        try:
-            made = send(client, call)
-            learn_secret(client, made)
-            break
-        except AnswerLost as error:
-            if last:
-                error.message += " The old secret may be void: run again to make a new one."
-                raise
-        except ApiError as error:
-            # Only if no attempt may have voided the old secret.
-            if not last and error.did_nothing:
-                error.message += withdraw_note(path, current)
-            raise
-    if not isinstance(made, dict) or not isinstance(made.get("secret"), str) or not made["secret"]:
-        raise ApiError(
-            f"Could not {call.action}: the answer lacks the documented secret, and the old one "
-            "may be void; run again.",
-            method="POST",
-            path=call.path,
-        )
-    client.unsaved["secret"] = made["secret"]
-    if path:
-        try:
-            key = find_key(current.keys, plan.before["id"]) or plan.before
-            store(path, key, made["secret"], current)
-        except NotStored as error:
-            error.message += (
-                " The key has a new secret, which this result carries: take it from there, or run "
-                "again."
-            )
-            if not _secret_file.is_ours(path):
-                # The two runs cannot tell whose secret is in force. With this note neither stores
-                # one, and the next run makes another.
-                error.message += " If the other run made one after it, it is void."
-                with contextlib.suppress(OSError):
-                    _secret_file.write_note(path, t.cast(Values, note_of_plan(plan, current)))
-            raise
-        client.unsaved.clear()
-        _secret_file.remove_note(path, current.file.note)
-    return made
-
-
-def stale_prefix(made: Values, current: Keys, call: Write) -> str | None:
+def find_stale_prefix(made: Values, old: str) -> str | None:
     """Return the old prefix of a regenerated key, if the answer has another one.
 
     As long as it is listed, the new secret is not in force.
 
-    :returns: ``None`` where nothing tells.
+    :returns: ``None`` if nothing shows that.
     """
-    old = next(
-        (
-            str(key.get("prefix") or "")
-            for key in current.keys
-            if f"{key_path(key['id'])}/regenerate" == call.path
-        ),
-        "",
-    )
-    told = str(made.get("prefix") or "")
+    new = str(made.get("prefix") or "")
     # Only where both are beginnings of secrets, and not masked or written in some other way.
     comparable = (
-        len(old) == len(told)
-        and made["secret"].startswith(told)
+        len(old) == len(new)
+        and made["secret"].startswith(new)
         and not re.search("[*\u2022\u2026]", old)
     )
-    return old if comparable and old != told else None
-
-
-def withdraw_note(path: str | None, current: Keys) -> str:
-    """Remove the note of a call that did nothing; what an earlier run left to mend is noted again.
-
-    :returns: What to add to the message of the failure, if the note stays.
-    """
-    found = current.file.note
-    if not path or not _secret_file.is_ours(path):
-        return ""
-    if found is not None and found["operation"] == "regenerate":
-        with contextlib.suppress(OSError):  # then the newer note stays
-            _secret_file.write_note(path, found)
-        return ""
-    try:
-        _secret_file.remove_note(path, found)
-    except NotStored as error:
-        return f" {error.message}"
-    return ""
-
-
-def store(path: str, key: Values, secret: str, current: Keys) -> None:
-    """Write the secret of a key.
-
-    :raises NotStored: if it cannot be written, or another run is about to write its own.
-    """
-    if not _secret_file.is_ours(path):
-        raise NotStored(
-            f"Another run began meanwhile to make a key for {path}, so the secret of this one was "
-            "not written there; let one run at a time do so."
-        )
-    owner = {
-        "kind": "api_key",
-        "name": read_name(key),
-        "id": key["id"],
-        "created_at": key.get("created_at"),
-        **current.identity,
-    }
-    try:
-        _secret_file.store(path, secret, owner, current.file)
-    except (OSError, UnicodeError) as error:
-        raise NotStored(
-            f"The secret could not be written to {path} "
-            f"({getattr(error, 'strerror', error.__class__.__name__)})."
-        ) from None
+    return old if comparable and old != new else None

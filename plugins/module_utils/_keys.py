@@ -43,7 +43,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._validity import 
 KEYS_PATH = "/api/user/api-keys"
 LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
 SHORTEST_PREFIX = 12
-"""Characters that a listed prefix must have at least to tell which key a secret belongs to."""
+"""Characters that a listed prefix must have at least to identify the key of a secret."""
 DAY = datetime.timedelta(days=1)
 SCOPE_NAMES = ("name", "scope", "id")
 """Fields that may contain the text of a scope that the API lists as an object."""
@@ -51,13 +51,13 @@ SCOPE_NAMES = ("name", "scope", "id")
 
 @dataclass(frozen=True)
 class Keys:
-    """What is known of the keys.
+    """The keys, and what a plan needs besides.
 
     :param keys: As listed.
     :param own_ids: Ids of the keys that may be the one that the task itself uses.
     :param now: When the list was read.
-    :param file: What is at ``secret_file``, and next to it.
-    :param identity: What tells the organization of the task from others.
+    :param file: The file at ``secret_file``, and the files next to it.
+    :param identity: Identifies the organization of the task in notes and records.
     """
 
     keys: tuple[Values, ...]
@@ -79,7 +79,7 @@ def read_key_list(client: Client) -> tuple[Values, ...]:
 
 
 def confirm_key(client: Client, key_id: str) -> None:
-    """Read one key, which is listed. An API key that may not do so is no obstacle.
+    """Read one key that is listed. A 403 is no failure.
 
     :raises ApiError: if it cannot be read for another reason.
     """
@@ -100,11 +100,12 @@ def is_known(client: Client, key_id: t.Any) -> bool:
 
 
 def await_key(client: Client, keys: tuple[Values, ...], key_id: t.Any) -> tuple[Values, ...]:
-    """Return the keys once they list one that an earlier run made, if that one exists.
+    """Wait until the list has a key that an earlier run created, if the key exists.
 
-    An API may list a new key late. Whoever believes such a list makes a second key.
+    An API may list a new key late. Without the wait, the task would create a second key.
 
     :param keys: The keys as listed.
+    :returns: The keys as listed last.
     :raises ApiError: if the key exists and does not appear in the list in time.
     """
     exists = False
@@ -147,7 +148,7 @@ def find_key(keys: Iterable[Values], key_id: t.Any) -> Values | None:
     return next((key for key in keys if same_id(key["id"], key_id)), None)
 
 
-def ids_of(keys: Iterable[Values]) -> set[str]:
+def collect_ids(keys: Iterable[Values]) -> set[str]:
     """Return the ids of keys, as they are spelled."""
     return {str(key["id"]) for key in keys}
 
@@ -178,7 +179,7 @@ def scopes_of(key: Values) -> list[str]:
     return scopes
 
 
-def own_keys(keys: Sequence[Values], secret: str) -> frozenset[str]:
+def find_own_keys(keys: Sequence[Values], secret: str) -> frozenset[str]:
     """Return the ids of the keys that a secret may belong to: those with a long prefix of it.
 
     A prefix that several keys have says nothing.
@@ -194,7 +195,7 @@ def own_keys(keys: Sequence[Values], secret: str) -> frozenset[str]:
 
 
 def key_path(key_id: t.Any) -> str:
-    """The path of one key."""
+    """Return the path of one key."""
     return f"{KEYS_PATH}/{quote(str(key_id), safe='')}"
 
 
@@ -234,8 +235,8 @@ def whole_days(length: datetime.timedelta) -> int:
     return math.floor((length + datetime.timedelta(minutes=1)) / DAY)
 
 
-def namesakes(keys: Sequence[Values], name: str | None) -> list[Values]:
-    """The keys of one name, the newest first."""
+def find_by_name(keys: Sequence[Values], name: str | None) -> list[Values]:
+    """Return the keys of one name, the newest first."""
     found = [key for key in keys if has_name(key, name)]
     if len(found) < 2:
         return found  # nothing to compare, so a missing time is no error

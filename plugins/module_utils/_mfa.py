@@ -2,8 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Multi-factor authentication of the user that the key acts as, enrolled so that its secret is
-never lost.
+"""Multi-factor authentication of the user that the key acts as. No secret of it is lost.
 
 Endpoints: ``/api/user/mfa``, ``/api/user/mfa/enable``, ``/api/user/mfa/verify`` and
 ``/api/user/mfa/disable``.
@@ -31,10 +30,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
     NotStored,
     RefusedPlan,
+    carry,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import BOOLEAN
 from ansible_collections.planasonix.admin.plugins.module_utils._options import check_filled
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Change,
     Plan,
     Values,
     describe,
@@ -48,7 +49,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     looks,
     require_field,
     send,
+    send_until_answered,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._secret_file import PendingNote
 
 PYOTP_IMPORT_ERROR: str | None = None
 try:
@@ -65,19 +68,19 @@ STEP = 30
 """Seconds for which a TOTP code is the current one (RFC 6238)."""
 
 USUAL_CODES = {"digits": "6", "period": str(STEP), "algorithm": "SHA1"}
-"""What an otpauth URI that says nothing else means."""
+"""The defaults of an otpauth URI."""
 
-# What an API may answer to a code that is no longer, or not yet, the current one; other refusals
-# must name the code to be taken for one of it.
+# Statuses that an API may answer to a code that is not the current one. After a status in doubt,
+# the error must name the code.
 REFUSALS_OF_A_CODE = frozenset({400, 422})
 REFUSALS_IN_DOUBT = frozenset({401, 403})
 
 METHOD_FIELDS = ("type", "method", "name")
 """Fields that may contain the name of a method that the API lists as an object."""
 TOTP_NAMES = frozenset({"totp", "otp", "authenticator", "authenticator_app", "time_based_otp"})
-"""What APIs call the method that this module enrolls in."""
+"""Names of APIs for the method that this module enrolls in."""
 CODE_FIELDS = re.compile(r"backup|recovery|codes", re.IGNORECASE)
-"""What the name of a field with backup codes contains."""
+"""Words in the name of a field with backup codes."""
 
 CodeAt = t.Callable[[float], str]
 """Gives the code of a Unix time."""
@@ -85,11 +88,11 @@ CodeAt = t.Callable[[float], str]
 
 @dataclass(frozen=True)
 class Mfa:
-    """What is known of MFA.
+    """The MFA status, and what a plan needs besides.
 
-    :param status: As the API tells it.
-    :param file: What is at ``secret_file``, and next to it.
-    :param identity: What tells the user of the task from others.
+    :param status: The status as the API shows it.
+    :param file: The file at ``secret_file``, and the files next to it.
+    :param identity: Identifies the user of the task in notes and records.
     """
 
     status: Values
@@ -106,14 +109,14 @@ def check_mfa(options: Values) -> None:
         _secret_file.check_path(options["secret_file"])
     check_filled(options, "password", "totp_secret", "code")
     if "totp_secret" in options:
-        code_of(options["totp_secret"], "totp_secret")
+        parse_totp_secret(options["totp_secret"], "totp_secret")
 
 
-def code_of(secret: str, what: str) -> CodeAt:
-    """The codes of a TOTP secret.
+def parse_totp_secret(secret: str, what: str) -> CodeAt:
+    """Return a function that computes the codes of a TOTP secret.
 
-    :param what: What it is, for the message.
-    :raises InvalidOption: if it is no Base32 text.
+    :param what: The subject of the message of a failure.
+    :raises InvalidOption: if the secret is no Base32 text.
     """
 
     class Authenticator(pyotp.TOTP):
@@ -134,13 +137,13 @@ def read_mfa(client: Client, options: Values) -> Mfa:
     path = options.get("secret_file") if options.get("state") == "enabled" else None
     return Mfa(
         without(client.get(MFA_PATH, "read the MFA status"), "updated_at"),
-        _secret_file.look(path) if path else _secret_file.Found(),
-        _secret_file.identity(client),
+        _secret_file.look(path),
+        _secret_file.identify(client),
     )
 
 
 def is_on(status: Values) -> bool:
-    """Whether MFA is on.
+    """Return whether MFA is on.
 
     :raises ApiError: if the API does not say so by a boolean, or 0 or 1.
     """
@@ -151,7 +154,7 @@ def is_on(status: Values) -> bool:
     return enabled
 
 
-def methods_of(status: Values) -> list[str]:
+def read_methods(status: Values) -> list[str]:
     """Return the methods by which MFA is on, in lower case, and TOTP as ``totp``.
 
     :raises ApiError: if they are not listed, or have another shape.
@@ -173,50 +176,63 @@ def methods_of(status: Values) -> list[str]:
     return sorted(set(filter(None, methods)))
 
 
-def has(status: Values, method: str) -> bool:
-    """Whether MFA is on by a method."""
-    return is_on(status) and method in methods_of(status)
-
-
 def is_enrolled(client: Client, method: str) -> bool:
     """Read whether MFA is on by a method now."""
-    return has(read_mfa(client, {}).status, method)
+    status = read_mfa(client, {}).status
+    return is_on(status) and method in read_methods(status)
 
 
 def plan_mfa(current: Mfa, options: Values) -> Plan:
-    """Plan an enrollment, started and verified, or to disable MFA.
+    """Plan to enroll in MFA by a method, or to disable MFA.
 
-    Codes are filled in when they are sent: they live for half a minute.
-
-    :raises InvalidOption: if MFA is on and what is needed to disable it is not given.
-    :raises RefusedPlan: if the secret could not be stored.
+    :raises InvalidOption: if MFA is on, and the task does not give what is needed to disable it.
     """
-    before: Values = {"enabled": is_on(current.status), "methods": methods_of(current.status)}
-    method = options["method"]
-    after = (
-        {"enabled": True, "methods": sorted({*before["methods"], method})}
-        if options["state"] == "enabled"
-        else {"enabled": False, "methods": []}
-    )
-    if has(current.status, method) if options["state"] == "enabled" else not before["enabled"]:
-        return Plan(before, before, predicted=current.status)
+    before: Values = {"enabled": is_on(current.status), "methods": read_methods(current.status)}
     if options["state"] == "enabled":
-        check_file(current, options)
-        calls: tuple[Write, ...] = (
-            Write(
-                "POST", ENABLE_PATH, {"method": method}, "start the MFA enrollment", changes=False
-            ),  # without effect before it is verified
-            Write("POST", VERIFY_PATH, None, "verify the MFA enrollment"),
-        )
+        method = options["method"]
+        is_done = before["enabled"] and method in before["methods"]
+        after: Values = {"enabled": True, "methods": sorted({*before["methods"], method})}
+        change = Change("enable", "mfa", "enroll in MFA", method, before, after)
     else:
-        if "password" not in options or not {"totp_secret", "code"} & options.keys():
-            raise InvalidOption(
-                "MFA is enabled; password, and totp_secret or code, are needed to disable it."
-            )
-        calls = (Write("POST", DISABLE_PATH, None, "disable MFA"),)
-    # How many backup codes there are is for the server to say.
-    outcome = {**without(current.status, "backup_codes_remaining"), **after}
-    return Plan(before, after, calls, outcome, describe("mfa", differences(before, after)))
+        is_done = not before["enabled"]
+        after = {"enabled": False, "methods": []}
+        change = Change("disable", "mfa", "disable MFA", before=before, after=after)
+    if is_done:
+        return Plan(before, before, predicted=current.status)
+    has_code = "totp_secret" in options or "code" in options
+    if change.action == "disable" and not (has_code and "password" in options):
+        raise InvalidOption(
+            "MFA is enabled; password, and totp_secret or code, are needed to disable it."
+        )
+    return Plan(
+        before,
+        after,
+        # Only the server knows how many backup codes there are.
+        predicted={**without(current.status, "backup_codes_remaining"), **after},
+        message=describe("mfa", differences(before, after)),
+        changes=(change,),
+    )
+
+
+def check_mfa_plan(plan: Plan, current: Mfa, options: Values) -> None:
+    """Refuse an enrollment whose secret could not be stored.
+
+    :raises InvalidOption: if another task left a note.
+    :raises RefusedPlan: with the reason.
+    """
+    if any(change.action == "enable" for change in plan.changes):
+        check_file(current, options)
+
+
+def request_mfa(change: Change, options: Values) -> Write:
+    """Return the request of a change, without the code that lives for half a minute.
+
+    An enrollment has no effect before :func:`verify_enrollment`.
+    """
+    if change.action == "enable":
+        body = {"method": change.object}
+        return Write("POST", ENABLE_PATH, body, "start the MFA enrollment", changes=False)
+    return Write("POST", DISABLE_PATH, {"password": options["password"]}, change.text)
 
 
 def check_file(current: Mfa, options: Values) -> None:
@@ -231,10 +247,10 @@ def check_file(current: Mfa, options: Values) -> None:
             f"MFA is not enabled, since its secret could not be stored: {found.obstacle}; correct "
             "secret_file."
         )
-    if found.note is not None:
-        _secret_file.check_note(options["secret_file"], found.note, None, current.identity)
+    if found.note is not None and found.unfinished is not None:
+        found.note.check(None, current.identity)
         return
-    record = _secret_file.record_of_content(found)
+    record = _secret_file.find_record(found)
     content = _secret_file.UNKNOWN_CONTENT
     if record is not None:
         content = _secret_file.describe_record(record)
@@ -248,132 +264,143 @@ def check_file(current: Mfa, options: Values) -> None:
 
 
 def apply_mfa(client: Client, plan: Plan, current: Mfa, options: Values) -> Applied:
-    """Send the plan.
+    """Send the change of a plan.
 
-    :raises PlanasonixError: if it fails; what is nowhere else by then is left in
-        ``client.unsaved``.
+    :raises PlanasonixError: if it fails. Its details contain a new secret that is stored nowhere.
     """
-    if not plan.calls:
-        return Applied()
-    if options["state"] == "enabled":
-        start, verify = plan.calls
-        path = options.get("secret_file")
-        with claimed(path, current):
-            return Applied(enroll(client, start, verify, path, current.identity))
-    code = (
-        code_of(options["totp_secret"], "totp_secret")
-        if "totp_secret" in options
-        else lambda dummy_now: str(options["code"])
-    )
-    send_with_code(
+    applied = Applied()
+    try:
+        for change in plan.changes:
+            if change.action == "enable":
+                with claimed(current):
+                    enroll(client, change, current, applied.result)
+            else:
+                disable(client, change, options)
+        return applied
+    except Exception as error:
+        raise carry(error, applied.result) from None
+
+
+def disable(client: Client, change: Change, options: Values) -> None:
+    """Disable MFA, with a code that is given or computed.
+
+    :raises ApiError: if the API refuses it, or it is not known whether MFA is off.
+    """
+
+    def return_code(dummy_now: float) -> str:
+        return str(options["code"])
+
+    secret = options.get("totp_secret")
+    CodeSender(
         client,
-        plan.calls[0],
-        {"password": options["password"]},
-        code,
+        request_mfa(change, options),
+        parse_totp_secret(secret, "totp_secret") if secret else return_code,
         lambda: not is_on(read_mfa(client, {}).status),
         "MFA may be off by now. Look at the account before you run again.",
-    )
-    return Applied()
+    ).run()
 
 
 @contextlib.contextmanager
-def claimed(path: str | None, current: Mfa) -> Iterator[None]:
-    """Keep other runs from writing the secret file meanwhile.
+def claimed(current: Mfa) -> Iterator[None]:
+    """Keep other runs from writing the secret file during an enrollment.
 
-    :raises NotStored: if another run uses it, or that cannot be noted; nothing was sent yet.
+    :raises NotStored: if another run uses the file, or the note cannot be written.
     """
-    if path is None:
+    note = current.file.note
+    if note is None:
         yield
         return
-    note = {"name": None, "operation": "enroll", "ids": [], **current.identity}
+    content = {"name": None, "operation": "enroll", "ids": [], **current.identity}
     try:
-        _secret_file.claim(path, note, current.file)
+        note.claim(content, current.file)
     except OSError as error:
         raise NotStored(
-            f"The MFA secret could not be written to {path} ({error.strerror}), "
+            f"The MFA secret could not be written to {note.secret_file} ({error.strerror}), "
             "so MFA was not enabled; correct secret_file."
         ) from None
     try:
         yield
     except Exception:
-        remove_note(path)
+        forget(note)
         raise
-    remove_note(path)
+    forget(note)
 
 
-def remove_note(path: str) -> None:
-    """Remove the note; one that stays harms no later enrollment of this user."""
+def forget(note: PendingNote) -> None:
+    """Remove the note. A note that stays does not disturb the next enrollment of this user."""
     with contextlib.suppress(NotStored, InvalidOption):
-        _secret_file.remove_note(path, None)
+        note.forget()
 
 
-def enroll(
-    client: Client, start: Write, verify: Write, path: str | None, identity: Values
-) -> Values:
-    """Enroll, and hand over the secret: to the file before it is verified, or to the result.
+def enroll(client: Client, change: Change, current: Mfa, result: Values) -> None:
+    """Enroll, and keep the secret in the file or the result before the enrollment is verified.
 
-    :returns: Keys of the result.
-    :raises ApiError: if the API refuses it, or what it answers is not as documented.
-    :raises NotStored: if the secret could not be written to the file; before it is verified,
-        nothing was changed by then.
+    :param result: Gets what is stored nowhere else.
+    :raises ApiError: if the API refuses the enrollment, or its answer is not as documented.
+    :raises NotStored: if the secret could not be written to the file. The message says whether MFA
+        is enabled.
     """
-    enrollment = start_enrollment(client, start)
-    secret = {
-        "secret": enrollment["secret"],
-        "otpauth_uri": enrollment["otpauth_uri"],
-        "backup_codes": [],
-    }
-    code = code_of(secret["secret"], f"Could not {start.action}: the secret in the API's answer")
-    if path:
-        store(path, secret, identity, "so MFA was not enabled; correct secret_file")
-    else:
-        client.unsaved.update(secret)
-    answer = send_with_code(
-        client,
-        verify,
-        {"enrollment_id": enrollment["enrollment_id"]},
-        code,
-        lambda: is_enrolled(client, start.body["method"]),
-        f"MFA may be on by now. Its secret is in {path or 'this result'}.",
+    request = request_mfa(change, {})
+    enrollment = start_enrollment(client, request, change.object)
+    secret = {name: enrollment[name] for name in ("secret", "otpauth_uri")}
+    code = parse_totp_secret(
+        secret["secret"], f"Could not {request.action}: the secret in the API's answer"
     )
-    codes = backup_codes(answer or {})
+    if current.file.note is None:
+        result.update(secret, backup_codes=[])
+    else:
+        consequence = "so MFA was not enabled; correct secret_file"
+        store(current, {**secret, "backup_codes": []}, consequence)
+    answer = verify_enrollment(client, enrollment["enrollment_id"], change.object, code, current)
+    codes = find_backup_codes(answer or {})
     client.secrets.learn(codes)
     if not codes:
         why = "the answer with its backup codes was lost"
         if answer is not None:
             why = "the API's answer has no backup codes"
         text = f"MFA is enabled, but {why}: make new ones in the product's account settings."
-        return {**client.unsaved, "backup_codes": [], "warnings": [text]}
-    secret["backup_codes"] = codes
-    client.unsaved.update(secret)
-    if path:
-        store(
-            path,
-            secret,
-            identity,
+        result.update(backup_codes=[], warnings=[text])
+        return
+    result.update(secret, backup_codes=codes)
+    if current.file.note is not None:
+        consequence = (
             "but MFA is enabled; the file holds its secret, and this result the backup codes, "
-            "which are shown once: take them from here",
+            "which are shown once: take them from here"
         )
-        client.unsaved.clear()
-    return dict(client.unsaved)
+        store(current, result, consequence)
+        result.clear()
 
 
-def start_enrollment(client: Client, call: Write) -> Values:
+def verify_enrollment(
+    client: Client, enrollment_id: str, method: str, code: CodeAt, current: Mfa
+) -> Values | None:
+    """Complete an enrollment with a code; returns the answer as :class:`CodeSender` does."""
+    note = current.file.note
+    return CodeSender(
+        client,
+        Write("POST", VERIFY_PATH, {"enrollment_id": enrollment_id}, "verify the MFA enrollment"),
+        code,
+        lambda: is_enrolled(client, method),
+        f"MFA may be on by now. Its secret is in {note.secret_file if note else 'this result'}.",
+    ).run()
+
+
+def start_enrollment(client: Client, request: Write, method: str) -> Values:
     """Start an enrollment; it has no effect before it is verified, so a lost one is started again.
 
     :raises ApiError: if the API refuses it, or its answer lacks what an enrollment needs.
     """
-    attempt = 0
-    while True:
-        attempt += 1
-        try:
-            enrollment = send(client, call)
-            break
-        except AnswerLost:
-            again = client.pause(attempt)
-            if is_enrolled(client, call.body["method"]) or not again:
-                raise
-    enrollment = enrollment if isinstance(enrollment, dict) else {}
+    answer = send_until_answered(
+        client, lambda: send(client, request) or {}, lambda: is_enrolled(client, method)
+    )
+    if answer is None:
+        raise AnswerLost(
+            f"Could not {request.action}: the answer was lost, and MFA is on now. Look at the "
+            "account before you run again.",
+            method="POST",
+            path=ENABLE_PATH,
+        )
+    enrollment: Values = answer if isinstance(answer, dict) else {}
     client.secrets.learn([enrollment.get("secret"), enrollment.get("otpauth_uri")])
     missing = [
         name
@@ -382,9 +409,9 @@ def start_enrollment(client: Client, call: Write) -> Values:
     ]
     if missing:
         raise ApiError(
-            f"Could not {call.action}: the answer lacks the documented {', '.join(missing)}.",
-            method=call.method,
-            path=call.path,
+            f"Could not {request.action}: the answer lacks the documented {', '.join(missing)}.",
+            method="POST",
+            path=ENABLE_PATH,
         )
     asked = dict(parse_qsl(urlsplit(enrollment["otpauth_uri"]).query))
     other = [
@@ -394,23 +421,23 @@ def start_enrollment(client: Client, call: Write) -> Values:
     ]
     if other:
         raise ApiError(
-            f"Could not {call.action}: the API asks for codes of another kind "
+            f"Could not {request.action}: the API asks for codes of another kind "
             f"({', '.join(other)}), which this module cannot compute; MFA is off."
         )
     return enrollment
 
 
-def backup_codes(answer: Values) -> list[str]:
-    """Return the backup codes of an answer, in whatever usual form they come."""
+def find_backup_codes(answer: Values) -> list[str]:
+    """Return the backup codes of an answer, in any of the usual forms."""
     for name in ("backup_codes", *answer):
         value = answer.get(name)
         # A number says how many there are.
         if CODE_FIELDS.search(name) and isinstance(value, (str, list, dict)) and value:
-            return texts_of(value)
+            return split_codes(value)
     return []
 
 
-def texts_of(value: t.Any) -> list[str]:
+def split_codes(value: t.Any) -> list[str]:
     """Return the codes in a value: a text, one a line, or objects with a code each."""
     if isinstance(value, str):
         for separator in ("\n", ",", None):
@@ -420,20 +447,22 @@ def texts_of(value: t.Any) -> list[str]:
         return [part for part in parts if part]
     if isinstance(value, dict):
         codes = [value[name] for name in ("code", "value") if name in value][:1]
-        return texts_of(codes or list(value.values()))
+        return split_codes(codes or list(value.values()))
     if isinstance(value, list):
-        return list(itertools.chain.from_iterable(map(texts_of, value)))
+        return list(itertools.chain.from_iterable(map(split_codes, value)))
     return [] if value is None or isinstance(value, bool) else [str(value)]
 
 
-def store(path: str, secret: Values, identity: Values, consequence: str) -> None:
+def store(current: Mfa, secret: Values, consequence: str) -> None:
     """Write the secret, its URI and the backup codes as JSON.
 
-    :raises NotStored: if they cannot be written, with what that means.
+    :param consequence: What it means if they cannot be written.
+    :raises NotStored: if they cannot be written.
     """
-    reason = "another run began to write it"
-    if _secret_file.is_ours(path):
-        text, owner = json.dumps(secret, indent=2) + "\n", {"kind": "mfa", **identity}
+    note = t.cast(PendingNote, current.file.note)
+    path, reason = note.secret_file, "another run began to write it"
+    if note.is_ours():
+        text, owner = json.dumps(secret, indent=2) + "\n", {"kind": "mfa", **current.identity}
         try:
             _secret_file.store(path, text, owner, _secret_file.look(path))
             return
@@ -442,68 +471,83 @@ def store(path: str, secret: Values, identity: Values, consequence: str) -> None
     raise NotStored(f"The MFA secret could not be written to {path} ({reason}), {consequence}.")
 
 
-def send_with_code(
-    client: Client,
-    call: Write,
-    body: Values,
-    code: CodeAt,
-    done: t.Callable[[], bool],
-    doubt: str,
-) -> Values | None:
-    """Send a call with the current code.
+@dataclass
+class CodeSender:
+    """Sends a request with the code of the moment.
 
-    A code that is refused is followed once by the next one: its half minute may have ended on the
-    way.
-
-    :param done: Reads whether the call took effect.
-    :param doubt: What to add to the message of a failure if the call may have taken effect.
-    :returns: ``data`` of the answer; ``None`` where there is none, or where it was lost and reading
-        shows the effect.
-    :raises AnswerLost: if answers were lost until the retries or their budget were used up, without
-        effect.
-    :raises ApiError: if the API refuses it.
+    :param done: Reads whether the request took effect.
+    :param doubt: What to add to the message of a failure if the request may have taken effect.
+    :param lost: Whether an answer was lost.
+    :param refused: Whether a code was refused.
     """
-    attempt = 0
-    lost = refused = False
-    while True:
-        attempt += 1
-        used = code(client.clock())
-        client.secrets.learn(used)
+
+    client: Client
+    request: Write
+    code: CodeAt
+    done: t.Callable[[], bool]
+    doubt: str
+    lost: bool = False
+    refused: bool = False
+
+    def run(self) -> Values | None:
+        """Send the request; again if its answer is lost without effect.
+
+        :returns: ``data`` of the answer; ``None`` if there is none, or if it was lost and reading
+            shows the effect.
+        :raises AnswerLost: if answers were lost until the retries or their budget were used up.
+        :raises ApiError: if the API refuses the request.
+        """
         try:
-            answer = send(client, replace(call, body={**body, "code": used}))
-            return answer if isinstance(answer, dict) else None
+            answer = send_until_answered(self.client, self.send, self.took_effect)
         except AnswerLost as error:
-            lost = True
-            again = client.pause(attempt)
-            if took_effect(client, done):
-                return None
-            if not again:
-                error.message += f" {doubt}"
-                raise
-        except ApiError as error:
-            if lost and took_effect(client, done):
-                return None  # the lost attempt took effect after it was looked for
-            about_code = refuses_the_code(error)
-            if about_code and not refused and next_code(client, code, used):
-                refused = True
-                continue
-            if lost:
-                error.message += f" {doubt}"
-            elif about_code:
-                error.message += (
-                    " If it is the code that was refused, check the clock of the host that runs "
-                    "the module, and the secret or code given."
-                )
+            error.message += f" {self.doubt}"
             raise
+        return answer if isinstance(answer, dict) else None
+
+    def send(self) -> t.Any:
+        """Send the request once, and once more if its code was refused.
+
+        The half minute of the code may have ended on the way.
+        """
+        used = self.code(self.client.clock())
+        self.client.secrets.learn(used)
+        try:
+            body = {**self.request.body, "code": used}
+            return send(self.client, replace(self.request, body=body))
+        except AnswerLost:
+            self.lost = True
+            raise
+        except ApiError as error:
+            if self.lost and self.took_effect():
+                return None  # the lost attempt took effect after it was looked for
+            is_about_code = may_refuse_code(error)
+            if (
+                not is_about_code
+                or self.refused
+                or not wait_for_next_code(self.client, self.code, used)
+            ):
+                self.explain(error, is_about_code)
+                raise
+        self.refused = True
+        return self.send()
+
+    def took_effect(self) -> bool:
+        """Look with growing pauses whether a request took effect whose answer was lost."""
+        return any(self.done() for _look in looks(self.client))
+
+    def explain(self, error: ApiError, is_about_code: bool) -> None:
+        """Add to the message of a refusal what it means, and what to do."""
+        if self.lost:
+            error.message += f" {self.doubt}"
+        elif is_about_code:
+            error.message += (
+                " If it is the code that was refused, check the clock of the host that runs "
+                "the module, and the secret or code given."
+            )
 
 
-def took_effect(client: Client, done: t.Callable[[], bool]) -> bool:
-    """Look with growing pauses whether a call took effect whose answer was lost."""
-    return any(done() for _look in looks(client))
-
-
-def refuses_the_code(error: ApiError) -> bool:
-    """Whether a refusal may be about the code, and not about the password or something else."""
+def may_refuse_code(error: ApiError) -> bool:
+    """Return whether a refusal may be about the code, and not about the password."""
     names_code = re.search(r"code|otp|mfa", error.code or "", re.IGNORECASE) is not None
     names_password = re.search("password", error.code or "", re.IGNORECASE) is not None
     return not names_password and (
@@ -511,7 +555,7 @@ def refuses_the_code(error: ApiError) -> bool:
     )
 
 
-def next_code(client: Client, code: CodeAt, used: str) -> bool:
+def wait_for_next_code(client: Client, code: CodeAt, used: str) -> bool:
     """Wait for the next code, within the retry budget; returns whether there is one."""
     now = client.clock()
     if code(now) == used != code(now + STEP):
@@ -520,8 +564,8 @@ def next_code(client: Client, code: CodeAt, used: str) -> bool:
 
 
 def verify_mfa(current: Mfa, plan: Plan, options: Values) -> list[str]:
-    """What a plan wanted and the API did not do."""
-    now: Values = {"enabled": is_on(current.status), "methods": methods_of(current.status)}
+    """Return what the API does not show of a plan, as texts."""
+    now: Values = {"enabled": is_on(current.status), "methods": read_methods(current.status)}
     if options["state"] == "disabled":
         done = not now["enabled"]
     else:
@@ -531,9 +575,19 @@ def verify_mfa(current: Mfa, plan: Plan, options: Values) -> list[str]:
     return [] if done else differences(now, plan.after)
 
 
-def show_mfa(current: Mfa, dummy_options: Values) -> Values:
-    """The MFA status as it now is."""
+def return_status(current: Mfa, dummy_options: Values) -> Values:
+    """Return the MFA status."""
     return current.status
 
 
-MFA = Resource("mfa", read_mfa, plan_mfa, show_mfa, verify_mfa, apply_mfa, check_mfa)
+MFA = Resource(
+    "mfa",
+    read_mfa,
+    plan_mfa,
+    return_status,
+    verify_mfa,
+    apply_mfa,
+    check=check_mfa,
+    guard=check_mfa_plan,
+    request=request_mfa,
+)

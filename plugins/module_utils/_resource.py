@@ -19,6 +19,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
     NotApplied,
+    carry,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     IDENTIFYING,
@@ -34,6 +35,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 
 if t.TYPE_CHECKING:
     from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+
+Answer = t.TypeVar("Answer")
+Found = t.TypeVar("Found")
 
 CONFIRMATION_PAUSES = (0.25, 0.5, 1.0, 1.5, 2.0)
 """Seconds between two looks at a write that does not show yet."""
@@ -87,6 +91,39 @@ def send(client: Client, request: Write, **ids: str) -> t.Any:
     )
 
 
+def send_until_answered(
+    client: Client, attempt: t.Callable[[], Answer], took_effect: t.Callable[[], bool]
+) -> Answer | None:
+    """Send a write that must not take effect twice; again as long as its answer is lost.
+
+    :param attempt: Sends the write and returns its answer.
+    :param took_effect: Reads whether a lost attempt took effect. It may also undo the attempt.
+    :returns: The answer; ``None`` if it was lost and the write took effect.
+    :raises AnswerLost: if answers were lost until the retries or their budget were used up.
+    """
+    number = 0
+    while True:
+        number += 1
+        try:
+            return attempt()
+        except AnswerLost:
+            # Waits before it looks, since the API may still be busy with the request.
+            may_repeat = client.pause(number)
+            if took_effect():
+                return None
+            if not may_repeat:
+                raise
+
+
+def look_for(client: Client, find: t.Callable[[], list[Found]]) -> list[Found]:
+    """Look for something until it is found, with growing pauses; empty if it is not."""
+    for _look in looks(client):
+        found = find()
+        if found:
+            return found
+    return []
+
+
 def create_once(
     client: Client,
     request: Write,
@@ -95,52 +132,52 @@ def create_once(
     deletable: bool = True,
     needs_id: bool = True,
 ) -> Values:
-    """Send a POST that creates an object, so that there is one in the end also where the answer is lost.
+    """Send a POST that creates an object, so that there is one in the end if answers are lost.
 
-    :param find: Reads the objects that the call may have made.
+    :param find: Reads the objects that the request may have created.
     :param deletable: Whether the API can delete such an object, so that a double can be undone.
     :param needs_id: Whether the answer must have the new id. Otherwise the caller finds the object
         by reading, and a success is never sent again.
     :returns: ``data`` of the answer, or the object that was found; empty if neither has an id.
-    :raises AnswerLost: if answers were lost until the retries or their budget were used up, and there is no such object.
+    :raises AnswerLost: if answers were lost until the retries or their budget were used up, or the
+        answer lacks the id, and there is no such object.
     """
-    attempt = 0
-    while True:
-        attempt += 1
-        answered = False
-        try:
-            created = send(client, request)
-            answered = True
-            if not isinstance(created, dict) or "id" not in created:
-                if not needs_id:
-                    return {}
-                raise AnswerLost(
-                    f"Could not {request.action}: the answer to POST {request.path} lacks the documented id.",
-                    method="POST",
-                    path=request.path,
-                )
-            if attempt > 1 and deletable:
-                # A lost attempt may have taken effect after it was looked for.
-                for double in find():
-                    if not same_id(double["id"], created["id"]):
-                        client.send(
-                            "DELETE",
-                            f"{request.path}/{quote(str(double['id']), safe='')}",
-                            action=f"undo a double of: {request.action}",
-                        )
-            return created
-        except AnswerLost as error:
-            # Waits before it looks, since the API may still be busy with the request.
-            again = client.pause(attempt) and not answered
-            for _look in looks(client):
-                found = find()
-                if found:
-                    client.wrote = True
-                    return found[0]
-            if answered:
-                error.message += " It is not listed either; run again if it does not appear."
-            if not again:
-                raise
+    seen: list[list[Values]] = []
+
+    def took_effect() -> bool:
+        seen.append(look_for(client, find))
+        return bool(seen[-1])
+
+    created = send_until_answered(client, lambda: send(client, request) or {}, took_effect)
+    if isinstance(created, dict) and "id" in created:
+        if seen and deletable:
+            delete_doubles(client, request, find(), created["id"])
+        return created
+    if created is not None:
+        if not needs_id:
+            return {}
+        client.pause(1)
+    if created is None or took_effect():
+        client.wrote = True
+        return seen[-1][0]
+    raise AnswerLost(
+        f"Could not {request.action}: the answer to POST {request.path} lacks the documented id. "
+        "It is not listed either; run again if it does not appear.",
+        method="POST",
+        path=request.path,
+    )
+
+
+def delete_doubles(client: Client, request: Write, found: Sequence[Values], new_id: t.Any) -> None:
+    """Delete what a lost attempt created after it was looked for.
+
+    :param found: The objects that the request may have created.
+    :param new_id: The id of the one that stays.
+    """
+    for double in found:
+        if not same_id(double["id"], new_id):
+            path = f"{request.path}/{quote(str(double['id']), safe='')}"
+            client.send("DELETE", path, action=f"undo a double of: {request.action}")
 
 
 def no_request(change: Change, dummy_options: Values) -> Write:
@@ -165,6 +202,7 @@ class Resource:
     :param check: Refuses options that contradict each other, before anything is read.
     :param explain: Called with the last state (``None`` if there is none) and the options if a
         write does not show: it undoes what must not stay, and raises if it knows the reason.
+    :param read_back: Reads the state after the plan was sent, where that is not ``read``.
     :param finish: Sends what comes after a confirmed write; returns keys of the result.
     """
 
@@ -179,6 +217,7 @@ class Resource:
     request: t.Callable[[Change, Values], Write] = no_request
     explain: t.Callable[[Client, Plan, t.Any, Values], None] = lambda *dummy: None
     finish: t.Callable[[Client, Plan, Values], Values] = lambda *dummy: {}
+    read_back: t.Callable[[Client, Values], t.Any] | None = None
 
     def make_plan(self, state: t.Any, options: Values) -> Plan:
         """Plan what to write, unless that is not safe.
@@ -188,6 +227,10 @@ class Resource:
         plan = self.plan(state, options)
         self.guard(plan, state, options)
         return plan
+
+    def to_keys(self, value: Values) -> Values:
+        """Return the keys of the result that contain the managed object."""
+        return {} if self.name is None else {self.name: value}
 
     def send(self, client: Client, plan: Plan, state: t.Any, options: Values) -> Applied:
         """Send the changes of a plan."""
@@ -203,7 +246,8 @@ class Confirmed:
     """The outcome of a plan that was applied.
 
     :param value: The object that the module returns.
-    :param result: Keys that the result has only after a real run, for example ``secret``.
+    :param result: Keys that the result has after a real run: the object, and for example
+        ``secret``.
     """
 
     value: Values
@@ -237,13 +281,27 @@ def apply_and_confirm(
 
     :param state: The state that the plan was made from.
     :raises NotApplied: if the API accepted the plan and does not show it in time.
-    :raises PlanasonixError: if the API refuses it, or it cannot be read back.
+    :raises PlanasonixError: if the API refuses it, or it cannot be read back. Its details contain
+        what the API answered only once.
     """
-    applied = resource.send(client, plan, state, options)
-    options = {**options, **applied.find_by}
+    applied = Applied()
+    try:
+        applied = resource.send(client, plan, state, options)
+        return confirm(client, resource, plan, {**options, **applied.find_by}, applied.result)
+    except Exception as error:
+        raise carry(error, applied.result) from None
+
+
+def confirm(
+    client: Client, resource: Resource, plan: Plan, options: Values, result: Values
+) -> Confirmed:
+    """Read back until the API shows a plan that was sent; arguments as of ``look_at``.
+
+    :param result: Keys that the result has because of the API's answers.
+    """
     if not plan.changed or resource.verify is None:
         finished = resource.finish(client, plan, options)
-        return Confirmed(plan.predicted, {**applied.result, **finished})
+        return Confirmed(plan.predicted, resource.to_keys(plan.predicted) | result | finished)
     seen = Look()
     for _look in looks(client):
         seen = look_at(client, resource, plan, options)
@@ -259,7 +317,8 @@ def apply_and_confirm(
         resource.explain(client, plan, seen.state, options)
         raise NotApplied(describe_mismatches(seen.mismatches))
     finished = resource.finish(client, plan, options)
-    return Confirmed(resource.to_result(seen.state, options), {**applied.result, **finished})
+    value = resource.to_result(seen.state, options)
+    return Confirmed(value, resource.to_keys(value) | result | finished)
 
 
 def look_at(client: Client, resource: Resource, plan: Plan, options: Values) -> Look:
@@ -268,7 +327,7 @@ def look_at(client: Client, resource: Resource, plan: Plan, options: Values) -> 
         return Look()
     try:
         state = None
-        state = resource.read(client, options)
+        state = (resource.read_back or resource.read)(client, options)
         return Look(state, resource.verify(state, plan, options))
     except InvalidOption as error:  # a new object that is not listed yet
         return Look(state, [error.message])

@@ -135,6 +135,7 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
     :returns: The result, with ``failed`` where it failed. No exception leaves this function.
     """
     client: Client | None = None
+    result: Values = {}
     try:
         try:
             options = clean_options(
@@ -153,7 +154,8 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
             result = failure(error, client)
         return make_printable(result, client.secrets if client else Secrets())
     except Exception as error:  # pylint: disable=broad-exception-caught
-        return failure(Unexpected(error), client)
+        unstored = {name: result[name] for name in SECRET_RESULTS if name in result}
+        return failure(Unexpected(error), client) | unstored
 
 
 def work(client: Client, module: Module, options: Values, check_mode: bool) -> Values:
@@ -198,12 +200,10 @@ def secrets_in(module: Module, parameters: Mapping[str, t.Any]) -> set[str]:
 
 def failure(error: PlanasonixError, client: Client | None) -> Values:
     """The result of a task that failed; it is changed if a write was answered before, and carries what would be lost with it."""
-    unsaved = client.unsaved if client else {}
     return {
         "failed": True,
         "changed": client is not None and client.wrote,
         "msg": error.message,
-        **unsaved,
         **error.details,
     }
 
@@ -248,14 +248,9 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
         **plan.result,
     }
     if check_mode:
-        return {**result, **returned(resource, plan.predicted)}
-    confirmed = apply_and_confirm(client, resource, plan, state, options)
-    return {**result, **returned(resource, confirmed.value), **confirmed.result}
-
-
-def returned(resource: Resource, value: Values) -> Values:
-    """The managed object under its key of the result; nothing where a module returns none."""
-    return {} if resource.name is None else {resource.name: value}
+        return result | resource.to_keys(plan.predicted)
+    # One line, so that nothing can fail between a new secret and the result.
+    return result | apply_and_confirm(client, resource, plan, state, options).result
 
 
 def gather(client: Client, options: Values) -> Values:

@@ -34,13 +34,13 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
 
 DRAFT = ".planasonix-"
-"""What the names of unfinished files begin with; the file's name and eight characters follow."""
+"""The beginning of the names of unfinished files, before the file's name and 8 characters."""
 RUNS: dict[int, str] = {}
 """Ids of runs, by process."""
 LONGEST_NAME = 255
 """Bytes that the name of a file may have on the usual file systems."""
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
-"""How file systems that have no hard links refuse one."""
+"""Errors of file systems that have no hard links."""
 LONGEST_FILE = 1024 * 1024
 """Bytes of a file that are read at most. None of this collection is longer."""
 
@@ -51,22 +51,25 @@ class NotOurs(OSError):
 
 @dataclass(frozen=True)
 class Found:
-    """A secret file and the files next to it, as they are before anything is written.
+    """A secret file and the files next to it, as they were read.
 
     :param obstacle: Why no secret can be written there.
     :param digest: The hash of the content; ``None`` if there is no file, or an empty one.
     :param record: The content of the ``.owner`` file.
-    :param note: What an unfinished run was about to do.
-    :param raw_note: The same as bytes; empty if that run was killed before it did anything.
+    :param note: The note of an unfinished run. ``None`` if the task has no secret file.
     :param text: The content, to compare it with the prefixes of keys.
     """
 
     obstacle: str | None = None
     digest: str | None = None
     record: Values | None = None
-    note: Values | None = None
-    raw_note: bytes | None = None
+    note: PendingNote | None = None
     text: str = field(default="", repr=False)
+
+    @property
+    def unfinished(self) -> Values | None:
+        """The content of the note of an unfinished run."""
+        return self.note.content if self.note else None
 
 
 def check_path(path: str) -> None:
@@ -82,13 +85,15 @@ def check_path(path: str) -> None:
         raise InvalidOption(f"secret_file must name a file, not the folder {path!r}.")
 
 
-def look(path: str) -> Found:
+def look(path: str | None) -> Found:
     """Read what is at a path and next to it. Creates nothing.
 
+    :param path: ``None`` if the task has no secret file.
     :raises InvalidOption: if there is a note that cannot be understood.
     """
-    raw_note = read_raw_note(path)
-    note = parse_note(path, raw_note) if raw_note else None
+    if path is None:
+        return Found()
+    note = PendingNote.find(path)
     obstacle = find_obstacle(path)
     content = record = None
     if obstacle is None:
@@ -104,7 +109,7 @@ def look(path: str) -> Found:
         obstacle = obstacle or find_intruder(os.path.dirname(path))
     content = content or b""
     text = content.decode(errors="replace").strip()
-    return Found(obstacle, digest_of(content), parse_record(record), note, raw_note, text)
+    return Found(obstacle, hash_content(content), parse_record(record), note, text)
 
 
 def find_obstacle(path: str) -> str | None:
@@ -112,7 +117,7 @@ def find_obstacle(path: str) -> str | None:
     folder, name = os.path.split(path)
     if os.path.isdir(path) and not os.path.islink(path):
         return f"{path} is a folder"
-    if len(os.fsencode(f"{DRAFT}{os.path.basename(note_path(path))}-")) + 8 > LONGEST_NAME:
+    if len(os.fsencode(f"{DRAFT}{os.path.basename(PendingNote(path).path)}-")) + 8 > LONGEST_NAME:
         return f"the name {name} is too long for the files that are made beside it"
     if not os.path.isdir(folder):
         return f"the folder {folder} does not exist"
@@ -167,7 +172,7 @@ def read_private(path: str) -> bytes | None:
         return file.read(LONGEST_FILE)
 
 
-def digest_of(content: bytes) -> str | None:
+def hash_content(content: bytes) -> str | None:
     """Return the hash of a content, blanks and line breaks around it apart; ``None`` if empty."""
     text = content.strip()
     return hashlib.sha256(text).hexdigest() if text else None
@@ -191,7 +196,7 @@ def parse_record(content: bytes | None) -> Values | None:
 UNKNOWN_CONTENT = "something of which this module has no record (early versions wrote none)"
 
 
-def record_of_content(found: Found) -> Values | None:
+def find_record(found: Found) -> Values | None:
     """Return the record of a secret file, if it is about the content that the file now has."""
     if found.record is None or found.digest not in found.record["sha256"]:
         return None
@@ -205,8 +210,8 @@ def describe_record(record: Values) -> str:
     return f"the secret of the API key {record.get('name')!r} ({record.get('id')})"
 
 
-def identity(client: Client) -> Values:
-    """Return what tells the organization and user of a task from others, with no request."""
+def identify(client: Client) -> Values:
+    """Return what identifies the organization and user of a task, without a request."""
     key = hashlib.sha256(client.connection.key.encode()).hexdigest()[:16]
     return {"api_url": client.base, "api_key": key}
 
@@ -219,7 +224,7 @@ def store(path: str, text: str, owner: Values, found: Found) -> None:
     :raises OSError: if it cannot be written; what was there before is untouched.
     """
     # The record covers the old content, too: the run may be killed between the two writes.
-    hashes = list(dict.fromkeys(filter(None, (digest_of(text.encode()), found.digest))))
+    hashes = list(dict.fromkeys(filter(None, (hash_content(text.encode()), found.digest))))
     write(owner_path(path), json.dumps({**owner, "sha256": hashes}, sort_keys=True) + "\n")
     try:
         write(path, text)
@@ -330,126 +335,162 @@ def remove_drafts(path: str) -> None:
                 os.unlink(os.path.join(folder, left))
 
 
-def note_path(path: str) -> str:
-    """Where the note beside a secret file lies."""
-    return f"{path}.pending"
+@dataclass(frozen=True)
+class PendingNote:
+    """The note next to a secret file. In it, a run says what it is about to do.
 
-
-def read_raw_note(path: str) -> bytes | None:
-    """Read the note next to a secret file; ``None`` if there is none.
-
-    :raises InvalidOption: if there is one that cannot be read.
+    :param secret_file: Path of the secret file.
+    :param raw: The note as it was found; ``None`` if there was none, and empty if its run was
+        killed before it did anything.
+    :param content: The same, parsed.
     """
-    try:
-        return read_private(note_path(path))
-    except NotOurs as error:
-        raise InvalidOption(
-            f"{note_path(path)} {error.strerror}, so it is no note of this task: remove it, "
-            "or choose another secret_file."
-        ) from None
-    except OSError as error:
-        raise unreadable_note(path, error) from None
 
+    secret_file: str
+    raw: bytes | None = None
+    content: Values | None = None
 
-def unreadable_note(path: str, error: Exception) -> InvalidOption:
-    """Return the failure of a task whose note cannot be read."""
-    return InvalidOption(
-        f"{note_path(path)} cannot be read ({type(error).__name__}): "
-        "look which API keys exist, then remove it."
-    )
+    @property
+    def path(self) -> str:
+        """The path of the note."""
+        return f"{self.secret_file}.pending"
 
+    @classmethod
+    def find(cls, secret_file: str) -> PendingNote:
+        """Read the note next to a secret file.
 
-def parse_note(path: str, content: bytes) -> Values:
-    """Return the note that these bytes are.
-
-    :raises InvalidOption: if they are none.
-    """
-    try:
-        note: t.Any = json.loads(content)
-    except ValueError as error:
-        raise unreadable_note(path, error) from None
-    if (
-        not isinstance(note, dict)
-        or not {"name", "operation", "ids"} <= note.keys()
-        or not isinstance(note["ids"], list)
-        or not isinstance(note.get("revoke", []), list)
-    ):
-        raise InvalidOption(
-            f"{note_path(path)} is not a note of this collection: move it away, or choose another "
-            "secret_file."
-        )
-    return note
-
-
-def read_note(path: str) -> Values | None:
-    """Read the note next to a secret file, or ``None``.
-
-    :raises InvalidOption: if there is one that cannot be understood.
-    """
-    content = read_raw_note(path)
-    return parse_note(path, content) if content else None
-
-
-def check_note(path: str, note: Values, name: str | None, own_identity: Values) -> None:
-    """Refuse the note of another task.
-
-    :param name: The name of the API key, or ``None`` for MFA.
-    :param own_identity: What tells the organization and user of this task from others.
-    :raises InvalidOption: if it is about another object, or another organization or user.
-    """
-    if note["name"] != name:
-        if note["name"] is None:
-            raise InvalidOption(
-                f"{note_path(path)} belongs to an enrollment in MFA: run that task first, "
-                "or give each task a file of its own."
-            )
-        raise InvalidOption(
-            f"{note_path(path)} belongs to the API key {note['name']!r}: "
-            "run the task of that key first, or give each key a file of its own."
-        )
-    if not own_identity.items() <= note.items():
-        raise InvalidOption(
-            f"Another run has claimed {path}, with another api_key or api_url. Give each "
-            "organization a file of its own. If that run was killed, run its task again; "
-            f"{note_path(path)} is its note."
-        )
-
-
-def write_note(path: str, note: Values) -> None:
-    """Note what is about to be done, and by which run.
-
-    :raises OSError: if it cannot be written.
-    """
-    write(note_path(path), with_run(note))
-
-
-def claim(path: str, note: Values, found: Found) -> None:
-    """Note what is about to be done, unless another run began or ended since the file was read.
-
-    :param found: What was read.
-    :raises NotStored: if there is such a run.
-    :raises OSError: if the note cannot be written.
-    """
-    busy = NotStored(
-        f"Another run is writing a secret to {path}, or did so just now; this one changed nothing. "
-        "Give each key of each organization a file of its own, and run again."
-    )
-    if found.raw_note is None:
+        :raises InvalidOption: if there is one that cannot be understood.
+        """
+        note = cls(secret_file)
         try:
-            write_new(note_path(path), with_run(note))
-        except FileExistsError:
-            raise busy from None
-    elif read_raw_note(path) != found.raw_note:
-        raise busy
-    else:
-        write_note(path, note)
-    now = look(path)
-    if (now.digest, now.record) != (found.digest, found.record):
-        remove_note(path, None)
-        raise busy
+            raw = read_private(note.path)
+        except NotOurs as error:
+            raise InvalidOption(
+                f"{note.path} {error.strerror}, so it is no note of this task: remove it, "
+                "or choose another secret_file."
+            ) from None
+        except OSError as error:
+            raise note.make_read_error(error) from None
+        return cls(secret_file, raw, note.parse(raw) if raw else None)
+
+    def parse(self, raw: bytes) -> Values:
+        """Parse the bytes of a note.
+
+        :raises InvalidOption: if they are none.
+        """
+        try:
+            content: t.Any = json.loads(raw)
+        except ValueError as error:
+            raise self.make_read_error(error) from None
+        if (
+            not isinstance(content, dict)
+            or not {"name", "operation", "ids"} <= content.keys()
+            or not isinstance(content["ids"], list)
+            or not isinstance(content.get("revoke", []), list)
+        ):
+            raise InvalidOption(
+                f"{self.path} is not a note of this collection: move it away, or choose another "
+                "secret_file."
+            )
+        return content
+
+    def make_read_error(self, error: Exception) -> InvalidOption:
+        """Return the failure of a task whose note cannot be read."""
+        return InvalidOption(
+            f"{self.path} cannot be read ({type(error).__name__}): "
+            "look which API keys exist, then remove it."
+        )
+
+    def check(self, name: str | None, own_identity: Values) -> None:
+        """Refuse the note of another task.
+
+        :param name: The name of the API key, or ``None`` for MFA.
+        :param own_identity: What :func:`identify` returns for this task.
+        :raises InvalidOption: if it is about another object, or another organization or user.
+        """
+        if self.content is None:
+            return
+        if self.content["name"] != name:
+            if self.content["name"] is None:
+                raise InvalidOption(
+                    f"{self.path} belongs to an enrollment in MFA: run that task first, "
+                    "or give each task a file of its own."
+                )
+            raise InvalidOption(
+                f"{self.path} belongs to the API key {self.content['name']!r}: "
+                "run the task of that key first, or give each key a file of its own."
+            )
+        if not own_identity.items() <= self.content.items():
+            raise InvalidOption(
+                f"Another run has claimed {self.secret_file}, with another api_key or api_url. "
+                "Give each organization a file of its own. If that run was killed, run its task "
+                f"again; {self.path} is its note."
+            )
+
+    def write(self, content: Values) -> None:
+        """Note what is about to be done, and by which run.
+
+        :raises OSError: if it cannot be written.
+        """
+        write(self.path, serialize_note(content))
+
+    def claim(self, content: Values, found: Found) -> None:
+        """Write the note, unless another run has used the secret file since it was read.
+
+        :param found: The secret file as it was read.
+        :raises NotStored: if there is such a run.
+        :raises OSError: if the note cannot be written.
+        """
+        busy = NotStored(
+            f"Another run is writing a secret to {self.secret_file}, or did so just now; this one "
+            "changed nothing. Give each key of each organization a file of its own, and run again."
+        )
+        if self.raw is None:
+            try:
+                write_new(self.path, serialize_note(content))
+            except FileExistsError:
+                raise busy from None
+        elif PendingNote.find(self.secret_file).raw != self.raw:
+            raise busy
+        else:
+            self.write(content)
+        now = look(self.secret_file)
+        if (now.digest, now.record) != (found.digest, found.record):
+            self.forget()
+            raise busy
+
+    def is_ours(self) -> bool:
+        """Return whether the note is the one that this run wrote last.
+
+        Otherwise another run that uses the same file has begun meanwhile.
+        """
+        try:
+            content = PendingNote.find(self.secret_file).content
+        except InvalidOption:
+            return False
+        return content is not None and content.get("run") == this_run()
+
+    def forget(self) -> None:
+        """Remove the note that this run wrote or found, if it is still there.
+
+        :raises NotStored: if it stays; the next run would take what this one did for unfinished.
+        """
+        found = self.content
+        if not self.is_ours() and (
+            found is None or PendingNote.find(self.secret_file).content != found
+        ):
+            return  # there is none, or it is that of a run that began meanwhile
+        try:
+            os.unlink(self.path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise NotStored(
+                f"{self.path} could not be removed ({error.strerror}), although its run is over: "
+                "remove it by hand, or the next run makes the secret anew."
+            ) from None
 
 
-def with_run(note: Values) -> str:
+def serialize_note(note: Values) -> str:
     """Return the text of a note that says which run wrote it."""
     return json.dumps({**note, "run": this_run()}, sort_keys=True) + "\n"
 
@@ -460,33 +501,3 @@ def this_run() -> str:
     Each run has a process of its own, forked from one that may have had an id before.
     """
     return RUNS.setdefault(os.getpid(), uuid.uuid4().hex)
-
-
-def is_ours(path: str) -> bool:
-    """Whether the note is the one that this run wrote last.
-
-    Otherwise another run that uses the same file has begun meanwhile.
-    """
-    try:
-        return (read_note(path) or {}).get("run") == this_run()
-    except InvalidOption:
-        return False
-
-
-def remove_note(path: str, found: Values | None) -> None:
-    """Remove the note that this run wrote or found, if it is still there.
-
-    :param found: The note that an earlier run left.
-    :raises NotStored: if it stays; the next run would take what this one did for unfinished.
-    """
-    if not is_ours(path) and (found is None or read_note(path) != found):
-        return  # there is none, or it is that of a run that began meanwhile
-    try:
-        os.unlink(note_path(path))
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise NotStored(
-            f"{note_path(path)} could not be removed ({error.strerror}), although its run is over: "
-            "remove it by hand, or the next run makes the secret anew."
-        ) from None

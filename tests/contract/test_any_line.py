@@ -26,10 +26,11 @@ from simulator.identities import identity
 from simulator.process import Simulator
 
 WRITING = (
-    *("apply_key", "claim_file", "note_post", "create", "create_without_doubles"),
-    *("delete", "delete_again", "delete_made", "regenerate", "note_revocations", "withdraw_note"),
-    *("store", "restore_record", "claim", "write", "write_new", "make_draft", "write_note"),
-    *("remove_note", "discard"),
+    *("apply_key", "apply", "claim_file", "note_secret_change", "note_revocations"),
+    *("create", "create_without_doubles", "send_creation", "undo_creation"),
+    *("delete", "delete_made", "regenerate", "send_regeneration", "explain_lost_file"),
+    *("withdraw_note", "store", "restore_record", "claim", "write", "write_new", "make_draft"),
+    *("forget", "discard"),
 )
 """The functions that make a key and store its secret. Between two lines of others nothing happens that lasts."""
 OLD = {

@@ -7,15 +7,21 @@
 from __future__ import annotations
 
 import datetime
+import json
 
 import pytest
 from unit.plugins.fake_api import KEY, FakeApi, perform, perform_both
 
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
+from ansible_collections.planasonix.admin.plugins.module_utils._api_keys import (
+    API_KEY,
+    check_key_plan,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError, RefusedPlan
 from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
+    Keys,
+    find_by_name,
+    find_own_keys,
     moment,
-    namesakes,
-    own_keys,
 )
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_api_key import MODULE
 
@@ -389,7 +395,7 @@ def test_own_keys(prefixes, own):
         {"id": f"key_{number}", "name": "x", "prefix": prefix}
         for number, prefix in enumerate(prefixes)
     ]
-    assert own_keys([*keys, {"id": "key_9", "name": "x"}], KEY) == own
+    assert find_own_keys([*keys, {"id": "key_9", "name": "x"}], KEY) == own
 
 
 @pytest.mark.parametrize(
@@ -408,7 +414,7 @@ def test_namesakes(seconds, newest_first):
         {"id": number, "name": "x", "created_at": f"2026-01-01T00:00:0{second}Z"}
         for number, second in enumerate(seconds)
     ]
-    assert [key["id"] for key in namesakes([*keys, {"id": 9, "name": "y"}], "x")] == newest_first
+    assert [key["id"] for key in find_by_name([*keys, {"id": 9, "name": "y"}], "x")] == newest_first
 
 
 @pytest.mark.parametrize(
@@ -523,3 +529,48 @@ def test_a_deletion_is_read_back():
     api = organization({}).fail(f"DELETE {PATH}/key_1", "204 before")
     result = perform(api, MODULE, name="Deploy", state="absent")
     assert result["failed"] and "'Deploy' (key_1) is still listed" in result["msg"]
+
+
+def known_keys(api: FakeApi, own: str = "") -> Keys:
+    """The state of the keys, of which one may be the task's own."""
+    now = datetime.datetime.fromtimestamp(api.now, datetime.timezone.utc)
+    return Keys(tuple(api.keys), frozenset({own}), now)
+
+
+@pytest.mark.parametrize(
+    ("options", "actions"),
+    [
+        ({"rotate": True}, [("regenerate", "key_2")]),
+        (
+            {"scopes": ["b"], "on_mismatch": "recreate"},
+            [("create", None), ("delete", "key_2"), ("delete", "key_1")],
+        ),
+        ({"key_id": "key_1", "state": "absent"}, [("delete", "key_1")]),
+        ({}, []),
+    ],
+    ids=["regenerate", "recreate", "delete", "kept"],
+)
+def test_a_plan_says_what_is_meant(options, actions):
+    state = known_keys(organization({"days_old": 9}, {}))
+    plan = API_KEY.plan(state, {"state": "present", "name": "Deploy", **options})
+    assert [(one.action, one.before.get("id")) for one in plan.changes] == actions
+    assert plan.changed is bool(actions)
+    data = json.loads(json.dumps([change.to_data() for change in plan.changes]))
+    assert all((one["resource"], one["object"]) == ("api_keys", "Deploy") for one in data)
+    assert all(bool(one["after"]) is (one["action"] != "delete") for one in data)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rotate": True}, "not regenerated"),
+        ({"rotate_after_days": 1}, "not recreated"),
+        ({"state": "absent"}, "not deleted"),
+    ],
+)
+def test_the_own_key_is_a_question_to_the_plan(options, words):
+    api = organization({"days_old": 9})
+    plan = API_KEY.plan(known_keys(api), {"state": "present", "name": "Deploy", **options})
+    check_key_plan(plan, known_keys(api, own="key_9"), options)
+    with pytest.raises(RefusedPlan, match=f"so it is {words}; use another api_key for it"):
+        check_key_plan(plan, known_keys(api, own="key_1"), options)

@@ -22,6 +22,12 @@ from unit.plugins.secret_files import (
     write_note,
 )
 
+from ansible_collections.planasonix.admin.plugins.module_utils import (
+    _key_secrets,
+    _resource,
+    _runner,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import NotApplied
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_api_key import MODULE
 
 PATH = "/api/user/api-keys"
@@ -683,3 +689,29 @@ def test_revocations_that_were_interrupted_are_finished(api, file):
     assert [key["id"] for key in api.keys if key["id"] != unlisted] == [
         key["id"] for key in api.keys if api.secrets[key["id"]] == file.read_text()
     ]
+
+
+@pytest.mark.parametrize("in_file", [False, True], ids=["in-the-result", "in-a-file"])
+@pytest.mark.parametrize("failure", [NotApplied, RuntimeError], ids=["known", "unexpected"])
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [
+        (_key_secrets, "find_stale_prefix"),
+        (_resource, "confirm"),
+        (_resource, "look_at"),
+        (_runner, "make_printable"),
+    ],
+)
+def test_a_failure_hands_over_the_secret_that_is_nowhere_else(
+    api, file, monkeypatch, module, function, failure, in_file
+):
+    def fail(*dummy: object) -> None:
+        raise failure("It shows no effect.")
+
+    api.add_key("Deploy")
+    monkeypatch.setattr(module, function, fail)
+    options = {"secret_file": str(file)} if in_file else {}
+    result = perform(api, MODULE, name="Deploy", rotate=True, **options)
+    assert (result["failed"], result["changed"]) == (True, True)
+    known = file.read_text() if in_file else result["secret"]
+    assert one_known_key(api, known) and ("secret" in result) is not in_file

@@ -15,7 +15,12 @@ import pytest
 from unit.plugins.fake_api import BACKUP_CODES, TOTP_SECRET, FakeApi, Killed, perform, perform_both
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
-from ansible_collections.planasonix.admin.plugins.module_utils._mfa import code_of
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import RefusedPlan
+from ansible_collections.planasonix.admin.plugins.module_utils._mfa import (
+    MFA,
+    Mfa,
+    parse_totp_secret,
+)
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_mfa import MODULE
 
 ENABLE, VERIFY, DISABLE = (
@@ -185,6 +190,18 @@ def test_a_lost_start_is_started_again(api):
     api.fail(ENABLE, "lost after")
     assert perform(api, MODULE, state="enabled")["backup_codes"] == BACKUP_CODES
     assert posts(api) == ["enable", "enable", "verify"]
+
+
+def test_a_lost_start_is_not_repeated_once_mfa_is_on(api):
+    api.fail(ENABLE, "lost before")
+    reads = iter([OFF, ON])
+    answer = api.answer
+    api.answer = lambda method, path, body: (
+        (200, next(reads)) if path == ["user", "mfa"] else answer(method, path, body)
+    )  # type: ignore[method-assign]
+    result = perform(api, MODULE, state="enabled")
+    assert result["failed"] and "the answer was lost, and MFA is on now." in result["msg"]
+    assert posts(api) == ["enable"]
 
 
 def test_a_start_that_nobody_answers_is_a_failure(api):
@@ -495,9 +512,9 @@ def test_a_verification_without_effect(api):
 
 def test_codes_of_the_documented_secret():
     """RFC 6238 has codes for SHA-1 and the secret 12345678901234567890; the API's documentation shows a secret of 80 bits."""
-    rfc = code_of("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "secret")
+    rfc = parse_totp_secret("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "secret")
     assert [rfc(now) for now in (59, 1111111109.9, 2000000000)] == ["287082", "081804", "279037"]
-    assert len(code_of("JBSWY3DPEHPK3PXP", "secret")(0)) == 6
+    assert len(parse_totp_secret("JBSWY3DPEHPK3PXP", "secret")(0)) == 6
 
 
 def test_secret_file_path_is_kept(tmp_path: Path, api):
@@ -673,3 +690,26 @@ def test_a_code_that_is_refused_after_a_lost_attempt_is_followed_by_the_next_one
     result = perform(api, MODULE, state="enabled")
     assert result["backup_codes"] == BACKUP_CODES
     assert posts(api) == ["enable", "verify", "verify", "verify"]
+
+
+@pytest.mark.parametrize(
+    ("status", "options", "action"),
+    [
+        (OFF, {"state": "enabled"}, "enable"),
+        (ON, {"state": "disabled", "password": PASSWORD, "code": "123456"}, "disable"),
+    ],
+    ids=["enable", "disable"],
+)
+def test_a_plan_says_what_is_meant_without_secrets(status, options, action):
+    plan = MFA.plan(Mfa(status), {"method": "totp", **options})
+    assert [change.action for change in plan.changes] == [action]
+    text = json.dumps([change.to_data() for change in plan.changes])
+    assert PASSWORD not in text and "123456" not in text
+
+
+def test_where_the_secret_goes_is_a_question_to_the_plan():
+    options = {"state": "enabled", "method": "totp", "secret_file": "/x/mfa"}
+    plan = MFA.plan(Mfa(OFF), options)
+    MFA.guard(plan, Mfa(OFF), options)
+    with pytest.raises(RefusedPlan, match="the folder is gone; correct secret_file"):
+        MFA.guard(plan, Mfa(OFF, _secret_file.Found("the folder is gone")), options)

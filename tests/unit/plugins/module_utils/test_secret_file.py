@@ -17,6 +17,7 @@ from unit.plugins.secret_files import owner_of
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._secret_file import PendingNote
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_api_key import MODULE
 
 TASK: dict = {"name": "Deploy", "scopes": ["a:read"]}
@@ -169,18 +170,19 @@ def test_an_unfinished_file_that_cannot_be_removed_is_emptied(tmp_path, monkeypa
     assert [path.read_text() for path in tmp_path.iterdir()] == [""]
 
 
-def test_remove_note(tmp_path):
+def test_forget_a_note(tmp_path):
     path = str(tmp_path / "key")
-    _secret_file.write_note(path, {"name": "x", "operation": "create", "ids": []})
-    assert _secret_file.read_note(path) == {
+    note = PendingNote(path)
+    note.write({"name": "x", "operation": "create", "ids": []})
+    assert PendingNote.find(path).content == {
         "name": "x",
         "operation": "create",
         "ids": [],
         "run": _secret_file.this_run(),
     }
     for _time in range(2):
-        _secret_file.remove_note(path, None)
-        assert _secret_file.read_note(path) is None
+        note.forget()
+        assert PendingNote.find(path) == note
 
 
 @pytest.mark.parametrize(
@@ -191,7 +193,7 @@ def test_remove_note(tmp_path):
 def test_a_note_of_another_run_stays_unless_it_was_found(tmp_path, found, stays):
     note = {"name": "x", "operation": "create", "ids": [], "run": "elsewhere"}
     (tmp_path / "key.pending").write_text(json.dumps(note))
-    _secret_file.remove_note(str(tmp_path / "key"), found)
+    PendingNote(str(tmp_path / "key"), content=found).forget()
     assert (tmp_path / "key.pending").exists() is stays
 
 

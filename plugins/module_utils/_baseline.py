@@ -14,7 +14,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.planasonix.admin.plugins.module_utils._account import (
     settle_preferences,
@@ -151,12 +151,62 @@ class Step:
 
 @dataclass
 class Verdict:
-    """What became of a control."""
+    """What became of a control.
+
+    :param findings: Why it is not met, or could not be evaluated.
+    :param unremedied: Why it is not remediated.
+    :param waiver: As the result has it, with ``reason``, ``expires`` and ``expired``.
+    :param failure: Why it could not be written.
+    """
 
     status: str
     current: t.Any = None
-    detail: str = ""
+    findings: tuple[str, ...] = ()
     remediable: bool = False
+    unremedied: list[str] = field(default_factory=list)
+    waiver: Values | None = None
+    failure: str = ""
+
+    def to_data(self) -> Values:
+        """Return the verdict as the result has it."""
+        return {
+            "status": self.status,
+            "current": self.current,
+            "detail": visible(self.describe()),
+            "remediable": self.remediable,
+            "unremedied": [visible(reason) for reason in self.unremedied],
+            "waiver": self.waiver,
+        }
+
+    def describe(self) -> str:
+        """Return the verdict in words, for people: no code reads them."""
+        findings = join_sentences(self.findings)
+        if self.waiver is not None and self.status == "waived":
+            until = f"until {self.waiver['expires']}" if self.waiver["expires"] else WITHOUT_END
+            return f"waived {until}: {self.waiver['reason']} ({findings or 'it is met'})"
+        sentences = list(self.findings)
+        fails = self.status in ("fail", "fixed") or self.failure
+        if self.waiver is not None and self.waiver["expired"] and fails:
+            expires, reason = self.waiver["expires"], self.waiver["reason"]
+            sentences.append(f"Its waiver expired on {expires} ({reason})")
+        reasons = [reason for reason in self.unremedied if reason not in self.findings]
+        if reasons:
+            sentences.append(f"Not remediated: {join_sentences(reasons)}")
+        return join_sentences([*sentences, *filter(None, [self.failure])])
+
+    def leave(self, reason: str) -> None:
+        """Note why the control is not remediated."""
+        if reason not in self.unremedied:
+            self.unremedied.append(reason)
+
+
+WITHOUT_END = "with no expiry date"
+
+
+def join_sentences(texts: Iterable[str]) -> str:
+    """Join texts as sentences. Each but the last may lack its full stop."""
+    *others, last = ["", *texts]
+    return "".join(f"{text.removesuffix('.')}. " for text in others[1:]) + last
 
 
 @dataclass(frozen=True)
@@ -175,8 +225,7 @@ class Assessment:
         controls = [
             {
                 **control.given,
-                **vars(self.verdicts[control.id]),
-                "detail": visible(self.verdicts[control.id].detail),
+                **self.verdicts[control.id].to_data(),
                 "expected": control.given["require"],
             }
             for control in self.controls
@@ -324,15 +373,12 @@ def pending_id(name: str) -> str:
 
 
 def apply_waiver(verdict: Verdict, waiver: Waiver | None, today: datetime.date) -> None:
-    """Let a waiver speak: one that holds, or one that expired while the control fails."""
-    if waiver is None or verdict.status not in ("pass", "fail"):
+    """Note the waiver of a control, and apply it if it is active."""
+    if waiver is None:
         return
-    if waiver.holds(today):
-        until = f"until {waiver.expires}" if waiver.expires else "without an end"
-        found = verdict.detail or "it is met"
-        verdict.status, verdict.detail = "waived", f"waived {until}: {waiver.reason} ({found})"
-    elif verdict.status == "fail":
-        verdict.detail += f"; its waiver expired on {waiver.expires} ({waiver.reason})"
+    verdict.waiver = waiver.to_data(today)
+    if waiver.holds(today) and verdict.status in ("pass", "fail"):
+        verdict.status = "waived"
 
 
 def evaluate(control: Control, current: Organization) -> Verdict:
@@ -340,21 +386,23 @@ def evaluate(control: Control, current: Organization) -> Verdict:
     for name in (control.resource, *dependencies(control)):
         if name in current.errors:
             return Verdict(
-                "error", detail=current.errors[name].message, remediable=control.remediable
+                "error",
+                findings=(current.errors[name].message,),
+                remediable=control.remediable,
             )
     if control.requires_sso and not is_among("sso", current.values["features"], NAMES.same):
         return Verdict(
             "not_entitled",
             current_of(control, current),
-            "single sign-on is not among the features of the organization's plan",
+            ("single sign-on is not among the features of the organization's plan",),
         )
     try:
         found, texts = EVALUATIONS.get(control.resource, evaluate_bounds)(control, current)
     except ApiError as error:
-        return Verdict("error", detail=error.message, remediable=control.remediable)
+        return Verdict("error", findings=(error.message,), remediable=control.remediable)
     except InvalidOption as error:  # where nobody waived it, the plan says so
-        return Verdict("fail", detail=error.message)
-    return Verdict("fail" if texts else "pass", found, "; ".join(texts), control.remediable)
+        return Verdict("fail", findings=(error.message,))
+    return Verdict("fail" if texts else "pass", found, tuple(texts), control.remediable)
 
 
 def current_of(control: Control, current: Organization) -> t.Any:
@@ -645,7 +693,7 @@ def plan_object(
         [control for control in controls if verdicts[control.id].status == "fail"], add
     ).items():
         verdicts[control_id].remediable = False
-        verdicts[control_id].detail += f"; not mended: {reason}"
+        verdicts[control_id].leave(reason)
     return [step] if step else []
 
 
@@ -765,7 +813,7 @@ def plan_allowlist_step(
         ),
     )
     for control_id, reason in refusals_of(order, add).items():
-        verdicts[control_id].detail += f"; not mended: {reason}"
+        verdicts[control_id].leave(reason)
     return [step] if step else []
 
 
@@ -847,8 +895,7 @@ def try_step(
         for control_id in ids:
             verdict = verdicts[control_id]
             verdict.remediable = False
-            if error.message not in verdict.detail:
-                verdict.detail += f"; not mended: {error.message}"
+            verdict.leave(error.message)
         return None
     if plan.result.get("not_compared"):
         for control_id in ids:
@@ -924,10 +971,10 @@ def apply_baseline(
                 if verdict.status not in ("fail", "error"):
                     continue  # it was met all along
                 verdict.status = "error"
-                verdict.detail += (
-                    f"; {error.message}"
+                verdict.failure = (
+                    error.message
                     if step is left[0]
-                    else "; not written, since an earlier write failed"
+                    else "Not written, since an earlier write failed"
                 )
         error.details = {**without(assessment.result(), "msg"), **error.details}
         raise
@@ -945,7 +992,7 @@ def note_refusal(
         verdict = verdicts[control_id]
         if verdict.status == "fail":
             verdict.remediable = False
-            verdict.detail += f"; not mended: {error.message}"
+            verdict.leave(error.message)
     return frozenset(step.controls)
 
 

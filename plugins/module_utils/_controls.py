@@ -372,6 +372,11 @@ class Waiver:
         """Whether it holds on a day."""
         return self.expires is None or today <= self.expires
 
+    def to_data(self, today: datetime.date) -> Values:
+        """Return the waiver as a result has it."""
+        expires = None if self.expires is None else self.expires.isoformat()
+        return {"reason": self.reason, "expires": expires, "expired": not self.holds(today)}
+
 
 def parse_waivers(waivers: Iterable[Values], control_ids: Iterable[str]) -> dict[str, Waiver]:
     """The waivers by the id of their control.

@@ -207,8 +207,22 @@ controls:
       type: dict
       returned: always
     detail:
-      description: Why it has this status, in words. Empty where it passes.
+      description:
+        - Why it has this status, in words for people. Empty where it passes.
+        - The same is in RV(controls[].waiver) and RV(controls[].unremedied), as data.
       type: str
+      returned: always
+    waiver:
+      description:
+        - The waiver of the control, also if it expired or the control is not V(fail). It is null
+          if there is none.
+        - It contains C(reason), C(expires) (null without an expiry date) and C(expired).
+      type: dict
+      returned: always
+    unremedied:
+      description: Why the module does not remediate the control, a text for each reason.
+      type: list
+      elements: str
       returned: always
     remediable:
       description: Whether the module can meet it.
@@ -225,6 +239,8 @@ controls:
       status: fail
       detail: idle_timeout_minutes is 60, at most 30 is allowed
       remediable: true
+      unremedied: []
+      waiver: null
 compliant:
   description: Whether no control is V(fail) or V(error).
   returned: success, and if a write failed

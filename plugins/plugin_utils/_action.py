@@ -201,7 +201,10 @@ class PlanasonixAction(ActionBase):
         return found
 
 
-VERDICT = ("id", "title", "severity", "resource", "status", "detail", "remediable")
+VERDICT = (
+    *("id", "title", "severity", "resource", "status", "detail", "remediable"),
+    *("unremedied", "waiver"),
+)
 """What is displayed of a control whose values are not."""
 
 

@@ -52,9 +52,6 @@ TOO_DEEP = "(nested too deeply)"
 INTEGER_BITS = 64
 """What programs that read JSON expect of an integer at most."""
 
-WAIVED = re.compile(r"waived (?:until (\d{4}-\d{2}-\d{2})|without an end): (.*)", re.DOTALL)
-WAIVER_EXPIRED = re.compile(r"; its waiver expired on (\d{4}-\d{2}-\d{2}) (\(.*)", re.DOTALL)
-
 
 class ReportError(ValueError):
     """What a report cannot be made from, in one sentence for the user."""
@@ -96,6 +93,7 @@ class Finding:
 
     :param control: Id of the control.
     :param severity: As this organization's list of controls has it.
+    :param unremedied: Why it is not remediated.
     :param previous: Its status in the earlier run; ``None`` if there was none.
     :param change: One of :data:`CHANGES`; ``None`` if it is neither better nor worse, or there is nothing to compare with.
     """
@@ -108,6 +106,7 @@ class Finding:
     detail: str = ""
     remediable: bool = False
     waiver: Waiver | None = None
+    unremedied: tuple[str, ...] = ()
     previous: str | None = None
     change: str | None = None
 
@@ -451,43 +450,23 @@ def finding_of(given: t.Any) -> Finding:
         expected=clean(given.get("expected", given.get("require"))),
         detail=detail,
         remediable=bool(given.get("remediable")),
-        waiver=waiver_of(given.get("waiver"), str(status), detail),
+        waiver=waiver_of(given.get("waiver")),
+        unremedied=reasons_of(given.get("unremedied")),
     )
 
 
-def waiver_of(given: t.Any, status: str, detail: str) -> Waiver | None:
-    """The waiver of a control: as the result gives it, else as its detail tells it."""
-    if isinstance(given, Mapping) and given.get("reason"):
-        return Waiver(
-            text_of(given["reason"]), text_of(given.get("expires")) or None, status != "waived"
-        )
-    told = WAIVED.fullmatch(detail) if status == "waived" else None
-    if told:
-        return Waiver(before_parenthesis(told[2]), told[1])
-    expired = WAIVER_EXPIRED.search(detail) if status in FAILING else None
-    if expired:
-        return Waiver(in_parenthesis(expired[2]), expired[1], True)
-    return Waiver(detail) if status == "waived" else None
+def waiver_of(given: t.Any) -> Waiver | None:
+    """Return the waiver of a control, as the result gives it."""
+    if not isinstance(given, Mapping) or not given.get("reason"):
+        return None
+    return Waiver(
+        text_of(given["reason"]), text_of(given.get("expires")) or None, bool(given.get("expired"))
+    )
 
 
-def before_parenthesis(text: str) -> str:
-    """A text without the parenthesis that it ends with, however many are in that one."""
-    depth = 0
-    for place in range(len(text) - 1, -1, -1):
-        depth += (text[place] == ")") - (text[place] == "(")
-        if depth <= 0:
-            return text[:place].rstrip() if text.endswith(")") and place else text
-    return text
-
-
-def in_parenthesis(text: str) -> str:
-    """What stands in the parenthesis that a text begins with."""
-    depth = 0
-    for place, character in enumerate(text):
-        depth += (character == "(") - (character == ")")
-        if depth == 0:
-            return text[1:place]
-    return text[1:]
+def reasons_of(given: t.Any) -> tuple[str, ...]:
+    """Return why a control is not remediated, as the result gives it."""
+    return tuple(map(text_of, given)) if isinstance(given, (list, tuple)) else ()
 
 
 def controls_of(

@@ -34,9 +34,6 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import 
     named,
 )
 
-NOT_MENDED = "; not mended: "
-"""In the detail of a control, what stands before each reason why the baseline leaves something as it is."""
-
 SINGLETONS = ("settings", "session_timeout", "log_retention")
 
 
@@ -418,7 +415,7 @@ def unmet(control: Values, check_mode: bool) -> list[str]:
     """Why a control does not hold after the baseline, or in check mode would not."""
     if control["status"] not in ("fail", "error", "not_entitled"):
         return []
-    found, *reasons = control["detail"].split(NOT_MENDED)
+    reasons: list[str] = control["unremedied"]
     if reasons or (check_mode and control["status"] == "fail" and control["remediable"]):
         return reasons
-    return [found]
+    return [control["detail"]]

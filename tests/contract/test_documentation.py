@@ -56,7 +56,7 @@ TOLD = {
     ),
     "Require enforcement": (
         0,
-        "enforcement is off; not mended: Enforcing the IP allowlist could lock everyone out. "
+        "enforcement is off. Not remediated: Enforcing the IP allowlist could lock everyone out. "
         "Set protected_addresses to the addresses",
     ),
     "Compare the organization with a control that is waived": (

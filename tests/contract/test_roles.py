@@ -141,7 +141,7 @@ def test_onboarding_by_areas(fleet: Fleet) -> None:
     )
     assert (
         refused.returncode == 2
-        and "ip_whitelist: 127.0.0.1/32 is listed, which is not allowed; not mended: "
+        and "ip_whitelist: 127.0.0.1/32 is listed, which is not allowed. Not remediated: "
         in told(refused.stdout)
     )
 

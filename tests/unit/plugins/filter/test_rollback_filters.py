@@ -464,6 +464,7 @@ def test_what_is_no_organization_or_no_result(organization):
 @pytest.mark.parametrize(("check_mode", "left"), [(True, []), (False, ["it is not so"])])
 def test_what_is_still_not_met_is_told_whatever_the_reason(organization, check_mode, left):
     control = {"id": "A", "status": "fail", "detail": "it is not so", "remediable": True}
+    control |= {"unremedied": [], "waiver": None}
     assert (
         rollback_report(
             organization.snapshot, organization.facts(), {"controls": [control]}, check_mode

@@ -1096,7 +1096,8 @@ def test_what_cannot_be_remediated_stays_failed_and_others_go_on(resource, requi
     )
     stuck = by_id(result)["STUCK"]
     assert statuses(result) == {"STUCK": "fail", "FIX": "fixed"}
-    assert stuck["remediable"] is False and stuck["detail"]
+    assert stuck["remediable"] is False and stuck["unremedied"]
+    assert all(reason.removesuffix(".") in stuck["detail"] for reason in stuck["unremedied"])
     assert (api.writes, result["compliant"]) == ([PUT_RETENTION], False)
 
 
@@ -1556,6 +1557,11 @@ def test_a_waived_control_is_evaluated_and_never_written(api, expires, seconds, 
     assert (verdict["status"], verdict["current"]) == (status, {"idle_timeout_minutes": 60})
     assert "legacy scheduler" in verdict["detail"] and (expires or "") in verdict["detail"]
     assert ("expired" in verdict["detail"]) is (status == "fail")
+    assert verdict["waiver"] == {
+        "reason": "legacy scheduler",
+        "expires": expires,
+        "expired": status == "fail",
+    }
     assert (result["compliant"], result["changed"]) == (status == "waived", status == "fail")
     harden(api, given, waivers=[waiver("SES", expires)])
     assert api.writes == ([PUT_SESSION] if status == "fail" else [])
@@ -1565,7 +1571,8 @@ def test_an_expired_waiver_of_what_is_met_is_no_failure(api):
     verdict = by_id(
         audit(api, control("mfa", {"enabled": False}), waivers=[waiver("mfa", "2025-01-01")])
     )["mfa"]
-    assert verdict["status"] == "pass"
+    assert (verdict["status"], verdict["detail"]) == ("pass", "")
+    assert verdict["waiver"] and verdict["waiver"]["expired"] is True
 
 
 def test_a_waiver_does_not_hide_that_nothing_is_known(api):
@@ -2233,6 +2240,7 @@ def test_what_would_lock_somebody_out_is_not_done_and_others_go_on(
     assert statuses(result) == {"LOCKOUT": "fail", "SES": "fixed", "RULE": "fixed"}
     assert (
         reason in by_id(result)["LOCKOUT"]["detail"]
+        and reason in " ".join(by_id(result)["LOCKOUT"]["unremedied"])
         and "allow_lockout" in by_id(result)["LOCKOUT"]["detail"]
     )
     assert (api.entries, api.enabled, api.writes) == (before, enabled, [PUT_SESSION, POST_RULE])

@@ -534,7 +534,7 @@ def test_a_rule_whose_channel_is_gone_is_refused_alone():
         "Gone": "fail",
         "Z": "fixed",
     }
-    assert "not mended: " in found["Gone"]["detail"]
+    assert "Not remediated: " in found["Gone"]["detail"]
     assert "nch_9, a channel that no longer exists: give channels" in found["Gone"]["detail"]
     assert (found["Gone"]["remediable"], result["compliant"]) == (False, False)
     assert "names nch_9" in perform(api, MODULE, name="Gone", enabled=False)["msg"]

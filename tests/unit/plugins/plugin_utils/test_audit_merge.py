@@ -51,7 +51,11 @@ FLEET: dict[str, t.Any] = {
     "alpha": {
         "controls": [
             control("B", "fail"),
-            control("A", "waived", detail="waived until 2027-03-31: moving (on)"),
+            control(
+                "A",
+                "waived",
+                waiver={"reason": "moving (on)", "expires": "2027-03-31", "expired": False},
+            ),
             control("D", "error", current=None),
         ]
     },
@@ -65,7 +69,10 @@ FLEET: dict[str, t.Any] = {
     "gamma": {
         "controls": [
             control(
-                "C", "fail", detail="x is 1; its waiver expired on 2027-01-31 (the (old) reason)"
+                "C",
+                "fail",
+                waiver={"reason": "the (old) reason", "expires": "2027-01-31", "expired": True},
+                unremedied=["no (other) value", "no write"],
             ),
             control("E", "fixed", waiver=None),
         ]
@@ -77,7 +84,7 @@ FLEET: dict[str, t.Any] = {
         "failed": True,
         "msg": "stopped",
         "controls": [
-            control("A", "waived", waiver={"reason": "told", "expires": None}),
+            control("A", "waived", waiver={"reason": "told", "expires": None, "expired": False}),
             {"id": "F", "status": "odd"},
             "G",
         ],

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import re
@@ -16,15 +17,19 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
+from unit.plugins.fake_api import FakeApi, perform
 
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import STATUSES
+from ansible_collections.planasonix.admin.plugins.modules.planasonix_baseline import MODULE
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_formats import (
     FORMATS,
     MARKDOWN_LIMIT,
     render,
 )
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_merge import merged
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import (
     ReportError,
+    Waiver,
     build,
     lines_of,
     verdict,
@@ -74,7 +79,9 @@ FLEET: dict[str, t.Any] = {
             "SES-1",
             "fail",
             "high",
-            detail="idle_timeout_minutes is 60, at most 30 is allowed; its waiver expired on 2027-02-28 (moving (slowly) on)",
+            detail="idle_timeout_minutes is 60; expected at most 30",
+            waiver={"reason": "moving (slowly) on", "expires": "2027-02-28", "expired": True},
+            unremedied=["set protected_addresses"],
         ),
         control("SSO-1", "not_entitled", "critical"),
         control(
@@ -82,6 +89,11 @@ FLEET: dict[str, t.Any] = {
             "waived",
             "medium",
             detail="waived until 2027-03-31: replaced (soon) in spring ('ci' (k1) never expires)",
+            waiver={
+                "reason": "replaced (soon) in spring",
+                "expires": "2027-03-31",
+                "expired": False,
+            },
         ),
         control("LOG-1", "error", "low", current=None),
     ),
@@ -327,41 +339,45 @@ def test_the_time_is_told_in_utc(time):
 
 
 @pytest.mark.parametrize(
-    ("status", "detail", "waiver"),
+    ("value", "found"),
     [
         (
-            "waived",
-            "waived until 2027-03-31: the reason (it is met)",
-            ("the reason", "2027-03-31", False),
+            {"reason": " the (old) reason ", "expires": "2027-01-31", "expired": True},
+            Waiver("the (old) reason", "2027-01-31", True),
         ),
-        (
-            "waived",
-            "waived without an end: a (b) c ('x' (k) never expires)",
-            ("a (b) c", None, False),
-        ),
-        ("waived", "waived until 2027-03-31: odd ) one", ("odd ) one", "2027-03-31", False)),
-        ("waived", "something else", ("something else", None, False)),
-        (
-            "fail",
-            "x is 1; its waiver expired on 2027-01-31 (the (old) reason); not mended: no",
-            ("the (old) reason", "2027-01-31", True),
-        ),
-        ("fail", "x is 1", None),
-        ("pass", "", None),
+        ({"reason": "odd ) one", "expires": None, "expired": False}, Waiver("odd ) one")),
+        ({"reason": ""}, None),
+        ("the reason", None),
+        (None, None),
     ],
 )
-def test_a_waiver_is_told_by_the_detail(status, detail, waiver):
-    found = waiver_of(None, status, detail)
-    assert (found and (found.reason, found.expires, found.expired)) == waiver
+def test_a_waiver_is_read_from_the_result(value, found):
+    assert waiver_of(value) == found
 
 
-def test_a_waiver_that_the_result_gives_wins():
-    found = waiver_of(
-        {"reason": "given", "expires": "2027-01-01"},
-        "waived",
-        "waived without an end: told (it is met)",
-    )
-    assert found and (found.reason, found.expires, found.expired) == ("given", "2027-01-01", False)
+def shown(text: str, form: str) -> str:
+    """What a reader sees of a report."""
+    return re.sub(r"\\(.)", r"\1", text) if form == "markdown" else html.unescape(text)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("expires", [None, "2025-12-31"])
+@pytest.mark.parametrize("reason", ["cannot renew :)", "(until (then", "no ) yes ("])
+def test_names_and_reasons_come_out_whole(form, expires, reason):
+    """Parentheses of a key's name or of a reason garbled each other when sentences were parsed."""
+    api = FakeApi()
+    api.add_key("CI (legacy", 1, scopes=["a"])
+    controls = [{"id": "KEY", "resource": "api_keys", "require": {"must_expire": True}}]
+    waiver = {"id": "KEY", "reason": reason} | ({"expires": expires} if expires else {})
+    found = perform(api, MODULE, check_mode=True, controls=controls, waivers=[waiver])
+    results = {"acme": found}
+    report = build(results, META)
+    assert [one.reason for _host, _finding, one in report.waivers] == [reason]
+    text = shown(render(results, form, META), form)
+    assert reason in text
+    assert "'CI (legacy'" in text or (form == "markdown" and not expires)
+    again = merged({"a.json": render(results, "json", META)})
+    assert shown(render(again.results, form, META), form) == text
 
 
 @pytest.mark.parametrize(
@@ -710,7 +726,12 @@ EVERYWHERE: dict[str, t.Any] = {
             current={EVIL: EVIL},
             expected=EVIL,
         ),
-        control(f"w{EVIL}", "waived", detail=f"waived until 2027-03-31: {EVIL} (x)"),
+        control(
+            f"w{EVIL}",
+            "waived",
+            waiver={"reason": EVIL, "expires": "2027-03-31", "expired": False},
+            unremedied=[EVIL],
+        ),
     ),
     f"dead{EVIL}": {"failed": True, "msg": f"{EVIL}\"'><b>"},
 }
@@ -910,15 +931,17 @@ def large() -> dict[str, t.Any]:
             else "pass"
         )
 
+    waiver = {"reason": "why it is as it is " * 5, "expires": None, "expired": False}
+
+    def finding(host: int, number: int) -> dict[str, t.Any]:
+        found = status(host, number)
+        more = {"waiver": waiver} if found == "waived" else {}
+        return control(f"PLX-{number:02d}", found, detail="why it is as it is " * 5, **more)
+
     return {
         f"organization-{host:03d}": {}
         if host % 30 == 29
-        else result(
-            *(
-                control(f"PLX-{number:02d}", status(host, number), detail="why it is as it is " * 5)
-                for number in range(20)
-            )
-        )
+        else result(*(finding(host, number) for number in range(20)))
         for host in range(120)
     }
 

@@ -19,7 +19,10 @@ class PlanasonixError(Exception):
 
     :param message: One sentence: what failed, on which object, and what to do. Never holds a secret.
     :param details: What the module returns beside ``msg``, for example ``status`` and ``code``.
+    :ivar is_unconfirmed: Whether a change was made, and reading it back failed.
     """
+
+    is_unconfirmed = False
 
     def __init__(self, message: str, **details: t.Any) -> None:
         super().__init__(message)

@@ -82,19 +82,20 @@ class Plan:
 
     before: Values
     after: Values
-    calls: tuple[t.Any, ...] = ()
     predicted: Values = field(default_factory=dict)
     message: str = "no change"
     result: Values = field(default_factory=dict)
     basis: t.Any = None
     changes: tuple[Change, ...] = ()
 
+    def to_data(self) -> Values:
+        """Return the plan as a result shows it."""
+        return {"changes": [change.to_data() for change in self.changes]}
+
     @property
     def changed(self) -> bool:
         """Whether it changes the organization. Nothing else decides that."""
-        return any(change.is_write for change in self.changes) or any(
-            call.changes for call in self.calls
-        )
+        return any(change.is_write for change in self.changes)
 
 
 def same(current: t.Any, desired: t.Any) -> bool:

@@ -312,6 +312,7 @@ def confirm(
             f"The change was made ({plan.message}), but could not be confirmed: "
             f"{seen.error.message}"
         )
+        seen.error.is_unconfirmed = True
         raise seen.error
     if seen.mismatches:
         resource.explain(client, plan, seen.state, options)

@@ -37,7 +37,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     PlanasonixError,
     Unexpected,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._facts import read_facts
 from ansible_collections.planasonix.admin.plugins.module_utils._options import clean_options
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, scalars
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
@@ -244,6 +243,7 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
     result = {
         "changed": plan.changed,
         "msg": plan.message,
+        "plan": plan.to_data(),
         "diff": {"before": plan.before, "after": plan.after},
         **plan.result,
     }
@@ -251,17 +251,6 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
         return result | resource.to_keys(plan.predicted)
     # One line, so that nothing can fail between a new secret and the result.
     return result | apply_and_confirm(client, resource, plan, state, options).result
-
-
-def gather(client: Client, options: Values) -> Values:
-    """Read the facts that ``gather_subset`` names."""
-    facts, unavailable = read_facts(
-        client, options["gather_subset"], options["on_forbidden"] == "skip"
-    )
-    message = f"read {len(facts)} subsets" + (
-        f", unavailable: {', '.join(unavailable)}" if unavailable else ""
-    )
-    return {"changed": False, "msg": message, "planasonix": facts, "unavailable": unavailable}
 
 
 def holds_secret(result: Mapping[str, t.Any]) -> bool:

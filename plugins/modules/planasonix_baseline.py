@@ -10,14 +10,19 @@ module: planasonix_baseline
 short_description: Audit and remediate a Planasonix organization against controls
 version_added: 1.0.0
 description:
-  - Evaluates a list of controls over one organization, and changes what fails, all in one task. In check mode it is an audit.
-  - Each needed resource is read once, over one connection. Everything is planned before anything is written, and written in an order that never weakens the
-    organization. Channels come before the rules that use them. Of the allowlist, entries are added before others are removed, and enforcement is switched off
-    first and on last.
-  - What is stricter than required passes and is left alone. What is not is set to the allowed value that is nearest to what it has.
-  - The task fails if its input is wrong or a write fails, never because a control is not met. Look at RV(compliant), RV(summary) and RV(controls).
-  - A control whose resource cannot be read is V(error), never V(pass). With a dead key or an unreachable host every control is.
-    Where an answer does not come in time, nothing more is read, and every control is that needs what was not read.
+  - Evaluates a list of controls over one organization, and changes what fails, in one task. In
+    check mode it is an audit.
+  - Reads each needed resource once, over one connection. Plans everything before it writes, and
+    writes in an order that never weakens the organization. Channels come before the rules that use
+    them. Of the allowlist, entries are added before others are removed, and enforcement is disabled
+    first and enabled last.
+  - A value that is stricter than required passes and is left alone. A value that fails is set to
+    the allowed value that is nearest to it.
+  - The task fails if its input is wrong or a write fails, never because a control is not met. Look
+    at RV(compliant), RV(summary) and RV(controls).
+  - A control whose resource cannot be read is V(error), never V(pass). If the API key is invalid or
+    the API is unreachable, every control is V(error). If an answer does not come in time, the task
+    reads no more, and every control that needs what was not read is V(error).
 author:
   - Planasonix collection contributors (@planasonix)
 extends_documentation_fragment:
@@ -52,8 +57,9 @@ options:
       resource:
         description:
           - The subset of M(planasonix.admin.planasonix_info) that it is about.
-          - V(settings), V(session_timeout), V(log_retention), V(profile), V(preferences), V(ip_whitelist), V(notification_channels) and
-            V(notification_rules) can be remediated. All others are audited alone.
+          - V(settings), V(session_timeout), V(log_retention), V(profile), V(preferences),
+            V(ip_whitelist), V(notification_channels) and V(notification_rules) can be remediated.
+            All others are audited only.
         type: str
         choices:
           - profile
@@ -73,17 +79,23 @@ options:
         required: true
       require:
         description:
-          - For most resources, values of fields. A plain value must be equal. A mapping whose keys are all operators is a bound. Any other mapping nests.
-          - The operators are C(at_least), C(at_most), C(one_of), C(not_one_of), C(contains) and C(excludes). C(one_of) is remediated to its first value.
-            C(not_one_of) alone cannot be remediated. C(contains) and C(excludes) add and remove just these elements.
+          - For most resources, values of fields. A plain value must be equal. A mapping whose keys
+            are all operators is a bound. Any other mapping nests.
+          - The operators are C(at_least), C(at_most), C(one_of), C(not_one_of), C(contains) and
+            C(excludes). C(one_of) is remediated to its first value. C(not_one_of) alone cannot be
+            remediated. C(contains) and C(excludes) add and remove just these elements.
           - Of V(ip_whitelist) it contains C(enabled), C(entries) with C(cidr) and C(label),
             C(purge), whether no other entry may be listed, and C(forbid), a list of networks that
             may not be open as a whole. Entries that open one together, such as two halves, are not
             allowed either. Entries that are not in force do not count.
-          - Of V(notification_channels) it holds C(present), a list of channels as M(planasonix.admin.planasonix_notification_channel) takes them, and C(purge).
-            A value of C(secret_config) that begins with C(PLACEHOLDER:) stands for the secret that the channel has.
-          - Of V(notification_rules) it holds C(present), a list of rules as M(planasonix.admin.planasonix_notification_rule) takes them.
-          - Of V(api_keys) it holds C(max_age_days), C(must_expire), C(max_lifetime_days), C(unused_days) and C(forbidden_scopes). Offending keys are listed.
+          - Of V(notification_channels) it contains C(present), a list of channels with the options
+            of M(planasonix.admin.planasonix_notification_channel), and C(purge). A value of
+            C(secret_config) that begins with C(PLACEHOLDER:) stands for the secret that the
+            channel has.
+          - Of V(notification_rules) it contains C(present), a list of rules with the options of
+            M(planasonix.admin.planasonix_notification_rule).
+          - Of V(api_keys) it contains C(max_age_days), C(must_expire), C(max_lifetime_days),
+            C(unused_days) and C(forbidden_scopes). Offending keys are listed.
         type: dict
         required: true
       references:
@@ -91,8 +103,9 @@ options:
         type: dict
   waivers:
     description:
-      - Controls that are allowed to fail. A waived control is evaluated, but nothing is written for it.
-      - One for an unknown control is an error.
+      - Controls that are allowed to fail. A waived control is evaluated, but nothing is written for
+        it.
+      - A waiver for an unknown control is an error.
     type: list
     elements: dict
     default: []
@@ -106,10 +119,14 @@ options:
         type: str
         required: true
       expires:
-        description: The last day, in UTC, on which the waiver holds, such as V(2027-03-31). Past it the control fails again, and says that its waiver expired.
+        description:
+          - The last day of the waiver, in UTC, such as V(2027-03-31). After it the control fails
+            again, and says that its waiver expired.
         type: str
   protected_addresses:
-    description: As in M(planasonix.admin.planasonix_ip_whitelist). A remediation that would lock one of them out is not done; its control stays V(fail).
+    description:
+      - As in M(planasonix.admin.planasonix_ip_whitelist). A remediation that would lock one of them
+        out is not done; its control stays V(fail).
     type: list
     elements: str
   allow_lockout:
@@ -121,7 +138,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Audit an organization, whatever the command line says
+- name: Audit an organization, also without --check
   planasonix.admin.planasonix_baseline:
     api_key: "{{ planasonix_api_key }}"
     controls: &controls
@@ -153,12 +170,12 @@ EXAMPLES = r"""
   check_mode: true
   register: audit
 
-- name: Fail if it does not comply
+- name: Check that the organization complies
   ansible.builtin.assert:
     that: audit.compliant
     fail_msg: "{{ audit.msg }}"
 
-- name: Remediate what can be
+- name: Remediate the controls that fail
   planasonix.admin.planasonix_baseline:
     api_key: "{{ planasonix_api_key }}"
     controls: *controls
@@ -170,6 +187,25 @@ msg:
   returned: always
   type: str
   sample: "baseline: 12 pass, 3 fixed, 1 waived"
+plan:
+  description:
+    - What the task changes. It is the same in check mode and in the real run.
+    - C(changes) lists the changes in their order. C(resource) is the subset of
+      M(planasonix.admin.planasonix_info), C(action) such as V(create), V(update) or V(delete),
+      C(object) the name of the object (empty where there is only one), and C(before) and C(after)
+      its fields. Secrets are named by their keys, without values.
+    - C(controls) has the IDs of the controls that the change is for, with
+      M(planasonix.admin.planasonix_baseline).
+  returned: success
+  type: dict
+  sample:
+    changes:
+      - resource: session_timeout
+        action: update
+        object: ""
+        before: {"idle_timeout_minutes": 60}
+        after: {"idle_timeout_minutes": 30}
+        controls: [SES-1]
 diff:
   description: What the module changes, by resource, before and after.
   returned: success
@@ -179,8 +215,9 @@ diff:
     after: {"session_timeout": {"idle_timeout_minutes": 30}}
 controls:
   description:
-    - Each control, with the fields that were given and its verdict. Secrets of channels are censored.
-    - It also comes with the failure of a write. What could not be written any more is V(error).
+    - Each control, with the fields that the task has and its verdict. Secrets of channels are
+      censored.
+    - It also comes with the failure of a write. Controls that could not be met then are V(error).
   returned: success, and if a write failed
   type: list
   elements: dict
@@ -191,14 +228,16 @@ controls:
       returned: always
     status:
       description:
-        - V(pass), V(fail), V(fixed) (only if not in check mode), V(waived), V(not_entitled) (the organization's plan lacks the feature), or V(error) (it could
-          not be read or written).
+        - V(pass), V(fail), V(fixed) (not in check mode), V(waived), V(not_entitled) (the
+          organization's plan lacks the feature), or V(error) (it could not be read or written).
       type: str
       returned: always
     current:
       description:
-        - What the organization had when the task began, so with V(fixed) it is the state before the change.
-        - With the resource V(api_keys) it is the list of the keys that offend, each with C(name), C(id) and C(reasons).
+        - What the organization had when the task began, so with V(fixed) it is the state before the
+          change.
+        - With the resource V(api_keys) it is the list of the keys that offend, each with C(name),
+          C(id) and C(reasons).
         - It is null where that is not known, as with V(error), unless only the write failed.
       type: raw
       returned: always
@@ -225,7 +264,7 @@ controls:
       elements: str
       returned: always
     remediable:
-      description: Whether the module can meet it.
+      description: Whether the module can remediate it.
       type: bool
       returned: always
   sample:
@@ -237,7 +276,7 @@ controls:
       expected: {"idle_timeout_minutes": {"at_most": 30}}
       current: {"idle_timeout_minutes": 60}
       status: fail
-      detail: idle_timeout_minutes is 60, at most 30 is allowed
+      detail: idle_timeout_minutes is 60; expected at most 30
       remediable: true
       unremedied: []
       waiver: null
@@ -256,7 +295,7 @@ summary:
 from ansible_collections.planasonix.admin.plugins.module_utils._baseline import BASELINE
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import SEVERITIES
 from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
-from ansible_collections.planasonix.admin.plugins.module_utils._requirements import secrets_of
+from ansible_collections.planasonix.admin.plugins.module_utils._requirements import find_secrets
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(
@@ -290,7 +329,7 @@ MODULE = Module(
         "protected_addresses": {"type": "list", "elements": "str"},
         "allow_lockout": {"type": "bool", "default": False},
     },
-    secrets=secrets_of,
+    secrets=find_secrets,
 )
 
 

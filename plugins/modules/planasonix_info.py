@@ -10,7 +10,7 @@ module: planasonix_info
 short_description: Read the state of a Planasonix organization
 version_added: 1.0.0
 description:
-  - Reads what the API tells of an organization and of the user behind the key, over one connection.
+  - Reads what the API has of an organization and of the user behind the key, over one connection.
   - Half a character (a lone surrogate) in a text, which Ansible does not accept from a module, is
     returned as an escape such as C(\ud83d).
 author:
@@ -22,7 +22,7 @@ options:
   gather_subset:
     description:
       - What to read. A name with C(!) before it is left out, and wins over the same name without.
-      - Nothing but exclusions means all but these. V([!all, tier]) is V([tier]) alone.
+      - If all names are exclusions, all other subsets are read. V([!all, tier]) reads only V(tier).
     type: list
     elements: str
     default: [all]
@@ -80,7 +80,7 @@ EXAMPLES = r"""
     on_forbidden: skip
   register: organization
 
-- name: Read the entitlements alone
+- name: Read only the entitlements
   planasonix.admin.planasonix_info:
     api_key: "{{ planasonix_api_key }}"
     gather_subset:
@@ -89,7 +89,7 @@ EXAMPLES = r"""
       - tier
   register: entitlements
 
-- name: Stop where single sign-on is not part of the plan
+- name: Check that single sign-on is part of the plan
   ansible.builtin.assert:
     that: "'sso' in entitlements.planasonix.features"
 """
@@ -119,15 +119,12 @@ unavailable:
       names the field.
   returned: success
   type: dict
-  sample: {"mfa": {"status": 403, "code": "insufficient_scope", "msg": "Could not read the MFA status."}}
+  sample:
+    mfa: {"status": 403, "code": "insufficient_scope", "msg": "Could not read the MFA status."}
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
-from ansible_collections.planasonix.admin.plugins.module_utils._runner import (
-    Module,
-    gather,
-    run_as_module,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS, gather
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(
     manages=gather,

@@ -111,6 +111,17 @@ msg:
   returned: always
   type: str
   sample: "notification rule 'DLQ growth alert': enabled true -> false"
+plan:
+  description:
+    - What the task changes. It is the same in check mode and in the real run.
+    - C(changes) lists the changes in their order. C(resource) is the subset of
+      M(planasonix.admin.planasonix_info), C(action) such as V(create), V(update) or V(delete),
+      C(object) the name of the object (empty where there is only one), and C(before) and C(after)
+      its fields. Secrets are named by their keys, without values.
+    - C(controls) has the IDs of the controls that the change is for, with
+      M(planasonix.admin.planasonix_baseline).
+  returned: success
+  type: dict
 diff:
   description: The rule without its id, with the names of its channels, before and after. Before it was created it is empty.
   returned: success

@@ -215,6 +215,8 @@ def hide_controls(result: dict[str, t.Any]) -> dict[str, t.Any]:
         shown["controls"] = list(map(keep_verdict, shown["controls"]))
     if shown.get("diff"):
         shown["diff"] = hide_configs(shown["diff"])
+    if shown.get("plan"):
+        shown["plan"] = {"changes": list(map(hide_change, shown["plan"]["changes"]))}
     return shown
 
 
@@ -229,16 +231,36 @@ def keep_verdict(control: dict[str, t.Any]) -> dict[str, t.Any]:
     return verdict
 
 
+def hide_change(change: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a change without the values in the config of a channel."""
+    if change["resource"] != "notification_channels":
+        return change
+    before, after = change["before"], change["after"]
+    return {
+        **change,
+        "before": hide_config(before, after, "before"),
+        "after": hide_config(after, before, "after"),
+    }
+
+
+def hide_config(channel: dict[str, t.Any], other: dict[str, t.Any], side: str) -> dict[str, t.Any]:
+    """Return a channel with the keys of its config, without the values.
+
+    :param other: The channel on the other side of the diff.
+    """
+    if not channel.get("config"):
+        return channel
+    return {**channel, "config": hide_values(channel["config"], other.get("config", {}), side)}
+
+
 def hide_configs(diff: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return a diff that names the keys of a channel's config that change, without the values."""
     sides: dict[str, t.Any] = {}
     for side, other in (("before", "after"), ("after", "before")):
         channels = dict(diff[side].get("notification_channels", {}))
         for name, channel in channels.items():
-            if channel.get("config"):
-                there = diff[other].get("notification_channels", {}).get(name, {})
-                config = hide_values(channel["config"], there.get("config", {}), side)
-                channels[name] = {**channel, "config": config}
+            there = diff[other].get("notification_channels", {}).get(name, {})
+            channels[name] = hide_config(channel, there, side)
         shown = {"notification_channels": channels} if channels else {}
         sides[side] = {**diff[side], **shown}
     return {**diff, **sides}

@@ -109,6 +109,7 @@ def test_beats(simulator: Simulator, ansible: Ansible, make: str) -> None:
         assert found["again"] == {**dict.fromkeys(FIXED, "pass"), **rest}, outcome.output
         assert [outcome[beat]["changed"] for beat in BEATS[:3]] == [True, True, False]
         assert outcome["check"]["diff"] == outcome["run"]["diff"]
+        assert outcome["check"]["plan"] == outcome["run"]["plan"]
         assert outcome["check"].keys() == outcome["run"].keys()
         assert outcome["run"]["msg"] == "baseline: 6 fixed, 1 waived, 2 fail"
         assert not outcome["run"]["compliant"]

@@ -130,7 +130,7 @@ def test_beats(case: Case, make: str, runs: Runs) -> None:
         ):
             assert outcome[check]["changed"], whole.output
             assert writes(outcome[f"{check}_log"]) == []
-            for key in ("diff", "msg"):
+            for key in ("diff", "msg", "plan"):
                 assert outcome[check][key] == outcome[run][key]
             predicted, made = (
                 stable(outcome[check][case.returns], case),

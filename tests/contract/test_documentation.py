@@ -34,7 +34,7 @@ FILES = {
 TOLD = {
     "Fail where a control is not met": (
         2,
-        "idle_timeout_minutes is 60, at most 30 is allowed; 'Administration' (key_",
+        "idle_timeout_minutes is 60; expected at most 30; 'Administration' (key_",
     ),
     "Apply what was exported": (
         2,

@@ -524,7 +524,6 @@ def perform_both(api: FakeApi, module: _runner.Module, **arguments: t.Any) -> Va
     assert api.writes == []
     result = perform(api, module, **arguments)
     assert not result.get("failed"), result["msg"]
-    assert {name: expected[name] for name in ("changed", "msg", "diff")} == {
-        name: result[name] for name in ("changed", "msg", "diff")
-    }
+    for name in ("changed", "msg", "diff", "plan"):
+        assert expected[name] == result[name]
     return result

@@ -192,6 +192,8 @@ def test_the_documentation_tells_the_results(name):
     assert "msg" in told
     if isinstance(module.MODULE.manages, Resource):
         assert {"diff", module.MODULE.manages.name} - {None} <= set(told)
+        one = yaml.safe_load(load("planasonix_baseline").RETURN)["plan"]
+        assert told["plan"]["description"] == one["description"]
     assert "changed" not in told, "Ansible documents it for all modules"
 
 

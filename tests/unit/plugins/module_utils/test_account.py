@@ -169,7 +169,7 @@ def test_password(api):
     assert api.bodies == [PASSWORDS]
     assert api.password == "new password"
     assert not any(password in str(result) for password in PASSWORDS.values())
-    assert set(result) == {"changed", "msg", "diff"}
+    assert set(result) == {"changed", "msg", "diff", "plan"}
     assert result["diff"]["before"] != result["diff"]["after"]
 
 

@@ -547,7 +547,7 @@ def test_halves_of_the_internet_are_the_internet() -> None:
     found = verdict(api, forbid=["0.0.0.0/0"])
     assert (found["status"], found["detail"]) == (
         "fail",
-        "; ".join(f"{cidr} is listed, which is not allowed" for cidr in halves),
+        ". ".join(f"{cidr} is listed, which is not allowed" for cidr in halves),
     )
     control = {"resource": "ip_whitelist", "require": {"forbid": ["0.0.0.0/0"]}}
     result = perform(api, BASELINE, controls=[control])

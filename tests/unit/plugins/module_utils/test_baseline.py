@@ -20,7 +20,7 @@ from ansible.module_utils import basic
 from ansible.module_utils.common.parameters import PASS_VARS
 from unit.plugins.fake_api import KEY, START, FakeApi, covers, iso, perform
 
-from ansible_collections.planasonix.admin.plugins.module_utils import _runner
+from ansible_collections.planasonix.admin.plugins.module_utils import _baseline, _runner
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import (
     run_as_module,
     run_in_worker,
@@ -2910,6 +2910,99 @@ def test_after_a_write_that_fails_nothing_more_is_written(number, kind):
     assert set(statuses(settled(api, *remediable(), protected_addresses=PROTECTED)).values()) == {
         "pass"
     }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "skip", "writes", "message", "later"),
+    [
+        pytest.param(
+            "GET /api/session-timeout",
+            1,
+            [PUT_SESSION],
+            "The change was made (session_timeout: idle_timeout_minutes 60 -> 30), "
+            "but could not be confirmed: Could not read",
+            "Not written, since the write before could not be confirmed",
+            id="unconfirmed",
+        ),
+        pytest.param(
+            PUT_SESSION,
+            0,
+            [PUT_SESSION],
+            "Could not update the session timeout",
+            "Not written, since an earlier write failed",
+            id="failed",
+        ),
+        pytest.param(
+            "GET /api/notifications/rules",
+            1,
+            [PUT_SESSION, PUT_RETENTION],
+            "Could not read the notification rules",
+            "Not written, since the task stopped before it",
+            id="unread",
+        ),
+    ],
+)
+def test_what_is_not_written_says_why(pattern, skip, writes, message, later):
+    api = drifted().fail(pattern, "500 before", skip=skip, times=99)
+    result = harden(
+        api,
+        control("session_timeout", {"idle_timeout_minutes": {"at_most": 30}}, "IDLE"),
+        control("log_retention", {"audit_logs_days": {"at_least": 400}}, "LOG"),
+        control("notification_rules", {"present": [{"name": "Failures", "enabled": False}]}, "ONE"),
+        control(
+            "notification_rules",
+            {"present": [{"name": "New", "event": "x", "channels": ["Alerts"]}]},
+            "LAST",
+        ),
+    )
+    details = {verdict["id"]: verdict["detail"] for verdict in result["controls"]}
+    assert (result["failed"], api.writes) == (True, writes)
+    assert result["msg"].startswith(message)
+    assert details["LAST"].endswith(f". {later}")
+    assert sum(detail.endswith(result["msg"]) for detail in details.values()) == 1
+    reasons = ("could not be confirmed", "an earlier write failed", "the task stopped before it")
+    assert sum(reason in details["LAST"] for reason in reasons) == 1
+
+
+def test_the_plan_is_shown_with_the_controls_that_it_is_for():
+    api = drifted()
+    controls = [
+        control("session_timeout", {"idle_timeout_minutes": {"at_most": 30}}, "IDLE"),
+        control("session_timeout", {"absolute_timeout_minutes": {"at_most": 480}}, "ABS"),
+        control("settings", {"data_residency": "eu"}, "EU"),
+    ]
+    result = audit_and_harden(api, *controls)
+    assert result["plan"]["changes"] == [
+        {
+            "resource": "settings",
+            "action": "update",
+            "object": "",
+            "before": {"data_residency": "us"},
+            "after": {"data_residency": "eu"},
+            "controls": ["EU"],
+        },
+        {
+            "resource": "session_timeout",
+            "action": "update",
+            "object": "",
+            "before": {"idle_timeout_minutes": 60, "absolute_timeout_minutes": 1440},
+            "after": {
+                "idle_timeout_minutes": 30,
+                "absolute_timeout_minutes": 480,
+                "extend_on_activity": True,
+            },
+            "controls": ["IDLE", "ABS"],
+        },
+    ]
+    assert settled(api, *controls)["plan"] == {"changes": []}
+
+
+def test_a_baseline_is_evaluated_once_and_its_plan_is_applied():
+    api = drifted()
+    with mock.patch.object(_baseline, "evaluate", wraps=_baseline.evaluate) as evaluate:
+        result = harden(api, *remediable(), protected_addresses=PROTECTED)
+    assert set(statuses(result).values()) == {"fixed", "pass"}
+    assert evaluate.call_count == len(remediable())
 
 
 def test_a_control_that_was_met_is_not_blamed_for_the_write_that_fails():

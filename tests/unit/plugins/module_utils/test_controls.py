@@ -12,13 +12,13 @@ import typing as t
 
 import pytest
 
-from ansible_collections.planasonix.admin.plugins.module_utils._controls import (
+from ansible_collections.planasonix.admin.plugins.module_utils._bounds import (
     Bound,
     Unmet,
-    combine,
+    intersect_controls,
     parse_require,
-    parse_waivers,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._controls import parse_waivers
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 
 WHERE = "The control 'C-1'"
@@ -326,7 +326,7 @@ def test_not_one_of_alone_names_no_value(value):
     ],
 )
 def test_several_controls_of_one_field(requirements, value, nearest):
-    combined = combine(
+    combined = intersect_controls(
         [
             (f"C-{number}", parse_require({"field": require}, WHERE))
             for number, require in enumerate(requirements)
@@ -339,7 +339,7 @@ def test_several_controls_of_one_field(requirements, value, nearest):
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
 def test_the_order_of_the_controls_does_not_matter(order):
     requirements = [{"at_most": 60}, {"at_most": 30}, {"at_least": 15}, {"not_one_of": [20]}]
-    combined = combine(
+    combined = intersect_controls(
         [(f"C-{number}", parse_require({"field": requirements[number]}, WHERE)) for number in order]
     )[("field",)]
     assert [combined.nearest(value) for value in (90, 30, 21, 5)] == [30, 30, 21, 15]
@@ -379,7 +379,7 @@ CONFLICTS = [
 def test_controls_that_cannot_both_hold(one, other, swapped):
     requirements = [("ONE-1", {"field": one}), ("TWO-2", {"field": other})]
     with pytest.raises(InvalidOption) as caught:
-        combine(
+        intersect_controls(
             [
                 (control_id, parse_require(require, WHERE))
                 for control_id, require in (reversed(requirements) if swapped else requirements)
@@ -401,7 +401,7 @@ def test_controls_that_cannot_both_hold(one, other, swapped):
 def test_a_conflict_names_the_two_controls_that_are_in_conflict(bystander, one, other):
     """Not one that happens to be about the same field."""
     with pytest.raises(InvalidOption) as caught:
-        combine(
+        intersect_controls(
             [
                 (name, parse_require({"field": require}, WHERE))
                 for name, require in (("BYSTANDER", bystander), ("ONE-1", one), ("TWO-2", other))
@@ -412,7 +412,7 @@ def test_a_conflict_names_the_two_controls_that_are_in_conflict(bystander, one, 
 
 
 def test_controls_of_different_fields_do_not_meet():
-    combined = combine(
+    combined = intersect_controls(
         [
             ("A", parse_require({"a": 1, "n": {"x": 1}}, WHERE)),
             ("B", parse_require({"b": 2, "n": {"y": 2}}, WHERE)),
@@ -438,7 +438,7 @@ def test_controls_of_different_fields_do_not_meet():
 )
 def test_how_long_a_waiver_holds(expires, day, holds):
     waiver = {"id": "A", "reason": "legacy", **({} if expires is None else {"expires": expires})}
-    assert parse_waivers([waiver], ["A", "B"])["A"].holds(day) is holds
+    assert parse_waivers([waiver], ["A", "B"])["A"].is_active(day) is holds
 
 
 @pytest.mark.parametrize(

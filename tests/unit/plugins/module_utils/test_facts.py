@@ -10,7 +10,7 @@ import pytest
 import requests
 from unit.plugins.fake_api import FakeApi, perform
 
-from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS, chosen_subsets
+from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS, choose_subsets
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_info import MODULE
 
 ALL = list(SUBSETS)
@@ -78,8 +78,8 @@ def api() -> FakeApi:
         pytest.param(["tier", "!mfa"], ["tier"], id="one-and-an-exclusion"),
     ],
 )
-def test_chosen_subsets(choice, chosen):
-    assert chosen_subsets(choice) == chosen
+def test_choose_subsets(choice, chosen):
+    assert choose_subsets(choice) == chosen
 
 
 def test_every_subset(api):

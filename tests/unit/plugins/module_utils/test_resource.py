@@ -210,7 +210,9 @@ def test_what_was_written_and_cannot_be_read_back_is_told(module, status):
         written, waiting = result["controls"]
         assert (written["status"], waiting["status"]) == ("error", "error")
         assert "could not be confirmed" in written["detail"]
-        assert waiting["detail"].endswith("not written, since an earlier write failed")
+        assert waiting["detail"].endswith(
+            "Not written, since the write before could not be confirmed"
+        )
     assert bool(api.pauses) is (status == 500)  # a refusal stays
 
 

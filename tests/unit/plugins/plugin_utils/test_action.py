@@ -421,6 +421,16 @@ def test_values_of_channels_are_not_displayed_and_their_verdicts_are(runs):
             {**channel, **values, "status": "fixed", "detail": "config.a secret -> secret"},
             {**channel, **values, "status": "error", "detail": "answered 500"},
         ],
+        "plan": {
+            "changes": [
+                {"resource": "settings", "before": {"b": 1}, "after": {"b": 2}},
+                {
+                    "resource": "notification_channels",
+                    "before": {"enabled": False, "config": {"a": "secret", "same": "secret"}},
+                    "after": {"enabled": True, "config": {"a": "secret 2", "same": "secret"}},
+                },
+            ]
+        },
         "diff": {
             "before": {
                 "settings": {"b": 1},
@@ -442,6 +452,17 @@ def test_values_of_channels_are_not_displayed_and_their_verdicts_are(runs):
     assert "secret" not in str(result)
     assert [one["detail"] for one in result["controls"]] == ["", "", "answered 500"]
     hidden = "(not displayed)"
+    assert result["plan"]["changes"] == [
+        {"resource": "settings", "before": {"b": 1}, "after": {"b": 2}},
+        {
+            "resource": "notification_channels",
+            "before": {
+                "enabled": False,
+                "config": {"a": "(not displayed, before)", "same": hidden},
+            },
+            "after": {"enabled": True, "config": {"a": "(not displayed, after)", "same": hidden}},
+        },
+    ]
     assert result["diff"] == {
         "before": {
             "settings": {"b": 1},

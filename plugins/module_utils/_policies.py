@@ -1,0 +1,222 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""All subsets of facts, each with its policy: the one place that lists them.
+
+Endpoints: every documented GET but those of one key and one preference.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ansible_collections.planasonix.admin.plugins.module_utils._account import (
+    PREFERENCES,
+    PROFILE,
+    PROFILE_FIELDS,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_reads import (
+    read_allowlist,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import NAMES, read_value
+from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
+    KEYS_PATH,
+    read_key_list,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._mfa import read_mfa
+from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
+    CHANNELS_PATH,
+    read_channel_list,
+    read_rules,
+    with_channel_names,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._organization import (
+    LOG_RETENTION,
+    LOG_RETENTION_FIELDS,
+    SESSION_TIMEOUT,
+    SESSION_TIMEOUT_FIELDS,
+    SETTINGS,
+    SETTINGS_FIELDS,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, without
+from ansible_collections.planasonix.admin.plugins.module_utils._policy import Policy, Reader
+from ansible_collections.planasonix.admin.plugins.module_utils._policy_allowlist import (
+    evaluate_allowlist,
+    merge_allowlist,
+    parse_allowlist,
+    plan_allowlist,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._policy_keys import (
+    evaluate_keys,
+    parse_keys,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._policy_notifications import (
+    censor_channels,
+    evaluate_channels,
+    evaluate_rules,
+    merge_objects,
+    need_channels,
+    need_rules,
+    parse_channels,
+    parse_rules,
+    plan_channel_removals,
+    plan_channels,
+    plan_rules,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._policy_objects import (
+    Written,
+    check_session,
+    entitle_to_sso,
+    lower_idle,
+    need_features,
+    object_policy,
+    preferences_options,
+    read_preferences,
+    settings_options,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
+    Resource,
+    require_field,
+)
+
+
+def read_object(path: str, what: str) -> Reader:
+    """Return a reader of one documented object, without ``updated_at``."""
+    return lambda client, dummy_read: without(client.get(path, f"read {what}"), "updated_at")
+
+
+def read_objects(path: str, what: str) -> Reader:
+    """Return a reader of one documented list, whole: objects without a name too."""
+    return lambda client, dummy_read: client.get_list(path, f"read {what}")
+
+
+def read_state(resource: Resource) -> Reader:
+    """Return a reader of what a resource reads."""
+    return lambda client, dummy_read: resource.read(client, {})
+
+
+def read_features(client: Client, dummy_read: Values) -> list[str]:
+    """Read ``GET /api/features``: the names of the enabled features."""
+    features = require_field(
+        client.get("/api/features", "read the features"), "features", "the features"
+    )
+    names: list[str] | None = read_value(features, NAMES, "features", "the features")
+    if names is None:
+        raise ApiError(
+            "The API's answer for the features has null in features, where a list of names is "
+            "documented; check api_url and the API's version."
+        )
+    return names
+
+
+read_channels = read_objects(CHANNELS_PATH, "the notification channels")
+
+
+def read_rules_with_names(client: Client, read: Values) -> list[Values]:
+    """Read the rules with the names of their channels; an unknown id stands for itself."""
+    if "notification_channels" not in read:
+        read["notification_channels"] = read_channels(client, read)
+    channels = [
+        channel
+        for channel in read["notification_channels"]
+        if "name" in channel and isinstance(channel.get("id"), (str, int))
+    ]
+    return [with_channel_names(rule, channels) for rule in read_rules(client)]
+
+
+POLICIES: dict[str, Policy] = {
+    "profile": object_policy(
+        "profile",
+        read_state(PROFILE),
+        is_personal=True,
+        written=Written(PROFILE, PROFILE_FIELDS),
+        order=4,
+    ),
+    "mfa": object_policy("mfa", lambda client, dummy_read: read_mfa(client, {}).status),
+    "api_keys": Policy(
+        read_facts=read_objects(KEYS_PATH, "the API keys"),
+        read=lambda client, dummy_controls: read_key_list(client),
+        parse=parse_keys,
+        evaluate=evaluate_keys,
+    ),
+    "session_timeout": object_policy(
+        "session_timeout",
+        read_state(SESSION_TIMEOUT),
+        check=check_session,
+        written=Written(SESSION_TIMEOUT, SESSION_TIMEOUT_FIELDS, adjust=lower_idle),
+        order=2,
+    ),
+    "preferences": object_policy(
+        "preferences",
+        read_state(PREFERENCES),
+        read=partial(read_preferences, read_state(PREFERENCES)),
+        is_personal=True,
+        is_whole=False,
+        written=Written(PREFERENCES, to_options=preferences_options),
+        order=5,
+    ),
+    "settings": object_policy(
+        "settings",
+        read_object("/api/settings/all", "the settings"),
+        types=SETTINGS_FIELDS,
+        needs=need_features,
+        entitle=entitle_to_sso,
+        written=Written(SETTINGS, to_options=settings_options),
+        order=1,
+    ),
+    "ip_whitelist": Policy(
+        read_facts=lambda client, dummy_read: read_allowlist(client, {}).to_result(),
+        read=lambda client, dummy_controls: read_allowlist(client, {}),
+        parse=parse_allowlist,
+        evaluate=evaluate_allowlist,
+        check=merge_allowlist,
+        order=6,
+        plan=plan_allowlist,
+    ),
+    "log_retention": object_policy(
+        "log_retention",
+        read_state(LOG_RETENTION),
+        written=Written(LOG_RETENTION, LOG_RETENTION_FIELDS),
+        order=3,
+    ),
+    "organization": object_policy(
+        "organization", read_object("/api/organization", "the organization")
+    ),
+    "features": object_policy("features", read_features),
+    "limits": object_policy("limits", read_object("/api/features/limits", "the limits")),
+    "tier": object_policy("tier", read_object("/api/tier", "the subscription tier")),
+    "notification_channels": Policy(
+        read_facts=read_channels,
+        read=lambda client, dummy_controls: read_channel_list(client),
+        parse=parse_channels,
+        evaluate=evaluate_channels,
+        needs=need_rules,
+        censor=censor_channels,
+        check=merge_objects,
+        order=7,
+        plan=plan_channels,
+        plan_removals=plan_channel_removals,
+    ),
+    "notification_rules": Policy(
+        read_facts=read_rules_with_names,
+        read=lambda client, dummy_controls: read_rules(client),
+        parse=parse_rules,
+        evaluate=evaluate_rules,
+        needs=need_channels,
+        check=merge_objects,
+        order=8,
+        plan=plan_rules,
+    ),
+}
+"""By subset of facts, in the order in which they are read."""
+
+REMEDIABLE = tuple(name for name, policy in POLICIES.items() if policy.is_remediable)
+"""What a control can have changed."""
+
+RESTORABLE = tuple(name for name in REMEDIABLE if not POLICIES[name].is_personal)
+"""What is exported, kept in a snapshot and restored."""

@@ -382,7 +382,7 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
         message += f"{'; ' if texts else ': '}{explain_unknown(subject, unknown)}"
     changes += build_tests(subject, options, bool(changes))
     predicted = hide_secrets(new, options)
-    return Plan(before, after, (), predicted, message, result, found, tuple(changes))
+    return Plan(before, after, tuple(changes), predicted, message, result, found)
 
 
 def find_changed_fields(subject: str, found: Values, options: Values) -> Values:

@@ -82,11 +82,11 @@ class Plan:
 
     before: Values
     after: Values
+    changes: tuple[Change, ...] = ()
     predicted: Values = field(default_factory=dict)
     message: str = "no change"
     result: Values = field(default_factory=dict)
     basis: t.Any = None
-    changes: tuple[Change, ...] = ()
 
     def to_data(self) -> Values:
         """Return the plan as a result shows it."""

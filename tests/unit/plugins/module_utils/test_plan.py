@@ -8,6 +8,7 @@ import pytest
 
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     UNSET,
+    Change,
     Mismatch,
     Plan,
     describe,
@@ -18,7 +19,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     same,
     without,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import Write
 
 
 @pytest.mark.parametrize(
@@ -106,20 +106,13 @@ def test_differences(before, after, texts):
 
 
 @pytest.mark.parametrize(
-    ("calls", "changed"),
-    [
-        pytest.param((), False, id="no-calls"),
-        pytest.param((Write("POST", "/x/test", changes=False),), False, id="test-notification"),
-        pytest.param((Write("PUT", "/x"),), True, id="write"),
-        pytest.param(
-            (Write("PUT", "/x"), Write("POST", "/x/test", changes=False)),
-            True,
-            id="write-and-test",
-        ),
-    ],
+    ("actions", "changed"),
+    [([], False), (["test"], False), (["update"], True), (["update", "test"], True)],
+    ids=["none", "test-notification", "write", "write-and-test"],
 )
-def test_only_calls_decide_changed(calls, changed):
-    assert Plan({"a": 1}, {"a": 2}, calls).changed is changed
+def test_only_changes_decide_changed(actions, changed):
+    changes = tuple(Change(action, "settings", "do it") for action in actions)
+    assert Plan({"a": 1}, {"a": 2}, changes).changed is changed
 
 
 @pytest.mark.parametrize(

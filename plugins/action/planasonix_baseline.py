@@ -8,9 +8,9 @@ from ansible_collections.planasonix.admin.plugins.modules.planasonix_baseline im
     MODULE as DEFINITION,
 )
 from ansible_collections.planasonix.admin.plugins.plugin_utils._action import PlanasonixAction
-from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import (
-    before_fork,
-    rehearse_baseline,
+from ansible_collections.planasonix.admin.plugins.plugin_utils._warmup import (
+    read_profiles,
+    warm_up,
 )
 
 
@@ -18,4 +18,4 @@ class ActionModule(PlanasonixAction):
     MODULE = DEFINITION
 
 
-before_fork(lambda: rehearse_baseline(DEFINITION))
+warm_up(read_profiles)

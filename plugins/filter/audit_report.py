@@ -26,7 +26,7 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report imp
     text_of,
     verdict,
 )
-from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import untag
 
 PACKED = "planasonix-audit-results:"
 """What packed results begin with. Without it ansible-core 2.16 could take a text for something else."""
@@ -67,12 +67,12 @@ def read(paths: t.Iterable[t.Any]) -> Merged:
 def unpacked(results: t.Any) -> t.Any:
     """Results as they are given, or those that :func:`audit_results` packed."""
     if isinstance(results, Mapping):
-        return {str(plain(name)): read_result(result) for name, result in results.items()}
+        return {str(untag(name)): read_result(result) for name, result in results.items()}
     if not isinstance(results, str):
-        return plain(results)
+        return untag(results)
     try:
         return json.loads(
-            zlib.decompress(base64.b64decode(str(plain(results)).removeprefix(PACKED)))
+            zlib.decompress(base64.b64decode(str(untag(results)).removeprefix(PACKED)))
         )
     except (ValueError, zlib.error):
         return results
@@ -86,7 +86,7 @@ def read_result(result: t.Any) -> t.Any:
     if not isinstance(result, Mapping):
         return {}
     try:
-        return {key: clean(plain(result[key])) for key in NEEDED if key in result}
+        return {key: clean(untag(result[key])) for key in NEEDED if key in result}
     except RecursionError:
         return {"failed": True, "msg": "The result is nested too deeply to be read."}
 
@@ -95,10 +95,10 @@ def read_result(result: t.Any) -> t.Any:
 def audit_report(results: t.Any, format: str, meta: t.Any, previous: t.Any = None) -> str:  # noqa: A002
     """The report of a fleet, as text."""
     try:
-        meta = plain(meta)
+        meta = untag(meta)
         if isinstance(meta, Mapping):
             meta = {**meta, "collection_version": meta.get("collection_version") or version()}
-        return render(unpacked(results), plain(format), meta, plain(previous))
+        return render(unpacked(results), untag(format), meta, untag(previous))
     except ReportError as error:
         raise AnsibleFilterError(f"planasonix.admin.audit_report: {error}") from error
 
@@ -106,7 +106,7 @@ def audit_report(results: t.Any, format: str, meta: t.Any, previous: t.Any = Non
 def audit_verdict(results: t.Any, fail_on: str = "medium") -> dict[str, t.Any]:
     """Whether a fleet complies, and why not."""
     try:
-        failed, msg = verdict(unpacked(results), plain(fail_on))
+        failed, msg = verdict(unpacked(results), untag(fail_on))
     except ReportError as error:
         raise AnsibleFilterError(f"planasonix.admin.audit_verdict: {error}") from error
     return {"failed": failed, "msg": msg}
@@ -115,14 +115,14 @@ def audit_verdict(results: t.Any, fail_on: str = "medium") -> dict[str, t.Any]:
 def audit_results(results: t.Any, organizations: t.Any = None) -> str:
     """The results of a fleet as one text. Ansible goes through all results whenever an expression names them, which takes longer than to make a report."""
     try:
-        results = read(plain(results)).results if isinstance(results, list) else results
+        results = read(untag(results)).results if isinstance(results, list) else results
     except ReportError as error:
         raise AnsibleFilterError(f"planasonix.admin.audit_results: {error}") from error
     if not isinstance(results, Mapping):
         raise AnsibleFilterError(
             "planasonix.admin.audit_results: The input must be a mapping of host names to results, or a list of paths of JSON reports."
         )
-    results = {**{text_of(name): {} for name in plain(organizations) or ()}, **unpacked(results)}
+    results = {**{text_of(name): {} for name in untag(organizations) or ()}, **unpacked(results)}
     # In base64 there is nothing that Ansible could take for a template.
     return PACKED + base64.b64encode(zlib.compress(json.dumps(results).encode())).decode("ascii")
 
@@ -130,7 +130,7 @@ def audit_results(results: t.Any, organizations: t.Any = None) -> str:
 def audit_parts(reports: t.Any) -> dict[str, str]:
     """What one report of several says of itself, or why they cannot be one. That is no error, since ansible-core 2.16 would wrap it in several sentences."""
     try:
-        found = read(plain(reports))
+        found = read(untag(reports))
     except ReportError as error:
         return {"problem": wrap_var(str(error)), "profile": "", "time": ""}
     return {"problem": "", "profile": wrap_var(found.profile), "time": found.time}

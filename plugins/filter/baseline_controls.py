@@ -14,7 +14,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import tailored
-from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import untag
 
 
 def baseline_controls(
@@ -29,10 +29,11 @@ def baseline_controls(
     """The filter; see its documentation."""
     kept = isinstance(profile, str)
     if kept:
-        path = os.path.expanduser(str(plain(profile)))
+        path = os.path.expanduser(str(untag(profile)))
         if "\n" in path or "\0" in path:
             raise AnsibleFilterError(
-                "baseline_controls: the input is a text: give the path of a file, or parse the text by from_yaml."
+                "baseline_controls: the input is a text: give the path of a file, or parse the "
+                "text by from_yaml."
             )
         try:
             state = os.stat(path)
@@ -40,39 +41,43 @@ def baseline_controls(
                 os.path.realpath(path), (state.st_ino, state.st_mtime_ns, state.st_size)
             )
         except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+            reason = getattr(error, "strerror", None) or "it is no YAML"
             raise AnsibleFilterError(
-                f"baseline_controls: the profile {path} cannot be read: {getattr(error, 'strerror', None) or 'it is no YAML'}."
+                f"baseline_controls: the profile {path} cannot be read: {reason}."
             ) from None
     if not isinstance(profile, t.Mapping) or not isinstance(profile.get("controls"), list):
         raise AnsibleFilterError(
-            "baseline_controls: the input is no profile, which is a mapping with a list of controls."
+            "baseline_controls: the input is no profile, which is a mapping with a list of "
+            "controls."
         )
     try:
         controls = tailored(
-            profile["controls"] if kept else plain(profile["controls"]),
+            profile["controls"] if kept else untag(profile["controls"]),
             *(
-                plain(overrides or {}),
-                plain(extra or []),
-                plain(skip or []),
-                plain(run_tags or []),
-                plain(skip_tags or []),
+                untag(overrides or {}),
+                untag(extra or []),
+                untag(skip or []),
+                untag(run_tags or []),
+                untag(skip_tags or []),
             ),
         )
     except InvalidOption as error:
         raise AnsibleFilterError(f"baseline_controls: {error.message}") from None
     if as_text:
         return [json.dumps(control) for control in controls]
-    return plain(controls) if kept else controls  # what is kept is nobody's to change
+    return untag(controls) if kept else controls  # a copy, as the profile is kept
 
 
 @functools.cache
 def read_profile(path: str, dummy_state: tuple[int, ...]) -> t.Any:
-    """The content of a file, read once by a process and those that it forks. Not by ``from_yaml``, which takes five times as long.
+    """Read a file, once in a process and those that it forks.
 
-    :param dummy_state: What tells the file from what it was, so that a changed one is read again.
+    ``from_yaml`` takes five times as long.
+
+    :param dummy_state: The inode, time and size of the file; a changed file is read again.
     """
     with open(path, encoding="utf-8") as file:
-        return plain(yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        return untag(yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
 class FilterModule:

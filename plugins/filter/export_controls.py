@@ -11,7 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import visible
 from ansible_collections.planasonix.admin.plugins.plugin_utils._snapshots import take_snapshot
-from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import untag
 
 
 def export_controls(facts: t.Any, unavailable: t.Any = ()) -> list[dict[str, t.Any]]:
@@ -33,7 +33,7 @@ def build_snapshot(name: str, facts: t.Any, unavailable: t.Any) -> dict[str, t.A
     :raises AnsibleFilterError: if none can be taken.
     """
     try:
-        return take_snapshot(plain(facts), plain(unavailable))
+        return take_snapshot(untag(facts), untag(unavailable))
     except InvalidOption as error:
         raise AnsibleFilterError(
             f"{name}: nothing could be restored from this state: {visible(error.message)}"

@@ -9,7 +9,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import onboarding
-from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import untag
 
 
 def onboarding_controls(
@@ -23,7 +23,7 @@ def onboarding_controls(
         if not isinstance(value, kind):
             raise AnsibleFilterError(f"onboarding_controls: {name} must be a mapping.")
     return onboarding(
-        plain(settings), plain(ip_whitelist or {}), plain(channels or []), plain(rules or [])
+        untag(settings), untag(ip_whitelist or {}), untag(channels or []), untag(rules or [])
     )
 
 

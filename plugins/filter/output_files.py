@@ -13,17 +13,17 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._files import (
     find_loss,
     to_file_name,
 )
-from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import untag
 
 
 def file_name(name: t.Any) -> str:
     """The filter; see its documentation."""
-    return to_file_name(str(plain(name)))
+    return to_file_name(str(untag(name)))
 
 
 def output_folder(folder: t.Any, variable: str, warn: t.Any = False) -> dict[str, str]:
     """The filter; see its documentation."""
-    folder = str(plain(folder))
+    folder = str(untag(folder))
     problem = find_loss(folder, str(variable), os.environ, os.getcwd())
     if problem and warn:
         Display().warning(problem)

@@ -9,7 +9,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import untag
 from ansible_collections.planasonix.admin.plugins.plugin_utils._variables import (
     check_keys,
     read_variable,
@@ -26,9 +26,9 @@ def role_variable(
 ) -> t.Any:
     """The filter; see its documentation."""
     try:
-        found = read_variable(str(name), plain(value), str(type), str(elements))
+        found = read_variable(str(name), untag(value), str(type), str(elements))
         if required or optional:
-            check_keys(str(name), found, plain(required), plain(optional))
+            check_keys(str(name), found, untag(required), untag(optional))
         return found
     except InvalidOption as error:
         raise AnsibleFilterError(error.message) from None

@@ -16,7 +16,7 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._rollback import 
     rollback_outcome,
     rolled_back,
 )
-from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import untag
 
 
 def rollback_controls(snapshot: t.Any, facts: t.Any) -> list[dict[str, t.Any]]:
@@ -33,7 +33,7 @@ def rollback_report(
     """The filter; see its documentation."""
     back = way_back("rollback_report", snapshot, facts)
     try:
-        outcome = rollback_outcome(back, plain(result), bool(check_mode))
+        outcome = rollback_outcome(back, untag(result), bool(check_mode))
         return t.cast(dict[str, list[str]], map_texts(outcome, visible))
     except (AttributeError, KeyError, TypeError) as error:
         raise AnsibleFilterError(
@@ -47,7 +47,7 @@ def way_back(name: str, snapshot: t.Any, facts: t.Any) -> Rollback:
     :raises AnsibleFilterError: if one of the two is none.
     """
     try:
-        return rolled_back(plain(snapshot), plain(facts))
+        return rolled_back(untag(snapshot), untag(facts))
     except InvalidOption as error:
         raise AnsibleFilterError(
             f"{name}: the input is no snapshot of this organization: {visible(error.message)}"

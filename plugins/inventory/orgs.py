@@ -283,7 +283,7 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_hosts impor
     name_hosts,
     refuse_shared,
 )
-from ansible_collections.planasonix.admin.plugins.plugin_utils._values import trusted
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import mark_trusted
 
 ENDINGS = (".planasonix.yml", ".planasonix.yaml")
 PROGRESS_SECONDS = 3.0
@@ -652,14 +652,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 f"planasonix_{subset}": untemplated(value)
                 for subset, value in organization.facts.items()
             }
-        variables["planasonix_api_url"] = trusted(organization.entry.connection.url)
+        variables["planasonix_api_url"] = mark_trusted(organization.entry.connection.url)
         for name, value in variables.items():
             self.inventory.set_variable(host, name, value)
         fault = None if organization.error else self._evaluate(host, variables)
         # After the expressions, so that none of them renders it.
         key = organization.entry.source.variable
         if isinstance(organization.error, WrongOrganization):
-            key = trusted(WITHHELD)
+            key = mark_trusted(WITHHELD)
         self.inventory.set_variable(host, "planasonix_api_key", key)
         return fault
 

@@ -15,7 +15,6 @@ import typing as t
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     AnswerLost,
     ApiError,
@@ -36,14 +35,17 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     Applied,
     Resource,
     Write,
+    exchange,
     require_field,
     return_state,
-    send,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import (
     FieldTable,
     singleton,
 )
+
+if t.TYPE_CHECKING:
+    from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 
 PROFILE_PATH = "/api/user/profile"
 PREFERENCES_PATH = "/api/user-preferences"
@@ -209,7 +211,8 @@ def plan_password(current: Values, options: Values) -> Plan:
 def request_password(change: Change, options: Values) -> Write:
     """Return ``POST /api/user/password``."""
     body = {name: options[name] for name in ("current_password", "new_password")}
-    return Write("POST", PASSWORD_PATH, body, change.text, answer_is_proof=True)
+    # Whether it changed anything is known only from the answer.
+    return Write("POST", PASSWORD_PATH, body, change.text, changes=False)
 
 
 def apply_password(client: Client, plan: Plan, dummy_current: Values, options: Values) -> Applied:
@@ -220,7 +223,10 @@ def apply_password(client: Client, plan: Plan, dummy_current: Values, options: V
     """
     for change in plan.changes:
         try:
-            send(client, request_password(change, options))
+            reply = exchange(client, request_password(change, options))
+            if reply.flaw is not None:  # it may come from another server, so it proves nothing
+                raise reply.flaw
+            client.wrote = True
         except ApiError as error:
             if isinstance(error, AnswerLost) or (
                 error.status is not None and not error.did_nothing

@@ -67,6 +67,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
 
+if t.TYPE_CHECKING:
+    pass
+
 RESOURCE = "notification_channels"
 NAMED_FIELDS = ("type", "name", "enabled")
 """Fields of a channel beside its id and config."""

@@ -18,6 +18,7 @@ import re
 import time
 import traceback
 import typing as t
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
@@ -74,7 +75,7 @@ try:
 except ImportError:
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
 
-__all__ = ["HINTS", "REQUESTS_IMPORT_ERROR", "Client", "Connection"]
+__all__ = ["HINTS", "REQUESTS_IMPORT_ERROR", "Client", "Connection", "Reply"]
 
 MAXIMUM_REDIRECTS = 5
 LIST_DEADLINES = 10
@@ -104,6 +105,19 @@ HINTS = {
     429: "the rate limit holds on; run again later or raise retry_budget",
     500: "the API itself failed; look at the state before you run again",
 }
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the API answered to an accepted write.
+
+    :param data: ``data`` of the answer, or ``None`` where there is none: then reading decides.
+    :param flaw: The error that says how the answer differs from the documented one, which is empty
+        or an object with ``data``. Where no reading can confirm the write, it proves nothing.
+    """
+
+    data: t.Any = None
+    flaw: ApiError | None = None
 
 
 class Client:
@@ -249,16 +263,12 @@ class Client:
         action: str,
         repeatable: bool = False,
         changes: bool = True,
-        answer_is_proof: bool = False,
-    ) -> t.Any:
+    ) -> Reply:
         """Send one write.
 
         :param body: JSON body, or ``None`` for none.
         :param changes: Whether it changes the organization.
         :param repeatable: Whether a POST sets a state, so that sending it twice does no harm.
-        :param answer_is_proof: Whether no reading can confirm it, so that an answer of another
-            shape, which may come from another server, proves nothing.
-        :returns: ``data`` of the answer, or ``None`` where there is none: then reading decides.
         :raises AnswerLost: if it is not known whether the write took effect and repeating it could
             do it twice.
         :raises ApiError: if the API refused it.
@@ -268,13 +278,9 @@ class Client:
         body = self.halves.write(body)
         request = Request(method, path, action, body, repeatable or method in REPEATABLE_METHODS)
         answer = self._send(request)
-        data = None
-        if answer_is_proof:
-            data = self._proof(answer, request)
-        elif answer.status != 404:
-            data = self._outcome(answer, request)
+        reply = Reply() if answer.status == 404 else self._read_reply(answer, request)
         self.wrote = self.wrote or changes
-        return data
+        return reply
 
     def now(self) -> datetime.datetime:
         """Return the time, in UTC."""
@@ -442,35 +448,26 @@ class Client:
         body = parse_json(answer.content, most)
         return self.halves.read(body) if b"\\u" in answer.content else body
 
-    def _proof(self, answer: Answer, request: Request) -> t.Any:
-        """Return ``data`` of a documented answer, empty or an object with that key.
-
-        :raises ApiError: for an answer of any other shape.
-        """
-        body = self._parse(answer, request)
-        if body is None and not answer.content:
-            return None
-        if not isinstance(body, dict):
-            raise self._not_documented(answer, request)
-        if body and "data" not in body:
-            what = f"{request.method} {request.path}"
-            raise request.failure(f"the answer to {what} is not the documented one.", AnswerLost)
-        return body.get("data")
-
-    def _outcome(self, answer: Answer, request: Request) -> t.Any:
-        """Return what the answer to a write says of the object, if it is any JSON of use.
+    def _read_reply(self, answer: Answer, request: Request) -> Reply:
+        """Read the answer to an accepted write.
 
         :raises ApiError: for the page of a proxy.
         """
+        if not answer.content:
+            return Reply()
         try:
             body = self._decode(answer)
         except ValueError:
             if request.method != "DELETE" and self._page(answer):
                 raise self._not_documented(answer, request) from None
-            return None
-        if is_bare_object(body):
-            return body
-        return body.get("data") if isinstance(body, dict) else None
+            body = None
+        if not isinstance(body, dict):
+            return Reply(None, self._not_documented(answer, request))
+        if not body or "data" in body:
+            return Reply(body.get("data"))
+        what = f"{request.method} {request.path}"
+        flaw = request.failure(f"the answer to {what} is not the documented one.", AnswerLost)
+        return Reply(body if is_bare_object(body) else None, flaw)
 
     @staticmethod
     def _page(answer: Answer) -> str | None:

@@ -15,23 +15,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._client import Cl
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
 from ansible_collections.planasonix.admin.plugins.module_utils._policies import POLICIES
-
-SUBSETS = tuple(POLICIES)
-"""The names of all subsets, in the order in which they are read."""
-
-
-def choose_subsets(gather_subset: Iterable[str]) -> list[str]:
-    """Return the subsets that a choice means, in the order of the table.
-
-    Nothing but exclusions means all but these; ``!all`` takes the implied ``all`` away; an
-    excluded subset wins.
-    """
-    choice = set(gather_subset)
-    excluded = {name[1:] for name in choice if name.startswith("!")}
-    included = {name for name in choice if not name.startswith("!")} or {"all"}
-    if "all" in included and "all" not in excluded:
-        included = set(SUBSETS)
-    return [name for name in SUBSETS if name in included - excluded]
+from ansible_collections.planasonix.admin.plugins.module_utils._subsets import choose_subsets
 
 
 def read_facts(

@@ -33,6 +33,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._validity import 
 if t.TYPE_CHECKING:
     from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 
+if t.TYPE_CHECKING:
+    from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+
 CHANNELS_PATH = "/api/notifications/channels"
 RULES_PATH = "/api/notifications/rules"
 

@@ -15,7 +15,6 @@ import re
 import typing as t
 from collections.abc import Sequence
 
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     BOOLEAN,
@@ -46,6 +45,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._singleton import
     check_minimum,
     singleton,
 )
+
+if t.TYPE_CHECKING:
+    from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 
 SETTINGS_FIELDS: FieldTable = {
     "default_timezone": {"type": "str"},

@@ -34,7 +34,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 )
 
 if t.TYPE_CHECKING:
-    from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+    from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Reply
 
 Answer = t.TypeVar("Answer")
 Found = t.TypeVar("Found")
@@ -52,8 +52,6 @@ class Write:
     :param changes: Whether it changes the organization. A test notification does not.
     :param repeatable: Whether a POST sets a state, so that sending it twice does no harm.
     :param fallback: The body to send if the API refuses this one as invalid.
-    :param answer_is_proof: Whether no reading can confirm it, so that an answer of another shape
-        proves nothing.
     """
 
     method: str
@@ -62,7 +60,6 @@ class Write:
     action: str = ""
     changes: bool = True
     repeatable: bool = False
-    answer_is_proof: bool = False
     fallback: t.Any = None
 
 
@@ -80,6 +77,11 @@ class Applied:
 
 def send(client: Client, request: Write, **ids: str) -> t.Any:
     """Send a request, with the ids that earlier ones were given; return ``data`` of the answer."""
+    return exchange(client, request, **ids).data
+
+
+def exchange(client: Client, request: Write, **ids: str) -> Reply:
+    """Send a request, as :func:`send`; return all of the answer."""
     return client.send(
         request.method,
         request.path.format(**ids),
@@ -87,7 +89,6 @@ def send(client: Client, request: Write, **ids: str) -> t.Any:
         action=request.action,
         repeatable=request.repeatable,
         changes=request.changes,
-        answer_is_proof=request.answer_is_proof,
     )
 
 

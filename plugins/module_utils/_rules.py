@@ -44,6 +44,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
 
+if t.TYPE_CHECKING:
+    pass
+
 RESOURCE = "notification_rules"
 RULE_FIELDS = ("name", "event", "channel_ids", "filters", "enabled")
 """What the documented POST of a rule takes."""

@@ -4,7 +4,8 @@
 
 """From arguments to a result: the one place that knows check mode.
 
-Two callers: :func:`run_as_module`, in a packed module, and the action plugin, in Ansible's worker. Both give the same result.
+:func:`run_as_module` runs in a packed module, :func:`run_in_worker` in a worker of Ansible, for the
+action plugin. Both return the same result.
 
 This file is private to the collection; it can change at any time.
 """
@@ -12,7 +13,6 @@ This file is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import typing as t
 from collections.abc import Mapping
@@ -102,12 +102,15 @@ SECRET_RESULTS = frozenset({"secret", "otpauth_uri", "backup_codes"})
 class Module:
     """What a module is: a resource, or a read-only function, and its options.
 
-    :param manages: The resource, or a function of client and options that returns the result of a module that only reads.
+    :param manages: The resource, or a function of client and options that returns the result of a
+        module that only reads.
     :param options: Argument specification of the options beyond the connection.
     :param rules: ``mutually_exclusive``, ``required_if`` and the like, as AnsibleModule takes them.
-    :param makes_secret: Whether a task with these arguments, as the user wrote them, may return a secret that nobody knew before. ``None``: none ever does.
-    :param secrets: The secrets in the arguments that no option alone makes out, to be censored like those of ``no_log``.
-    :param library_errors: Libraries that it needs beside requests, each with the traceback of its failed import, or ``None``.
+    :param makes_secret: Whether a task with these arguments, as the user wrote them, may return a
+        new secret. ``None`` for a module that returns none.
+    :param secrets: Finds secrets in arguments that are not ``no_log`` as a whole.
+    :param library_errors: Libraries that it needs besides requests, each with the traceback of its
+        failed import, or ``None``.
     """
 
     manages: Resource | t.Callable[[Client, Values], Values]
@@ -118,11 +121,11 @@ class Module:
     library_errors: Mapping[str, str | None] = field(default_factory=dict)
 
     def argument_spec(self) -> dict[str, dict[str, t.Any]]:
-        """The whole argument specification."""
+        """Return the argument specification, the options of the connection included."""
         return {**CONNECTION_SPEC, **self.options}
 
     def missing_libraries(self) -> dict[str, str]:
-        """Libraries that cannot be imported here, each with the traceback."""
+        """Return the libraries that cannot be imported here, each with the traceback."""
         errors = {"requests": _client.REQUESTS_IMPORT_ERROR, **self.library_errors}
         return {name: error for name, error in errors.items() if error}
 
@@ -137,17 +140,12 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
     result: Values = {}
     try:
         try:
-            options = clean_options(
-                {
-                    name: given(parameters[name])
-                    for name in module.options
-                    if parameters.get(name) is not None
-                }
-            )
+            options = read_options(module, parameters)
             if isinstance(module.manages, Resource):
                 module.manages.check(options)
-            secrets = secrets_in(module, parameters)
-            with Client(connection_of(parameters), read_only=check_mode, secrets=secrets) as client:
+            connection = make_connection(parameters)
+            secrets = find_secrets(module, parameters)
+            with Client(connection, read_only=check_mode, secrets=secrets) as client:
                 result = work(client, module, options, check_mode)
         except PlanasonixError as error:
             result = failure(error, client)
@@ -158,7 +156,7 @@ def run(module: Module, parameters: Mapping[str, t.Any], check_mode: bool) -> Va
 
 
 def work(client: Client, module: Module, options: Values, check_mode: bool) -> Values:
-    """Manage or read what the module is about."""
+    """Manage the resource, or call the function, of a module."""
     if isinstance(module.manages, Resource):
         return manage(client, module.manages, options, check_mode)
     return module.manages(client, options)
@@ -182,15 +180,18 @@ def make_printable(result: Values, secrets: Secrets) -> Values:
     return result
 
 
-def secrets_in(module: Module, parameters: Mapping[str, t.Any]) -> set[str]:
-    """The secrets that a task was given. Of a mapping that is given as text, Ansible itself takes the text alone for a secret, and not what it means."""
-    given_secrets = [
-        (option, parameters.get(name))
-        for name, option in module.options.items()
-        if option.get("no_log")
-    ]
-    found = scalars([value for _option, value in given_secrets]) | module.secrets(parameters)
-    for option, value in given_secrets:
+def find_secrets(module: Module, parameters: Mapping[str, t.Any]) -> set[str]:
+    """Return the secrets in the arguments of a task.
+
+    Of a mapping that is written as text, Ansible itself censors the whole text, but not the values
+    in it.
+    """
+    found = module.secrets(parameters)
+    for name, option in module.options.items():
+        value = parameters.get(name)
+        if not option.get("no_log"):
+            continue
+        found |= scalars(value)
         if option.get("type") == "dict" and isinstance(value, str):
             with contextlib.suppress(TypeError):
                 found |= scalars(check_type_dict(value))
@@ -198,7 +199,10 @@ def secrets_in(module: Module, parameters: Mapping[str, t.Any]) -> set[str]:
 
 
 def failure(error: PlanasonixError, client: Client | None) -> Values:
-    """The result of a task that failed; it is changed if a write was answered before, and carries what would be lost with it."""
+    """Return the result of a task that failed.
+
+    It is changed if a write was answered before, and returns secrets that are stored nowhere yet.
+    """
     return {
         "failed": True,
         "changed": client is not None and client.wrote,
@@ -207,20 +211,28 @@ def failure(error: PlanasonixError, client: Client | None) -> Values:
     }
 
 
-def given(value: t.Any) -> t.Any:
-    """The value without the suboptions that were left out, which Ansible fills in with ``None``."""
+def read_options(module: Module, parameters: Mapping[str, t.Any]) -> Values:
+    """Return the options that the user set, trimmed."""
+    values = {name: drop_unset(parameters.get(name)) for name in module.options}
+    return clean_options({name: value for name, value in values.items() if value is not None})
+
+
+def drop_unset(value: t.Any) -> t.Any:
+    """Drop the suboptions that the user did not set (Ansible sets them to ``None``)."""
     if isinstance(value, list):
-        return [
-            {name: item for name, item in entry.items() if item is not None}
-            if isinstance(entry, dict)
-            else entry
-            for entry in value
-        ]
+        return list(map(drop_unset_of_entry, value))
     return value
 
 
-def connection_of(parameters: Mapping[str, t.Any]) -> Connection:
-    """The connection that the options describe."""
+def drop_unset_of_entry(entry: t.Any) -> t.Any:
+    """Drop the unset suboptions of an element of a list."""
+    if isinstance(entry, dict):
+        return {name: item for name, item in entry.items() if item is not None}
+    return entry
+
+
+def make_connection(parameters: Mapping[str, t.Any]) -> Connection:
+    """Return the connection that the options describe."""
     return Connection(
         url=parameters["api_url"],
         key=parameters["api_key"],
@@ -234,9 +246,9 @@ def connection_of(parameters: Mapping[str, t.Any]) -> Connection:
 
 
 def manage(client: Client, resource: Resource, options: Values, check_mode: bool) -> Values:
-    """Read, plan, and unless in check mode apply and read back.
+    """Read and plan; outside check mode, apply and read back.
 
-    :raises PlanasonixError: if any of it fails.
+    :raises PlanasonixError: if the state cannot be read, or the plan is refused or fails.
     """
     state = resource.read(client, options)
     plan = resource.make_plan(state, options)
@@ -253,21 +265,21 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
     return result | apply_and_confirm(client, resource, plan, state, options).result
 
 
-def holds_secret(result: Mapping[str, t.Any]) -> bool:
-    """Whether a result must be hidden from display and logs."""
+def contains_secret(result: Mapping[str, t.Any]) -> bool:
+    """Return whether a result must be hidden from display and logs."""
     return any(result.get(name) for name in SECRET_RESULTS)
 
 
 def run_as_module(module: Module) -> None:
-    """The body of each module's ``main()``."""
+    """Run the ``main()`` of a module."""
 
     class PackedModule(AnsibleModule):
-        """One that knows the secrets in its arguments before it logs them, or complains about them."""
+        """Finds the secrets in the arguments before Ansible logs or quotes them."""
 
         def _load_params(self) -> None:
             parent: t.Any = super()
             parent._load_params()
-            self.no_log_values.update(secrets_in(module, self.params))
+            self.no_log_values.update(find_secrets(module, self.params))
 
     ansible_module: t.Any = t.cast(t.Any, PackedModule)(
         argument_spec=module.argument_spec(), supports_check_mode=True, **module.rules
@@ -286,10 +298,10 @@ def run_as_module(module: Module) -> None:
 def run_in_worker(
     module: Module, name: str, arguments: dict[str, t.Any], check_mode: bool, invocation: bool
 ) -> Values:
-    """Do what AnsibleModule does around :func:`run`, in this process: validate the arguments, censor the result.
+    """Validate the arguments, :func:`run`, and censor the result, as AnsibleModule does.
 
     :param name: Name of the module, for messages.
-    :param invocation: Whether the result tells the arguments, as modules do.
+    :param invocation: Whether the result contains the arguments.
     """
     validation = ArgumentSpecValidator(module.argument_spec(), **module.rules).validate(arguments)
     if validation.error_messages:
@@ -303,23 +315,7 @@ def run_in_worker(
         result["invocation"] = {
             "module_args": map_texts(validation.validated_parameters, spell_out)
         }
-    flags = {
-        key: value for key, value in result.items() if value is None or isinstance(value, bool)
-    }
-    return {**censored(result, validation._no_log_values | secrets_in(module, arguments)), **flags}
-
-
-def censored(result: Values, secrets: set[str]) -> Values:
-    """The result without secrets, as AnsibleModule gives it. For that Ansible goes through it value by value, which most results can do without."""
-    try:
-        # With Ansible's words for what JSON calls otherwise: before 2.19 it takes them for secrets, too.
-        text = json.dumps(result, ensure_ascii=False, allow_nan=False) + "True False None"
-    except (
-        TypeError,
-        ValueError,
-        RecursionError,
-    ):  # arguments that were given as text of Python, with tuples for keys
-        found = True
-    else:
-        found = any(spelling in text for spelling in Secrets(secrets).spellings)
-    return t.cast(Values, remove_values(result, secrets)) if found else result
+    # A secret such as "True" does not hide "changed" and the like.
+    flags = {key: item for key, item in result.items() if item is None or isinstance(item, bool)}
+    secrets = validation._no_log_values | find_secrets(module, arguments)
+    return {**t.cast(Values, remove_values(result, secrets)), **flags}

@@ -2,11 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one action plugin of all modules: it runs a module inside Ansible's worker, where nothing asks for another process.
+"""The one action plugin: runs a module in Ansible's worker where the task allows it.
 
-A module of its own process costs a start of Python and all imports. The worker is forked already, so the same code costs there as little as ``debug``.
-Each file in ``plugins/action`` binds this class to one module: Ansible imports such a file before it forks, so the imports are paid once per play.
-(With ``action_plugin`` in ``meta/runtime.yml`` they would be paid in each worker; with ``redirect`` the ``module_defaults`` of one module would reach others.)
+A packed module costs a start of Python and all imports. The worker is forked already, so a task in
+it costs about as much as ``debug``. Each file in ``plugins/action`` binds this class to one module:
+Ansible imports these files before it forks, so the imports cost once per play. (With
+``action_plugin`` in ``meta/runtime.yml`` each worker would import; with ``redirect`` the
+``module_defaults`` of one module would apply to all.)
 
 This file is private to the collection; it can change at any time.
 """
@@ -18,23 +20,25 @@ import sys
 import typing as t
 from dataclasses import dataclass
 
-import ansible.template
 from ansible import constants as C
 from ansible.module_utils.common.validation import check_type_bool, check_type_float
 from ansible.plugins.action import ActionBase
-from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import (
     CONNECTION_SPEC,
     Module,
-    holds_secret,
+    contains_secret,
     run_in_worker,
 )
-from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import (
-    before_fork,
-    rehearse,
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import (
+    mark_unsafe,
+    untag,
 )
-from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+from ansible_collections.planasonix.admin.plugins.plugin_utils._warmup import (
+    convert_result,
+    run_empty_module,
+    warm_up,
+)
 
 CHECKS: dict[str, tuple[str, t.Callable[[str], t.Any]]] = {
     "bool": ("a boolean", check_type_bool),
@@ -93,10 +97,13 @@ class PlanasonixAction(ActionBase):
     def run(
         self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None
     ) -> dict[str, t.Any]:
-        """Run the task; a result that holds a secret is hidden from display and logs, while ``register`` keeps it."""
+        """Run the task, and hide a result with a secret from display and logs.
+
+        ``register`` keeps the whole result.
+        """
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
-        arguments = dict(plain(self._task.args))
+        arguments = dict(untag(self._task.args))
         makes_secret = self.MODULE.makes_secret
         if self._task.async_val and makes_secret and makes_secret(arguments):
             return {"failed": True, "msg": ASYNC_SECRET.format(self._task.action)}
@@ -108,7 +115,7 @@ class PlanasonixAction(ActionBase):
                 return {"failed": True, "msg": fault}
             arguments[option] = variable.value
         if self._can_run_here():
-            result = untrusted(
+            result = mark_unsafe(
                 run_in_worker(
                     self.MODULE,
                     self._task.action,
@@ -121,15 +128,15 @@ class PlanasonixAction(ActionBase):
             result = self._execute_elsewhere(arguments, task_vars)
         if task_vars.get(HIDDEN_CONTROLS):
             result = hide_controls(result)
-        if holds_secret(result) or (task_vars.get(HIDDEN_RESULT) and not result.get("failed")):
+        if contains_secret(result) or (task_vars.get(HIDDEN_RESULT) and not result.get("failed")):
             result["_ansible_no_log"] = True
-            self._task.no_log = True  # of a loop, ansible-core before 2.19 would show the whole, which holds the items' results
-            # The display hides the whole result, and what a failure or a warning asks for must be seen.
+            # Of a loop, ansible-core before 2.19 would display the results of all items.
+            self._task.no_log = True
+            # As the display hides the result, failures and warnings are displayed here.
             if result.get("failed"):
                 self._display.error(str(result.get("msg")))
-            for warning in list(
-                result.get("warnings", [])
-            ):  # a copy: ansible-core may add what is displayed to the same list
+            # A copy, as ansible-core may add what is displayed to the same list.
+            for warning in list(result.get("warnings", [])):
                 self._display.warning(str(warning))
         return result
 
@@ -138,7 +145,7 @@ class PlanasonixAction(ActionBase):
     ) -> dict[str, t.Any]:
         """Hand the task to the packed module."""
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
-        # Some connections, such as ssh, print what a module answers at -vvv, before anybody can tell that there is a secret in it.
+        # Some connections, such as ssh, print the output of a module at -vvv.
         context = self._connection._play_context
         no_log = context.no_log
         hidden = task_vars.get(HIDDEN_RESULT) or task_vars.get(HIDDEN_CONTROLS)
@@ -158,7 +165,10 @@ class PlanasonixAction(ActionBase):
     def _compute_environment_string(
         self, raw_environment_out: dict[str, t.Any] | None = None
     ) -> str:
-        """The environment for the command line of a packed module, which Ansible prints at -vvv: without the key, which the module gets as an argument."""
+        """Return the environment for the command line of a packed module, without the API key.
+
+        Ansible prints the command line at -vvv. The module gets the key as an argument.
+        """
         environment: dict[str, t.Any] = {}
         super()._compute_environment_string(environment)
         if raw_environment_out is not None:
@@ -171,7 +181,10 @@ class PlanasonixAction(ActionBase):
         )
 
     def _can_run_here(self) -> bool:
-        """Whether nothing asks for another process. On macOS forked workers and system proxies do not mix."""
+        """Return whether the task needs no process of its own.
+
+        On macOS it does: there, a forked worker crashes when it looks up the system's proxies.
+        """
         return not (
             self._connection.transport.rpartition(".")[2] != "local"
             or self._connection.become
@@ -273,19 +286,10 @@ def hide_values(config: dict[str, t.Any], other: dict[str, t.Any], side: str) ->
 
 
 def wants_invocation(task_vars: dict[str, t.Any]) -> bool:
-    """Whether results tell the module's arguments: always before ansible-core had a setting for it."""
+    """Return whether results contain the arguments: always before ansible-core 2.21's setting."""
     if C.config.get_configuration_definition("INJECT_INVOCATION") is None:
         return True
     return bool(C.config.get_config_value("INJECT_INVOCATION", variables=task_vars))
 
 
-def untrusted(result: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The result so that no text in it is taken for a template. Since 2.19 ansible-core trusts none but those that it marks, and :func:`plain` left no mark."""
-    return (
-        result
-        if hasattr(ansible.template, "trust_as_template")
-        else t.cast(dict[str, t.Any], wrap_var(result))
-    )
-
-
-before_fork(rehearse)
+warm_up(run_empty_module, convert_result)

@@ -24,7 +24,7 @@ from ansible.parsing.yaml import objects
 
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Connection
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.plugin_utils._values import trusted
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import mark_trusted
 
 NAME = "planasonix.admin.orgs"
 KEY_OPTIONS = ("api_key_env", "api_key_file", "api_key")
@@ -251,7 +251,9 @@ def source_of(entry: Mapping[str, t.Any], folder: str) -> KeySource:
     """
     if "api_key_env" in entry:
         name = native(entry["api_key_env"])
-        return KeySource("env", name, trusted(f"{{{{ lookup('ansible.builtin.env', '{name}') }}}}"))
+        return KeySource(
+            "env", name, mark_trusted(f"{{{{ lookup('ansible.builtin.env', '{name}') }}}}")
+        )
     if "api_key_file" in entry:
         path = os.path.join(folder, os.path.expanduser(native(entry["api_key_file"])))
         complaint = complaint_of_key("api_key_file", path)  # the folder counts as well
@@ -259,7 +261,9 @@ def source_of(entry: Mapping[str, t.Any], folder: str) -> KeySource:
             raise InvalidOption(complaint)
         quote = '"' if "'" in path else "'"
         return KeySource(
-            "file", path, trusted(f"{{{{ lookup('ansible.builtin.file', {quote}{path}{quote}) }}}}")
+            "file",
+            path,
+            mark_trusted(f"{{{{ lookup('ansible.builtin.file', {quote}{path}{quote}) }}}}"),
         )
     value = entry["api_key"]
     if isinstance(value, Encrypted):

@@ -21,7 +21,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
     Secrets,
     visible,
 )
-from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import untag
 
 Facts = dict[str, t.Any]
 """What was read of one organization, by subset."""
@@ -54,7 +54,7 @@ def clean(value: t.Any, secrets: Secrets = NO_SECRETS) -> t.Any:
         return {clean(key, secrets): clean(item, secrets) for key, item in value.items()}
     if isinstance(value, list):
         return [clean(item, secrets) for item in value]
-    return visible(secrets.censor(str.__str__(value))) if isinstance(value, str) else plain(value)
+    return visible(secrets.censor(str.__str__(value))) if isinstance(value, str) else untag(value)
 
 
 def find_fault(value: t.Any) -> str | None:

@@ -21,7 +21,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     normalize_name,
     read_name,
@@ -37,6 +36,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
 from ansible_collections.planasonix.admin.plugins.module_utils._rules import read_filters
+from ansible_collections.planasonix.admin.plugins.module_utils._subsets import SUBSETS
 
 
 def tailored(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ansible's values as plain ones, and texts as templates. Apart from the action plugin, so that a worker which runs a filter loads no more than this.
+"""Values of Ansible: without its tags and types, and texts marked as templates or as unsafe.
 
 This file is private to the collection; it can change at any time.
 """
@@ -13,20 +13,31 @@ import typing as t
 from collections.abc import Callable, Mapping
 
 from ansible import template
+from ansible.utils.unsafe_proxy import wrap_var
 
-# Since ansible-core 2.19 a text is a template only if it is marked as one. Before, every text is one unless it is marked as unsafe.
-trusted: Callable[[str], str] = getattr(template, "trust_as_template", lambda text: text)
+MARKS_TEMPLATES = hasattr(template, "trust_as_template")
+"""Whether only a marked text is a template, as since ansible-core 2.19.
+
+Before, each text is one, unless it is marked as unsafe.
+"""
+
+mark_trusted: Callable[[str], str] = getattr(template, "trust_as_template", lambda text: text)
 
 
-def plain(value: t.Any) -> t.Any:
-    """The value as a module gets it by JSON: without Ansible's tags, and with vaulted strings decrypted."""
+def mark_unsafe(value: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return untagged values, so that Ansible takes no text in them for a template."""
+    return value if MARKS_TEMPLATES else t.cast(dict[str, t.Any], wrap_var(value))
+
+
+def untag(value: t.Any) -> t.Any:
+    """Return the value as a module gets it: without Ansible's tags, vaulted texts decrypted."""
     if isinstance(value, Mapping):
-        return {plain(str(key)): plain(item) for key, item in value.items()}
+        return {untag(str(key)): untag(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [untag(item) for item in value]
     if value is None or isinstance(value, bool):
         return value
     for kind in (int, float):
         if isinstance(value, kind):
             return kind(value)
-    return str.__str__(str(value))  # str() alone gives ansible-core 2.16's own type of text back
+    return str.__str__(str(value))  # in ansible-core 2.16, str() returns a type of Ansible

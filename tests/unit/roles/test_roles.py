@@ -14,13 +14,13 @@ import pytest
 import yaml
 
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import SEVERITIES
-from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS
 from ansible_collections.planasonix.admin.plugins.module_utils._requirements import (
     check_baseline,
     parse_controls,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC
-from ansible_collections.planasonix.admin.plugins.plugin_utils._rehearsal import rendered
+from ansible_collections.planasonix.admin.plugins.module_utils._subsets import SUBSETS
+from ansible_collections.planasonix.admin.plugins.plugin_utils._warmup import render
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
@@ -85,16 +85,16 @@ def test_each_role_takes_the_connection(role):
     given = {option: f"given for {option}" for option in CONNECTION_SPEC}
     template = load(role, "vars", "main.yml")[f"__{role}_connection"]
     variables = {f"planasonix_{option}": value for option, value in given.items()}
-    assert rendered(template, **variables) == given
+    assert render(template, **variables) == given
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_gives_no_option_of_the_connection_that_no_variable_gives(role):
     """An option that is given, even as its default, would replace that of the play."""
     template = load(role, "vars", "main.yml")[f"__{role}_connection"]
-    assert rendered(template) == {}
-    assert rendered(template, planasonix_timeout=7, planasonix_api_url=None) == {"timeout": 7}
-    assert rendered(template, planasonix_validate_certs=False) == {"validate_certs": False}
+    assert render(template) == {}
+    assert render(template, planasonix_timeout=7, planasonix_api_url=None) == {"timeout": 7}
+    assert render(template, planasonix_validate_certs=False) == {"validate_certs": False}
 
 
 KINDS = {"list": "'list'", "dict": "'dict'", "raw": "'list', 'dict'"}
@@ -160,15 +160,15 @@ def load_play(name: str) -> dict[str, t.Any]:
 @pytest.mark.parametrize("name", ["onboard", "harden", "rollback"])
 def test_a_playbook_that_writes_begins_with_one_organization_and_stops_at_the_first_failure(name):
     play = load_play(name)
-    assert rendered(play["serial"]) == ["1", "10%", "100%"]
-    assert rendered(play["max_fail_percentage"]) in (0, "0")
+    assert render(play["serial"]) == ["1", "10%", "100%"]
+    assert render(play["max_fail_percentage"]) in (0, "0")
     # With the strategy free, the first failure would not stop the others of its wave.
     assert play["strategy"] == "ansible.builtin.linear"
 
 
 def test_an_audit_is_of_all_organizations_at_once_and_does_not_stop():
     play = load_play("audit")
-    assert rendered(play["serial"]) == ["100%"]
+    assert render(play["serial"]) == ["100%"]
     assert "max_fail_percentage" not in play
 
 
@@ -182,14 +182,14 @@ def test_an_audit_is_of_all_organizations_at_once_and_does_not_stop():
     ],
 )
 def test_waves_are_a_number_a_percentage_or_a_list(name, size, waves):
-    assert rendered(load_play(name)["serial"], planasonix_wave_size=size) == waves
+    assert render(load_play(name)["serial"], planasonix_wave_size=size) == waves
 
 
 @pytest.mark.parametrize("name", ["onboard", "harden", "audit", "rollback"])
 @pytest.mark.parametrize("size", ["", " ", 0, "0", []])
 def test_an_empty_wave_size_is_none(name, size):
     serial = load_play(name)["serial"]
-    assert rendered(serial, planasonix_wave_size=size) == rendered(serial)
+    assert render(serial, planasonix_wave_size=size) == render(serial)
 
 
 def tags_in(tasks: list[dict[str, t.Any]]) -> set[str]:

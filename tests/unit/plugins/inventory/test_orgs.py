@@ -848,7 +848,7 @@ def test_two_keys_of_one_organization(fleet: Fleet) -> None:
     templar = t.cast(t.Any, outcome.plugin).templar
     templar.available_variables = outcome.hosts["acme"]
     with pytest.raises(AnsibleError, match="The key is withheld; see planasonix_error."):
-        templar.template(orgs.trusted("{{ planasonix_api_key | default('another key') }}"))
+        templar.template(orgs.mark_trusted("{{ planasonix_api_key | default('another key') }}"))
 
     same = {"organization": "org_acme"}
     assert list(fleet.parse(entries[0], {**entries[1], **same}, on_error="skip").hosts) == [
@@ -1017,7 +1017,7 @@ def test_nothing_that_the_api_says_is_a_template(fleet: Fleet) -> None:
     templar = t.cast(t.Any, outcome.plugin).templar
     templar.available_variables = outcome.hosts["acme"]
     for expression in ("planasonix_organization.name", "planasonix_features[0]", "found"):
-        rendered = templar.template(orgs.trusted("{{ " + expression + " }}"))
+        rendered = templar.template(orgs.mark_trusted("{{ " + expression + " }}"))
         assert rendered == trap
 
 
@@ -1330,7 +1330,7 @@ def test_no_cached_text_is_a_template_or_an_escape_sequence(fleet: Fleet, name: 
     outcome = fleet.parse(ACME, **options)
     templar = t.cast(t.Any, outcome.plugin).templar
     templar.available_variables = outcome.hosts["acme"]
-    rendered = templar.template(orgs.trusted("{{ planasonix_organization.name }}"))
+    rendered = templar.template(orgs.mark_trusted("{{ planasonix_organization.name }}"))
     assert rendered == (TRAP if len(fleet.asked) == 1 else "as read")
     assert outcome.hosts["acme"]["planasonix_organization"]["plan"] == r"\u001b[31m"
 

@@ -211,6 +211,31 @@ def test_a_lost_answer_is_told_and_nothing_is_sent_again(api, kind):
     assert api.writes == ["POST /api/user/password"]
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (
+            {"message": "Changed"},
+            "the answer to POST /api/user/password is not the documented one.",
+        ),
+        ({"id": 7}, "the answer to POST /api/user/password is not the documented one."),
+        ([], "POST /api/user/password answered 200 without the documented JSON; check api_url."),
+    ],
+    ids=["message", "object", "list"],
+)
+def test_an_answer_of_another_shape_proves_no_new_password(api, body, says):
+    respond = api._respond
+    api._respond = lambda request, status, answer: (  # type: ignore[method-assign]
+        respond(request, 200, body)
+        if request.method == "POST"
+        else respond(request, status, answer)
+    )
+    result = perform(api, PASSWORD, **PASSWORDS)
+    assert (result["failed"], result["changed"]) == (True, False)
+    assert says in result["msg"]
+    assert "may be in force or not: try to sign in with it" in result["msg"]
+
+
 def test_a_connection_that_never_came_about_is_tried_again(api):
     api.fail("POST *", "refused")
     assert perform(api, PASSWORD, **PASSWORDS)["changed"]

@@ -53,7 +53,7 @@ def call(client: Client, verb: str) -> object:
     """One request of the verb."""
     if verb == "GET":
         return read(client)
-    return client.send(verb, "/api/thing", action="change the thing")
+    return client.send(verb, "/api/thing", action="change the thing").data
 
 
 @pytest.mark.parametrize(

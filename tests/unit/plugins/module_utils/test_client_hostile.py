@@ -43,7 +43,7 @@ def connect(url: str, **options) -> Client:
 def call(client: Client, verb: str) -> object:
     if verb == "GET":
         return client.get("/api/thing", "read the thing")
-    return client.send(verb, "/api/thing", {"a": 1}, action="change the thing")
+    return client.send(verb, "/api/thing", {"a": 1}, action="change the thing").data
 
 
 @pytest.mark.parametrize("verb", ["GET", "PUT", "POST"])

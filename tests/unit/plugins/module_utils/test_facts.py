@@ -10,7 +10,10 @@ import pytest
 import requests
 from unit.plugins.fake_api import FakeApi, perform
 
-from ansible_collections.planasonix.admin.plugins.module_utils._facts import SUBSETS, choose_subsets
+from ansible_collections.planasonix.admin.plugins.module_utils._subsets import (
+    SUBSETS,
+    choose_subsets,
+)
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_info import MODULE
 
 ALL = list(SUBSETS)

@@ -42,8 +42,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._client import Co
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import (
     Module,
-    given,
-    holds_secret,
+    contains_secret,
+    drop_unset,
     run,
     run_as_module,
     run_in_worker,
@@ -141,7 +141,7 @@ def test_check_mode_sends_only_get_and_tells_the_same(case):
         name: result.get(name) for name in ("changed", "msg", "diff")
     }
     assert ("secret" in result) is (case in WITH_SECRET_RESULTS)
-    assert holds_secret(result) is (case in WITH_SECRET_RESULTS)
+    assert contains_secret(result) is (case in WITH_SECRET_RESULTS)
 
 
 @pytest.mark.parametrize("case", list(TASKS))
@@ -385,7 +385,7 @@ def test_connection_defaults():
     parameters = {
         name: option.get("default") for name, option in SETTINGS.argument_spec().items()
     } | {"api_key": KEY}
-    assert _runner.connection_of(parameters) == Connection(
+    assert _runner.make_connection(parameters) == Connection(
         "https://api.planasonix.com", KEY, True, None, 30, 5, 120
     )
 
@@ -420,8 +420,8 @@ def test_missing_requests_is_told(monkeypatch, capsys):
     ],
     ids=["suboptions", "scalars", "mapping", "text"],
 )
-def test_given(value, result):
-    assert given(value) == result
+def test_drop_unset(value, result):
+    assert drop_unset(value) == result
 
 
 @pytest.mark.parametrize(
@@ -436,8 +436,8 @@ def test_given(value, result):
     ],
     ids=["none", "secret", "uri", "codes", "no-codes", "deeper"],
 )
-def test_holds_secret(result, hidden):
-    assert holds_secret(result) is hidden
+def test_contains_secret(result, hidden):
+    assert contains_secret(result) is hidden
 
 
 def test_a_connection_that_cannot_be_made_is_a_failure_like_any_other():

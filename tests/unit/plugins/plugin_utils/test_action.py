@@ -24,7 +24,7 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._action import (
     PlanasonixAction,
     wants_invocation,
 )
-from ansible_collections.planasonix.admin.plugins.plugin_utils._values import plain
+from ansible_collections.planasonix.admin.plugins.plugin_utils._values import untag
 
 try:
     from ansible.template import trust_as_template as tagged  # ansible-core 2.19+  # pylint: disable=ungrouped-imports
@@ -520,7 +520,7 @@ def test_plain(make, result):
             else type(item).__name__
         )
 
-    value = plain(make())
+    value = untag(make())
     assert kinds(value) == kinds(result)
     assert value == result
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An audit report as text, in each format: for programs, for spreadsheets, for CI, and for people. Pure functions, no I/O, no Ansible.
+"""A report as JSON, CSV, JUnit and SARIF, and the list of all formats. Pure functions, no I/O.
 
 This file is private to the collection; it can change at any time.
 """
@@ -16,28 +16,29 @@ import json
 import re
 import typing as t
 import urllib.parse
+from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_html import html
-from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import (
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_markdown import (
+    render_markdown,
+)
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_model import (
     CHANGES,
-    Change,
-    Control,
+    FORMAT,
+    FORMAT_VERSION,
+    AuditedOrganization,
     Finding,
-    Organization,
     Report,
-    ReportError,
-    as_json,
-    build,
-    counted,
-    lines_of,
-    plural,
-    references_in_words,
-    shortened,
+    ReportedControl,
+    Trend,
+    count_statuses,
+)
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_page import render_html
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_values import (
+    describe_lines,
 )
 
-MARKDOWN_LIMIT = 60_000
-"""Characters of the Markdown report: a comment on GitHub may have 65,536, and who posts it may want to add a line."""
+JsonObject = dict[str, t.Any]
 
 HOME = "https://github.com/planasonix/ansible-collection-admin"
 SARIF_SCHEMA = (
@@ -47,26 +48,19 @@ SARIF_LEVELS = {"low": "note", "medium": "warning", "high": "error", "critical":
 SECURITY_SEVERITIES = {"low": "3.0", "medium": "5.5", "high": "8.0", "critical": "9.5"}
 """What GitHub's code scanning reads as low, medium, high and critical."""
 
-UNREADABLE = "organization-unreadable"
+UNREADABLE = ReportedControl(
+    "organization-unreadable",
+    "The organization could be audited",
+    "high",
+    rationale="Nothing is known about an organization that could not be read.",
+)
+
+# JSON
 
 
-def render(results: t.Any, form: str, meta: t.Any, previous: t.Any = None) -> str:
-    """A report as text.
-
-    :param results: As in :func:`build`, like ``meta`` and ``previous``.
-    :param form: One of :data:`FORMATS`.
-    :raises ReportError: if one of them is something else.
-    """
-    if not isinstance(form, str) or form not in FORMATS:
-        raise ReportError(
-            f"The format of a report must be one of {', '.join(sorted(FORMATS))}, not {form!r}."
-        )
-    return FORMATS[form](build(results, meta, previous))
-
-
-def json_text(report: Report) -> str:
-    """The report for programs, and for the next run to compare with."""
-    return dump(as_json(report))
+def render_json(report: Report) -> str:
+    """Return the report for programs, and for the next run to compare with."""
+    return dump(report_to_json(report))
 
 
 def dump(value: t.Any) -> str:
@@ -75,144 +69,213 @@ def dump(value: t.Any) -> str:
     return f"{text}\n"
 
 
+def report_to_json(report: Report) -> JsonObject:
+    """Return the whole report as JSON values."""
+    verdict = report.verdict
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "title": report.title,
+        "time": report.iso_time,
+        "collection_version": report.collection_version,
+        "profile": report.profile,
+        "verdict": {"failed": verdict.failed, "msg": verdict.msg, "fail_on": report.fail_on},
+        "summary": {**summarize(report), "by_severity": report.count_by_severity()},
+        "controls": [
+            {**vars(control), "references": references_to_json(control)}
+            for control in report.controls
+        ],
+        "organizations": list(map(organization_to_json, report.organizations)),
+        "trend": None if report.trend is None else trend_to_json(report.trend),
+    }
+
+
+def summarize(report: Report) -> JsonObject:
+    """Return how many organizations and findings there are, by status."""
+    return {
+        "organizations": {
+            "total": len(report.organizations),
+            "compliant": report.compliant,
+            "unreadable": len(report.unreadable),
+        },
+        "controls": count_statuses(finding for _organization, finding in report.findings),
+    }
+
+
+def references_to_json(control: ReportedControl) -> dict[str, list[str]]:
+    """Return the references of a control as JSON values."""
+    return {standard: list(parts) for standard, parts in control.references}
+
+
+def organization_to_json(organization: AuditedOrganization) -> JsonObject:
+    """Return one organization as JSON values."""
+    return {
+        "name": organization.name,
+        "status": organization.status,
+        "readable": organization.readable,
+        "compliant": organization.status == "pass",
+        "message": organization.message,
+        "change": organization.change,
+        "summary": count_statuses(organization.findings),
+        "controls": list(map(finding_to_json, organization.findings)),
+    }
+
+
+def finding_to_json(finding: Finding) -> JsonObject:
+    """Return one finding as JSON values. Fields without a value are left out."""
+    waiver = vars(finding.waiver) if finding.waiver else None
+    fields = {**vars(finding), "waiver": waiver, "id": finding.control}
+    del fields["control"]
+    required = ("current", "expected")
+    return {key: value for key, value in fields.items() if value is not None or key in required}
+
+
+def trend_to_json(trend: Trend) -> JsonObject:
+    """Return the trend as JSON values."""
+    return {
+        "previous": {
+            "time": trend.time,
+            "profile": trend.profile,
+            "organizations": {"total": trend.total, "compliant": trend.compliant},
+        },
+        "counts": {change: trend.count(change) for change in CHANGES},
+        "changes": [vars(change) for change in trend.changes],
+    }
+
+
 # CSV
 
 
 COLUMNS = (
-    "organization",
-    "control",
-    "title",
-    "severity",
-    "status",
-    "detail",
-    "current",
-    "expected",
-    "remediable",
-    "waiver_reason",
-    "waiver_expires",
-    "resource",
-    "references",
-    "time",
+    *("organization", "control", "title", "severity", "status", "detail", "current", "expected"),
+    *("remediable", "waiver_reason", "waiver_expires", "resource", "references", "time"),
 )
-
-
-def csv_text(report: Report) -> str:
-    """The report for spreadsheets: one line per organization and control, one for an organization of which nothing is known."""
-    controls = {control.id: control for control in report.controls}
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, COLUMNS, restval="")
-    writer.writeheader()
-    for organization in report.organizations:
-        rows = [csv_row(controls[finding.control], finding) for finding in organization.findings]
-        for row in rows or [{"status": organization.status, "detail": organization.message}]:
-            told = {"organization": organization.name, **row, "time": report.iso_time}
-            writer.writerow({name: harmless(text) for name, text in told.items()})
-    return stream.getvalue()
-
-
-def csv_row(control: Control, finding: Finding) -> dict[str, str]:
-    """The fields of one finding."""
-    return {
-        "control": control.id,
-        "title": control.title,
-        "severity": finding.severity,
-        "status": finding.status,
-        "detail": finding.detail,
-        "current": json.dumps(finding.current, sort_keys=True, ensure_ascii=False),
-        "expected": json.dumps(finding.expected, sort_keys=True, ensure_ascii=False),
-        "remediable": "yes" if finding.remediable else "no",
-        "waiver_reason": finding.waiver.reason if finding.waiver else "",
-        "waiver_expires": (finding.waiver.expires or "") if finding.waiver else "",
-        "resource": control.resource,
-        "references": references_in_words(control),
-    }
-
-
+ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
 FORMULA = re.compile(
     r"""(^|[;\t\r\n])(?=(?:[^\S\t\r\n]|")*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])"""
 )
 """Where a spreadsheet may take the text after it for a formula.
 
-Where a list separator is a semicolon or a tab, a spreadsheet begins a cell after it, even in quotes.
+Where the list separator is a semicolon or a tab, a cell begins after it, even in quotes.
 """
 
 
-def harmless(text: str) -> str:
-    """A field that no spreadsheet takes for a formula."""
-    return FORMULA.sub(lambda found: f"{found[0]}'", text)
+def render_csv(report: Report) -> str:
+    """Return the report for spreadsheets: one line per organization and control.
+
+    An organization without findings has one line.
+    """
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, COLUMNS, restval="")
+    writer.writeheader()
+    controls = {control.id: neutralize(control_to_csv(control)) for control in report.controls}
+    for organization in report.organizations:
+        head = neutralize({"organization": organization.name, "time": report.iso_time})
+        for finding in organization.findings:
+            row = neutralize(finding_to_csv(finding))
+            writer.writerow({**head, **controls[finding.control], **row})
+        if not organization.findings:
+            row = {"status": organization.status, "detail": organization.message}
+            writer.writerow({**head, **neutralize(row)})
+    return stream.getvalue()
+
+
+def control_to_csv(control: ReportedControl) -> dict[str, str]:
+    """Return the fields of a control."""
+    return {
+        "control": control.id,
+        "title": control.title,
+        "resource": control.resource,
+        "references": control.references_text,
+    }
+
+
+def finding_to_csv(finding: Finding) -> dict[str, str]:
+    """Return the fields of one finding."""
+    waiver = finding.waiver
+    return {
+        "severity": finding.severity,
+        "status": finding.status,
+        "detail": finding.detail,
+        "current": ENCODER.encode(finding.current),
+        "expected": ENCODER.encode(finding.expected),
+        "remediable": "yes" if finding.remediable else "no",
+        "waiver_reason": waiver.reason if waiver else "",
+        "waiver_expires": (waiver.expires or "") if waiver else "",
+    }
+
+
+def neutralize(fields: dict[str, str]) -> dict[str, str]:
+    """Return fields that no spreadsheet takes for formulas."""
+    return {name: FORMULA.sub(lambda found: f"{found[0]}'", text) for name, text in fields.items()}
 
 
 # JUnit
 
 
-def junit(report: Report) -> str:
-    """The report for the test view of a CI: one suite per organization, one case per control."""
-    controls = {control.id: control for control in report.controls}
+def render_junit(report: Report) -> str:
+    """Return the report for the test view of a CI: a suite per organization, a case per control."""
     root = ElementTree.Element("testsuites", {"name": report.title})
     totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
+    about = {"profile": report.profile, "collection_version": report.collection_version}
     for organization in report.organizations:
-        counts = counted(organization.findings)
-        numbers = {
-            "tests": len(organization.findings) or 1,
-            "failures": counts["fail"],
-            "errors": counts["error"] if organization.findings else 1,
-            "skipped": counts["waived"] + counts["not_entitled"],
-        }
+        numbers = count_cases(organization)
         for name, number in numbers.items():
             totals[name] += number
-        suite = ElementTree.SubElement(
-            root,
-            "testsuite",
-            {"name": organization.name, "timestamp": report.iso_time.rstrip("Z"), "time": "0"},
-        )
-        suite.attrib |= {name: str(number) for name, number in numbers.items()}
+        head = {"name": organization.name, "timestamp": report.iso_time.rstrip("Z"), "time": "0"}
+        head |= {name: str(number) for name, number in numbers.items()}
+        suite = ElementTree.SubElement(root, "testsuite", head)
         properties = ElementTree.SubElement(suite, "properties")
-        for name, value in (
-            ("profile", report.profile),
-            ("collection_version", report.collection_version),
-        ):
+        for name, value in about.items():
             ElementTree.SubElement(properties, "property", {"name": name, "value": value})
         for finding in organization.findings:
-            junit_case(suite, organization, controls[finding.control], finding)
+            control = report.by_id[finding.control]
+            add_outcome(add_case(suite, organization, control.heading), control, finding)
         if not organization.findings:
-            case = ElementTree.SubElement(
-                suite, "testcase", {"classname": organization.name, "name": "audit", "time": "0"}
-            )
-            ElementTree.SubElement(
-                case, "error", {"message": organization.message, "type": "error"}
-            ).text = organization.message
+            case = add_case(suite, organization, "audit")
+            attributes = {"message": organization.message, "type": "error"}
+            ElementTree.SubElement(case, "error", attributes).text = organization.message
     root.attrib |= {name: str(number) for name, number in totals.items()}
     ElementTree.indent(root)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
+    text = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
-def junit_case(
-    suite: ElementTree.Element, organization: Organization, control: Control, finding: Finding
-) -> None:
-    """Add the case of one finding."""
-    name = control.id if control.title == control.id else f"{control.id}: {control.title}"
-    case = ElementTree.SubElement(
-        suite, "testcase", {"classname": organization.name, "name": name, "time": "0"}
-    )
+def count_cases(organization: AuditedOrganization) -> dict[str, int]:
+    """Return the numbers of a test suite."""
+    counts = count_statuses(organization.findings)
+    return {
+        "tests": len(organization.findings) or 1,
+        "failures": counts["fail"],
+        "errors": counts["error"] if organization.findings else 1,
+        "skipped": counts["waived"] + counts["not_entitled"],
+    }
+
+
+def add_case(
+    suite: ElementTree.Element, organization: AuditedOrganization, name: str
+) -> ElementTree.Element:
+    """Add a test case to a suite, and return it."""
+    attributes = {"classname": organization.name, "name": name, "time": "0"}
+    return ElementTree.SubElement(suite, "testcase", attributes)
+
+
+def add_outcome(case: ElementTree.Element, control: ReportedControl, finding: Finding) -> None:
+    """Add the outcome to a test case, unless it passed."""
     if finding.fails:
         kind = "failure" if finding.status == "fail" else "error"
-        problem = ElementTree.SubElement(
-            case, kind, {"message": finding.detail or finding.status, "type": finding.severity}
-        )
-        problem.text = "\n".join(
-            f"{head}: {text}"
-            for head, text in (
-                ("current", "; ".join(lines_of(finding.current))),
-                ("expected", "; ".join(lines_of(finding.expected))),
-                ("remediation", control.remediation),
-                ("references", references_in_words(control)),
-            )
-            if text
-        )
+        attributes = {"message": finding.detail or finding.status, "type": finding.severity}
+        texts = {
+            "current": "; ".join(describe_lines(finding.current)),
+            "expected": "; ".join(describe_lines(finding.expected)),
+            "remediation": control.remediation,
+            "references": control.references_text,
+        }
+        lines = [f"{head}: {text}" for head, text in texts.items() if text]
+        ElementTree.SubElement(case, kind, attributes).text = "\n".join(lines)
     elif finding.status in ("waived", "not_entitled"):
-        ElementTree.SubElement(
-            case, "skipped", {"message": finding.detail or finding.status.replace("_", " ")}
-        )
+        message = finding.detail or finding.status.replace("_", " ")
+        ElementTree.SubElement(case, "skipped", {"message": message})
     elif finding.status == "fixed":
         ElementTree.SubElement(case, "system-out").text = f"fixed: {finding.detail}"
 
@@ -220,32 +283,24 @@ def junit_case(
 # SARIF
 
 
-def sarif(report: Report) -> str:
-    """The report as SARIF 2.1.0: a rule per control, a result per control that fails, could not be read, or is waived."""
-    rules = [sarif_rule(control) for control in report.controls]
+def render_sarif(report: Report) -> str:
+    """Return the report as SARIF 2.1.0: a rule per control.
+
+    A control that fails, could not be read, or is waived is a result.
+    """
+    rules = list(map(sarif_rule, report.controls))
     places = {control.id: place for place, control in enumerate(report.controls)}
     results = []
     for organization, finding in report.findings:
         if finding.fails or finding.status == "waived":
             results.append(sarif_result(organization, finding, places[finding.control]))
     silent = [organization for organization in report.organizations if not organization.findings]
+    for organization in silent:
+        finding = Finding(UNREADABLE.id, "error", UNREADABLE.severity, detail=organization.message)
+        results.append(sarif_result(organization, finding, len(rules)))
     if silent:
-        nothing = Control(
-            UNREADABLE,
-            "The organization could be audited",
-            "high",
-            rationale="Of an organization that could not be read nothing is known.",
-        )
-        rules.append(sarif_rule(nothing))
-        results += [
-            sarif_result(
-                organization,
-                Finding(UNREADABLE, "error", "high", detail=organization.message),
-                len(report.controls),
-            )
-            for organization in silent
-        ]
-    driver: dict[str, t.Any] = {"name": "planasonix.admin", "informationUri": HOME, "rules": rules}
+        rules.append(sarif_rule(UNREADABLE))
+    driver: JsonObject = {"name": "planasonix.admin", "informationUri": HOME, "rules": rules}
     if report.collection_version:
         driver["version"] = report.collection_version
     run = {
@@ -264,12 +319,11 @@ def sarif(report: Report) -> str:
     return dump({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
-def sarif_rule(control: Control) -> dict[str, t.Any]:
-    """The rule of a control."""
-    references = references_in_words(control)
-    aid = " ".join(
-        filter(None, (control.remediation, references and f"Supports evidence for {references}."))
-    )
+def sarif_rule(control: ReportedControl) -> JsonObject:
+    """Return the rule of a control."""
+    references = control.references_text
+    evidence = references and f"Supports evidence for {references}."
+    aid = " ".join(filter(None, (control.remediation, evidence)))
     return {
         "id": control.id,
         "shortDescription": {"text": control.title},
@@ -280,42 +334,24 @@ def sarif_rule(control: Control) -> dict[str, t.Any]:
             "severity": control.severity,
             "security-severity": SECURITY_SEVERITIES[control.severity],
             "tags": ["security", *filter(None, [control.resource])],
-            "references": {name: list(parts) for name, parts in control.references},
+            "references": references_to_json(control),
         },
     }
 
 
-def sarif_result(organization: Organization, finding: Finding, rule: int) -> dict[str, t.Any]:
-    """The result of one finding. Some readers refuse a place that is no file, so the organization is also given as one."""
-    result: dict[str, t.Any] = {
+def sarif_result(organization: AuditedOrganization, finding: Finding, rule: int) -> JsonObject:
+    """Return the result of one finding."""
+    name = organization.name
+    fingerprint = hashlib.sha256(f"{name}\0{finding.control}".encode()).hexdigest()
+    result: JsonObject = {
         "ruleId": finding.control,
         "ruleIndex": rule,
         "level": "error" if finding.status == "error" else SARIF_LEVELS[finding.severity],
-        "message": {"text": f"{organization.name}: {finding.detail or finding.status}"},
-        "locations": [
-            {
-                "physicalLocation": {
-                    "artifactLocation": {
-                        "uri": f"organizations/{urllib.parse.quote(organization.name, safe='')}"
-                    },
-                    "region": {"startLine": 1},
-                },
-                "logicalLocations": [
-                    {
-                        "name": organization.name,
-                        "fullyQualifiedName": organization.name,
-                        "kind": "organization",
-                    }
-                ],
-            }
-        ],
-        "partialFingerprints": {
-            "organizationControl/v1": hashlib.sha256(
-                f"{organization.name}\0{finding.control}".encode()
-            ).hexdigest()
-        },
+        "message": {"text": f"{name}: {finding.detail or finding.status}"},
+        "locations": [sarif_location(name)],
+        "partialFingerprints": {"organizationControl/v1": fingerprint},
         "properties": {
-            "organization": organization.name,
+            "organization": name,
             "status": finding.status,
             "severity": finding.severity,
             "current": finding.current,
@@ -323,197 +359,45 @@ def sarif_result(organization: Organization, finding: Finding, rule: int) -> dic
         },
     }
     if finding.status == "waived":
-        waiver = finding.waiver
-        suppression: dict[str, t.Any] = {
-            "kind": "external",
-            "status": "accepted",
-            "justification": waiver.reason if waiver else finding.detail,
-        }
-        if waiver and waiver.expires:
-            suppression["properties"] = {"expires": waiver.expires}
-        result["suppressions"] = [suppression]
+        result["suppressions"] = [sarif_suppression(finding)]
     return result
 
 
-# Markdown
+def sarif_location(name: str) -> JsonObject:
+    """Return an organization as a location, and as a file, because some readers require one."""
+    uri = f"organizations/{urllib.parse.quote(name, safe='')}"
+    return {
+        "physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": 1}},
+        "logicalLocations": [{"name": name, "fullyQualifiedName": name, "kind": "organization"}],
+    }
 
 
-def markdown(report: Report) -> str:
-    """The report as a comment on a pull request. What would make it too long is counted instead."""
-    verdict = report.verdict
-    meets = all(organization.status == "pass" for organization in report.organizations) and bool(
-        report.organizations
-    )
-    head = [
-        f"## {'✅' if meets and not verdict.failed else '❌' if verdict.failed else '⚠️'} {escaped(report.title, 200)}",
-        "",
-        f"**{escaped(verdict.msg, 1000)}**",
-        "",
-        " · ".join(
-            filter(
-                None,
-                (
-                    report.time.strftime("%Y-%m-%d %H:%M UTC"),
-                    report.profile and f"profile {escaped(report.profile, 100)}",
-                    report.collection_version
-                    and f"planasonix.admin {escaped(report.collection_version, 50)}",
-                ),
-            )
-        ),
-        "",
-        "| Severity | Fail | Error | Waived | Not entitled | Pass |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
-    for severity, counts in report.by_severity().items():
-        numbers = (
-            counts["fail"],
-            counts["error"],
-            counts["waived"],
-            counts["not_entitled"],
-            counts["pass"] + counts["fixed"],
-        )
-        if any(numbers):
-            head.append(f"| {severity} | {' | '.join(map(str, numbers))} |")
-    left = MARKDOWN_LIMIT - len("\n".join(head)) - 500  # the rest is for what is said of each table
-    tables = [
-        (
-            "What could not be read",
-            "| Organization | Why |\n|---|---|",
-            unreadable_rows(report),
-            "organization",
-        ),
-        (
-            "What fails",
-            "| Organization | Control | Severity | Status | Why |\n|---|---|---|---|---|",
-            failure_rows(report),
-            "finding",
-        ),
-        (
-            "What changed",
-            "| Change | Control | Status | Organizations |\n|---|---|---|---|",
-            change_rows(report),
-            "change",
-        ),
-        (
-            "What is waived",
-            "| Organization | Control | Expires | Reason |\n|---|---|---|---|",
-            waiver_rows(report),
-            "waiver",
-        ),
-    ]
-    # Half of what is left for each table, so that a long one leaves room for those after it.
-    for title, columns, rows, noun in tables:
-        lines, left = table(title, columns, rows, noun, left)
-        head += lines
-    return "\n".join(head) + "\n"
+def sarif_suppression(finding: Finding) -> JsonObject:
+    """Return the waiver of a finding."""
+    waiver = finding.waiver
+    justification = waiver.reason if waiver else finding.detail
+    found = {"kind": "external", "status": "accepted", "justification": justification}
+    if waiver and waiver.expires:
+        return {**found, "properties": {"expires": waiver.expires}}
+    return found
 
 
-def table(title: str, columns: str, rows: list[str], noun: str, left: int) -> tuple[list[str], int]:
-    """The lines of a table in at most half of the characters that are left, and how many are left after it."""
-    if not rows:
-        return [], left
-    lines = ["", f"### {title}", "", columns]
-    budget = left // 2
-    kept = 0
-    for row in rows:
-        budget -= len(row) + 1
-        if budget < 0:
-            break
-        kept += 1
-        lines.append(row)
-    if kept < len(rows):
-        lines += [
-            "",
-            f"… and {plural(len(rows) - kept, noun)} more, left out here; the other formats hold all.",
-        ]
-    return lines, left - sum(len(line) + 1 for line in lines)
+@dataclass(frozen=True)
+class Format:
+    """A format of the report.
+
+    :param extension: The end of the file's name.
+    """
+
+    extension: str
+    render: t.Callable[[Report], str]
 
 
-def unreadable_rows(report: Report) -> list[str]:
-    """The organizations that could not be read."""
-    return [
-        row(cell(organization.name), cell(organization.message))
-        for organization in report.unreadable
-    ]
-
-
-def failure_rows(report: Report) -> list[str]:
-    """The findings that count against organizations, the most severe first."""
-    titles = {control.id: control.title for control in report.controls}
-    return [
-        row(
-            cell(organization.name),
-            cell(
-                finding.control
-                if titles[finding.control] == finding.control
-                else f"{finding.control} {titles[finding.control]}"
-            ),
-            finding.severity,
-            finding.status + (f" ({finding.change})" if finding.change in ("worse", "new") else ""),
-            cell(finding.detail),
-        )
-        for organization, finding in report.failures
-    ]
-
-
-def change_rows(report: Report) -> list[str]:
-    """What changed since the earlier run."""
-    if report.trend is None:
-        return []
-    since = f"since {report.trend.time}"
-    rows = [
-        row(change, cell(one.control or "the organization"), states(one), cell(", ".join(names)))
-        for change in CHANGES
-        for one, names in report.trend.grouped(change)
-    ]
-    counts = ", ".join(
-        f"{report.trend.count(change)} {change}" for change in CHANGES if report.trend.count(change)
-    )
-    return [row(f"**{counts or 'nothing'}**", cell(since), "", ""), *rows]
-
-
-def states(change: Change) -> str:
-    """The statuses of a change."""
-    return f"{change.before or 'absent'} → {change.after or 'absent'}"
-
-
-def waiver_rows(report: Report) -> list[str]:
-    """The waivers, the first to expire first."""
-    return [
-        row(
-            cell(organization.name),
-            cell(finding.control),
-            f"{waiver.expires or 'never'}{' (expired)' if waiver.expired else ''}",
-            cell(waiver.reason),
-        )
-        for organization, finding, waiver in report.waivers
-    ]
-
-
-def row(*cells: str) -> str:
-    """A row of a table."""
-    return f"| {' | '.join(cells)} |"
-
-
-def cell(text: str) -> str:
-    """A cell of a table."""
-    return escaped(text, 240)
-
-
-def escaped(text: str, length: int) -> str:
-    """A text that Markdown shows as it is: no markup, no HTML, no line break, nobody mentioned."""
-    told = re.sub(r"\s+", " ", shortened(text, length)).strip()
-    told = told.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    told = re.sub(r"([\\`*_{}\[\]|~!$])", r"\\\1", told)
-    # A zero-width space keeps GitHub from calling a person or an issue.
-    return re.sub(r"([@#])(?=\w)", "\\1\u200b", told)
-
-
-FORMATS: dict[str, t.Callable[[Report], str]] = {
-    "html": html,
-    "json": json_text,
-    "junit": junit,
-    "csv": csv_text,
-    "markdown": markdown,
-    "sarif": sarif,
+FORMATS = {
+    "html": Format("html", render_html),
+    "json": Format("json", render_json),
+    "junit": Format("xml", render_junit),
+    "csv": Format("csv", render_csv),
+    "markdown": Format("md", render_markdown),
+    "sarif": Format("sarif", render_sarif),
 }

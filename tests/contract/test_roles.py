@@ -292,8 +292,10 @@ def test_one_report_for_the_whole_play_under_serial(fleet: Fleet) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert list(statuses(fleet.report())) == fleet.simulator.slugs
-    assert done.stdout.count("TASK [planasonix.admin.compliance_audit : Give the verdict]") == 3
-    assert done.stdout.count("of 3 organizations") == 1
+    task = "TASK [planasonix.admin.compliance_audit : Write the report and evaluate the audit]"
+    assert done.stdout.count(task) == 3
+    # The verdict of the last batch is displayed, and no other.
+    assert done.stdout.count('"verdict": {') == 1 and '"msg": "3 of 3 organizations' in done.stdout
     assert sorted(path.name for path in (fleet.folder / "planasonix-audit").iterdir()) == [
         "planasonix-audit.json"
     ]
@@ -326,8 +328,20 @@ def test_a_host_that_failed_and_one_with_odd_values_are_in_the_report(fleet: Fle
         "ansible.builtin.fail": {},
         "when": f"inventory_hostname == '{last}'",
     }
+    own = {
+        "name": "Report on one host",
+        "planasonix.admin.planasonix_audit": {
+            "results": {"one": "{{ compliance_audit_result }}"},
+            "report_dir": "own",
+            "fail_on": "never",
+        },
+        "run_once": True,
+    }
     play = fleet.play(
-        serial=2, pre_tasks=[stop], roles=[{"role": "planasonix.admin.compliance_audit"}]
+        serial=2,
+        pre_tasks=[stop],
+        roles=[{"role": "planasonix.admin.compliance_audit"}],
+        post_tasks=[own],
     )
     formats = ["json", "sarif", "junit", "csv"]
     done = fleet.run(play, compliance_audit_formats=formats, org_baseline_skip=["PLX-MFA-1"])
@@ -349,6 +363,8 @@ def test_a_host_that_failed_and_one_with_odd_values_are_in_the_report(fleet: Fle
     assert len(sarif["runs"][0]["results"]) > 20
     assert len(ElementTree.fromstring(fleet.report("xml"))) == 3
     assert not re.search("[;\t][=+@-]", fleet.report("csv"))
+    one = (fleet.folder / "own" / "planasonix-audit.json").read_text(encoding="utf-8")
+    assert set(statuses(one)) == {"one"} and len(list((fleet.folder / "own").iterdir())) == 6
 
 
 WAIVER = {"id": "PLX-KEY-1", "reason": "It is of no resource that the tags name"}

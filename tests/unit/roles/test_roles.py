@@ -221,7 +221,6 @@ def test_only_folders_that_were_created_get_a_mode():
             found.append((path.name, options["mode"]))
     assert sorted(found) == [
         ("export.yml", "0700"),
-        ("report.yml", "0750"),
         ("snapshot.yml", "0700"),
     ]
 

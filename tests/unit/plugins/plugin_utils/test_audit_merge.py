@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reports of parts of a fleet: merged they are the report of the whole, to the letter, and what cannot be merged is refused in one sentence."""
+"""Reports of parts of a fleet: merged, they are exactly the report of the whole fleet."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import re
 import typing as t
 
 import pytest
+from unit.plugins.audits import merge, meta_of, render, verdict
 
-from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_formats import FORMATS, render
-from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_merge import merged
-from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import (
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_formats import FORMATS
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_model import (
     FAIL_ON,
     ReportError,
-    verdict,
 )
 
 META = {"time": "2027-03-01T12:00:00Z", "collection_version": "1.0.0", "profile": "strict"}
@@ -59,7 +58,7 @@ FLEET: dict[str, t.Any] = {
             control("D", "error", current=None),
         ]
     },
-    # A stricter version of a control, another severity, one that no other has, and a waiver that has expired.
+    # A stricter version of a control, another severity, a control of its own, an expired waiver.
     "Beta": {
         "controls": [
             control("A", "fail", severity="critical", require={"idle": 1}, expected={"idle": 1}),
@@ -106,8 +105,8 @@ def parts(count: int) -> dict[str, str]:
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("count", [1, 2, 3, len(FLEET)])
 def test_merged_reports_are_the_report_of_the_whole(form, count):
-    found = merged(parts(count))
-    meta = {**META, "profile": found.profile, "time": found.time, "fail_on": "high"}
+    found = merge(parts(count))
+    meta = meta_of(found, fail_on="high")
     for previous in (None, json.loads(part("alpha", "zeta", "theta"))):
         assert render(found.results, form, meta, previous) == render(
             FLEET, form, {**META, "fail_on": "high"}, previous
@@ -116,7 +115,7 @@ def test_merged_reports_are_the_report_of_the_whole(form, count):
 
 @pytest.mark.parametrize("fail_on", FAIL_ON)
 def test_the_verdict_is_that_of_the_whole(fail_on):
-    assert verdict(merged(parts(3)).results, fail_on) == verdict(FLEET, fail_on)
+    assert verdict(merge(parts(3)).results, fail_on) == verdict(FLEET, fail_on)
 
 
 def test_reports_that_were_merged_can_be_merged_again():
@@ -124,18 +123,18 @@ def test_reports_that_were_merged_can_be_merged_again():
         name: part(name, profile=profile)
         for name, profile in (("alpha", "strict"), ("Beta", "foundation"), ("gamma", "strict"))
     }
-    both = merged({name: reports[name] for name in ("alpha", "Beta")})
-    assert both.profile == "foundation, strict"
+    both = merge({name: reports[name] for name in ("alpha", "Beta")})
+    assert both.origin.profile == "foundation, strict"
     again, once = (
-        merged(
+        merge(
             {
-                "both": render(both.results, "json", {**META, "profile": both.profile}),
+                "both": render(both.results, "json", {**META, "profile": both.origin.profile}),
                 "gamma": reports["gamma"],
             }
         ),
-        merged(reports),
+        merge(reports),
     )
-    assert (again.profile, again.time) == (once.profile, once.time)
+    assert again.origin == once.origin
     assert render(again.results, "json", META) == render(once.results, "json", META)
 
 
@@ -143,14 +142,14 @@ def test_what_changed_since_an_earlier_run_is_not_taken_over():
     earlier = json.loads(part("alpha"))
     compared = render({"alpha": FLEET["alpha"], "delta": FLEET["delta"]}, "json", META, earlier)
     assert json.loads(compared)["trend"]
-    assert json.loads(render(merged({"a": compared}).results, "json", META)) == json.loads(
+    assert json.loads(render(merge({"a": compared}).results, "json", META)) == json.loads(
         part("alpha", "delta", fail_on="low")
     )
 
 
 def test_the_time_is_that_of_the_latest():
     assert (
-        merged({"a": part("alpha", time="2027-03-01T13:00:00Z"), "b": part("Beta")}).time
+        meta_of(merge({"a": part("alpha", time="2027-03-01T13:00:00Z"), "b": part("Beta")}))["time"]
         == "2027-03-01T13:00:00Z"
     )
 
@@ -173,7 +172,8 @@ ORGANIZATION = json.loads(part("alpha"))["organizations"][0]
         ({"x": changed(format="other")}, "x is no JSON report"),
         (
             {"x": changed(format_version=2)},
-            "x has the format version 2, and this version of the collection reads 1: merge reports that it wrote itself.",
+            "x has the format version 2, and this version of the collection reads 1: "
+            "merge reports that it wrote itself.",
         ),
         ({"x": changed(time="then")}, "x is an incomplete report"),
         ({"x": changed(time=None)}, "x is an incomplete report"),
@@ -198,7 +198,7 @@ ORGANIZATION = json.loads(part("alpha"))["organizations"][0]
 )
 def test_what_cannot_be_merged_is_refused_in_one_sentence(reports, words):
     with pytest.raises(ReportError, match=f"^{re.escape(words)}"):
-        merged(reports)
+        merge(reports)
 
 
 def test_a_verdict_that_nobody_knows_is_an_error():
@@ -207,4 +207,4 @@ def test_a_verdict_that_nobody_knows_is_an_error():
             {**ORGANIZATION, "controls": [{**ORGANIZATION["controls"][0], "status": "fine"}]}
         ]
     )
-    assert verdict(merged({"x": report}).results, "critical")[0] is True
+    assert verdict(merge({"x": report}).results, "critical")[0] is True

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of an audit: each format tells each status, nothing in it comes to life, and nothing that could not be read passes."""
+"""The report of an audit: every format has every status, all text is inert, and no error passes."""
 
 from __future__ import annotations
 
@@ -17,24 +17,22 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
+from unit.plugins.audits import build, merge, render, verdict
 from unit.plugins.fake_api import FakeApi, perform
 
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import STATUSES
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_baseline import MODULE
-from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_formats import (
-    FORMATS,
-    MARKDOWN_LIMIT,
-    render,
-)
-from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_merge import merged
-from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_report import (
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_formats import FORMATS
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_markdown import MARKDOWN_LIMIT
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_model import (
+    ReportedWaiver,
     ReportError,
-    Waiver,
-    build,
-    lines_of,
-    verdict,
-    waiver_of,
 )
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_results import (
+    parse_time,
+    read_waiver,
+)
+from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_values import describe_lines
 
 META = {"time": "2027-03-01T12:00:00Z", "collection_version": "1.0.0", "profile": "strict"}
 DEAD = "GET /api/organization/settings: the API answered 401."
@@ -173,13 +171,15 @@ class Page(HTMLParser):
             [("fail", "low"), ("pass", "low")],
             "medium",
             False,
-            "The organization complies at medium and above: 1 control passes, 1 fails below medium (1 low).",
+            "The organization complies at medium and above: 1 control passes, "
+            "1 fails below medium (1 low).",
         ),
         (
             [("fail", "high"), ("pass", "low")],
             "critical",
             False,
-            "The organization complies at critical: 1 control passes, 1 fails below critical (1 high).",
+            "The organization complies at critical: 1 control passes, "
+            "1 fails below critical (1 high).",
         ),
         (
             [("fail", "medium"), ("pass", "low")],
@@ -191,7 +191,8 @@ class Page(HTMLParser):
             [("fail", "medium"), ("fail", "critical"), ("fail", "high"), ("pass", "low")],
             "high",
             True,
-            "1 of 1 organization does not comply at high and above: 2 controls fail (1 critical, 1 high), 1 fails below high (1 medium).",
+            "1 of 1 organization does not comply at high and above: "
+            "2 controls fail (1 critical, 1 high), 1 fails below high (1 medium).",
         ),
         (
             [("error", "low"), ("pass", "low")],
@@ -228,7 +229,8 @@ def test_the_verdict_counts_what_is_severe_enough_and_every_error(statuses, fail
 def test_the_verdict_over_a_fleet():
     assert verdict(FLEET, "medium") == (
         True,
-        "3 of 4 organizations do not comply: 1 control fails (1 high), 1 could not be read, 2 organizations could not be read at all; "
+        "3 of 4 organizations do not comply: 1 control fails (1 high), 1 could not be read, "
+        "2 organizations could not be read at all; "
         "1 waived, 1 not entitled.",
     )
     assert verdict({"a": result(control("A")), "b": result(control("A"))}, "low") == (
@@ -280,49 +282,27 @@ def test_a_verdict_that_nobody_knows_is_an_error(given):
 
 
 @pytest.mark.parametrize(
-    ("results", "form", "meta", "previous", "words"),
+    ("previous", "words"),
     [
-        ([], "json", META, None, "results must be a mapping"),
+        ({"format": "other"}, "previous is no JSON report"),
+        ("text", "previous is no JSON report"),
+        ({"format": "planasonix.admin.audit", "format_version": 99}, "format version 99"),
+        ({"format": "planasonix.admin.audit", "format_version": 1}, "incomplete"),
         (
-            {},
-            "pdf",
-            META,
-            None,
-            "must be one of csv, html, json, junit, markdown, sarif, not 'pdf'",
-        ),
-        ({}, ["json"], META, None, "must be one of"),
-        ({}, "json", [], None, "meta must be a mapping"),
-        ({}, "json", {}, None, "meta.time must be a time"),
-        ({}, "json", {"time": "yesterday"}, None, "not 'yesterday'"),
-        (
-            {},
-            "json",
-            {**META, "fail_on": "some"},
-            None,
-            "fail_on must be one of never, low, medium, high, critical",
-        ),
-        ({}, "json", META, {"format": "other"}, "previous is no JSON report"),
-        ({}, "json", META, "text", "previous is no JSON report"),
-        (
-            {},
-            "json",
-            META,
-            {"format": "planasonix.admin.audit", "format_version": 99},
-            "format version 99",
-        ),
-        ({}, "json", META, {"format": "planasonix.admin.audit", "format_version": 1}, "incomplete"),
-        (
-            {},
-            "json",
-            META,
             {"format": "planasonix.admin.audit", "format_version": 1, "organizations": [{}]},
             "incomplete",
         ),
     ],
 )
-def test_what_is_no_input_is_refused_in_one_sentence(results, form, meta, previous, words):
+def test_an_earlier_report_that_is_none_is_refused_in_one_sentence(previous, words):
     with pytest.raises(ReportError, match=re.escape(words)):
-        render(results, form, meta, previous)
+        render({}, "json", META, previous)
+
+
+@pytest.mark.parametrize("time", ["yesterday", "", None, 3, "2027-03-01T12:00:00Q"])
+def test_a_time_that_is_none_is_refused(time):
+    with pytest.raises(ValueError):
+        parse_time(time)
 
 
 @pytest.mark.parametrize(
@@ -343,16 +323,16 @@ def test_the_time_is_told_in_utc(time):
     [
         (
             {"reason": " the (old) reason ", "expires": "2027-01-31", "expired": True},
-            Waiver("the (old) reason", "2027-01-31", True),
+            ReportedWaiver("the (old) reason", "2027-01-31", True),
         ),
-        ({"reason": "odd ) one", "expires": None, "expired": False}, Waiver("odd ) one")),
+        ({"reason": "odd ) one", "expires": None, "expired": False}, ReportedWaiver("odd ) one")),
         ({"reason": ""}, None),
         ("the reason", None),
         (None, None),
     ],
 )
 def test_a_waiver_is_read_from_the_result(value, found):
-    assert waiver_of(value) == found
+    assert read_waiver(value) == found
 
 
 def shown(text: str, form: str) -> str:
@@ -372,11 +352,11 @@ def test_names_and_reasons_come_out_whole(form, expires, reason):
     found = perform(api, MODULE, check_mode=True, controls=controls, waivers=[waiver])
     results = {"acme": found}
     report = build(results, META)
-    assert [one.reason for _host, _finding, one in report.waivers] == [reason]
+    assert [one.waiver.reason for one in report.waivers] == [reason]
     text = shown(render(results, form, META), form)
     assert reason in text
     assert "'CI (legacy'" in text or (form == "markdown" and not expires)
-    again = merged({"a.json": render(results, "json", META)})
+    again = merge({"a.json": render(results, "json", META)})
     assert shown(render(again.results, form, META), form) == text
 
 
@@ -396,7 +376,7 @@ def test_names_and_reasons_come_out_whole(form, expires, reason):
     ],
 )
 def test_values_are_told_in_words(value, lines):
-    assert lines_of(value) == lines
+    assert describe_lines(value) == lines
 
 
 # The formats.
@@ -653,7 +633,8 @@ def test_nothing_in_markdown_is_markup():
     text = render({"h|ost": result(control("A", "fail", detail=evil, title=""))}, "markdown", META)
     (line,) = [line for line in text.splitlines() if "everyone" in line]
     assert line == (
-        "| h\\|ost | A | medium | fail | a\\|b &lt;img src=x&gt; \\[x\\](http://x) \\*b\\* \\`c\\` @\u200beveryone #\u200b12 \\~\\~d\\~\\~ |"
+        "| h\\|ost | A | medium | fail | a\\|b &lt;img src=x&gt; \\[x\\](http://x) "
+        "\\*b\\* \\`c\\` @\u200beveryone #\u200b12 \\~\\~d\\~\\~ |"
     )
 
 
@@ -688,7 +669,7 @@ def test_html_tells_everything():
         "supports evidence for",
     ):
         assert words in page.text
-    assert "prefers-color-scheme:dark" in text and "@media print" in text
+    assert "prefers-color-scheme: dark" in text and "@media print" in text
     assert "compliant" not in page.text.lower()
     # What a control says stands once, whatever the number of organizations.
     assert text.count("Unattended screens") == 4
@@ -965,7 +946,7 @@ def test_a_large_comment_fits_and_counts_what_it_left_out(large):
     fails = parsed(large)["summary"]["controls"]["fail"]
     assert f"… and {fails - rows} findings more, left out here" in text
     assert rows > 50
-    assert "### What changed" in text and "### What is waived" in text
+    assert "### Changes" in text and "### Waivers" in text
 
 
 def test_a_long_verdict_and_long_names_fit_too():

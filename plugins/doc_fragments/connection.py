@@ -14,13 +14,17 @@ options:
       - Base URL of the Planasonix API. It may end in a path prefix, such as V(https://acme.planasonixapis.com/v1).
       - Plain V(http://) is refused except for the loopback interface, since it would send the API key unencrypted.
         No proxy is used for it.
-      - If left out, the environment variable E(PLANASONIX_API_URL) is used, that of the task's C(environment) before that of the controller.
+      - If left out, the variable C(planasonix_api_url) of the host is used. Otherwise it is the
+        environment variable E(PLANASONIX_API_URL), that of the task's C(environment) before that of
+        the controller.
     type: str
     default: https://api.planasonix.com
   api_key:
     description:
       - API key of the organization. It needs an administrative scope, such as V(admin:organization), or must belong to a user who is an administrator.
-      - If left out, the environment variable E(PLANASONIX_API_KEY) is used, that of the task's C(environment) before that of the controller.
+      - If left out, the variable C(planasonix_api_key) of the host is used. Otherwise it is the
+        environment variable E(PLANASONIX_API_KEY), that of the task's C(environment) before that of
+        the controller.
       - The tasks of this collection never print it, also not with C(-vvv) where it comes from the C(environment) of a task. Other tasks under the same
         C(environment) do, and so does Ansible's own task that reads the result of one with C(async).
     type: str
@@ -65,6 +69,9 @@ options:
 requirements:
   - requests >= 2.28
 notes:
+  - Each option of the connection that a task and C(module_defaults) leave out is read from the
+    variable of the host that has its name after C(planasonix_), such as C(planasonix_timeout). A
+    variable wins over the environment.
   - Where the connection is local and neither C(become), C(environment) nor C(async) is used, the task runs inside the Ansible worker without starting
     another Python, which makes a task on one object nearly as cheap as M(ansible.builtin.debug). Anywhere else it runs as an ordinary module on the target
     host, for example on a bastion in an allowlisted network by C(delegate_to).

@@ -12,8 +12,10 @@ import typing as t
 import yaml
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import tailored
+from ansible_collections.planasonix.admin.plugins.plugin_utils._filters import filter_errors
+from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import (
+    controls_from_profile,
+)
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import untag
 
 
@@ -27,54 +29,57 @@ def baseline_controls(
     as_text: t.Any = False,
 ) -> list[t.Any]:
     """The filter; see its documentation."""
-    kept = isinstance(profile, str)
-    if kept:
-        path = os.path.expanduser(str(untag(profile)))
-        if "\n" in path or "\0" in path:
-            raise AnsibleFilterError(
-                "baseline_controls: the input is a text: give the path of a file, or parse the "
-                "text by from_yaml."
-            )
-        try:
-            state = os.stat(path)
-            profile = read_profile(
-                os.path.realpath(path), (state.st_ino, state.st_mtime_ns, state.st_size)
-            )
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-            reason = getattr(error, "strerror", None) or "it is no YAML"
-            raise AnsibleFilterError(
-                f"baseline_controls: the profile {path} cannot be read: {reason}."
-            ) from None
+    is_kept = isinstance(profile, str)
+    if is_kept:
+        profile = find_profile(os.path.expanduser(str(untag(profile))))
     if not isinstance(profile, t.Mapping) or not isinstance(profile.get("controls"), list):
         raise AnsibleFilterError(
             "baseline_controls: the input is no profile, which is a mapping with a list of "
             "controls."
         )
-    try:
-        controls = tailored(
-            profile["controls"] if kept else untag(profile["controls"]),
-            *(
-                untag(overrides or {}),
-                untag(extra or []),
-                untag(skip or []),
-                untag(run_tags or []),
-                untag(skip_tags or []),
-            ),
+    with filter_errors("baseline_controls: "):
+        controls = controls_from_profile(
+            profile["controls"] if is_kept else untag(profile["controls"]),
+            untag(overrides or {}),
+            untag(extra or []),
+            untag(skip or []),
+            untag(run_tags or []),
+            untag(skip_tags or []),
         )
-    except InvalidOption as error:
-        raise AnsibleFilterError(f"baseline_controls: {error.message}") from None
     if as_text:
         return [json.dumps(control) for control in controls]
-    return untag(controls) if kept else controls  # a copy, as the profile is kept
+    return untag(controls) if is_kept else controls  # a copy, as the cached profile is shared
+
+
+def find_profile(path: str) -> t.Any:
+    """Return the content of a profile, from the cache if the file has not changed.
+
+    :raises AnsibleFilterError: if it cannot be read.
+    """
+    if "\n" in path or "\0" in path:
+        raise AnsibleFilterError(
+            "baseline_controls: the input is a text: give the path of a file, or parse the text by "
+            "from_yaml."
+        )
+    try:
+        state = os.stat(path)
+        return read_profile(
+            os.path.realpath(path), (state.st_ino, state.st_mtime_ns, state.st_size)
+        )
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or "it is no YAML"
+        raise AnsibleFilterError(
+            f"baseline_controls: the profile {path} cannot be read: {reason}."
+        ) from None
 
 
 @functools.cache
 def read_profile(path: str, dummy_state: tuple[int, ...]) -> t.Any:
-    """Read a file, once in a process and those that it forks.
+    """Read a file once in a process and those that it forks.
 
-    ``from_yaml`` takes five times as long.
+    ``from_yaml`` would take five times as long.
 
-    :param dummy_state: The inode, time and size of the file; a changed file is read again.
+    :param dummy_state: What changes with the file, so that a changed one is read again.
     """
     with open(path, encoding="utf-8") as file:
         return untag(yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))

@@ -6,19 +6,16 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.module_utils._texts import visible
-from ansible_collections.planasonix.admin.plugins.plugin_utils._snapshots import take_snapshot
+from ansible_collections.planasonix.admin.plugins.plugin_utils._filters import filter_errors
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import untag
 
 
 def export_controls(facts: t.Any, unavailable: t.Any = ()) -> list[dict[str, t.Any]]:
     """The filter; see its documentation."""
-    return t.cast(
-        list[dict[str, t.Any]], build_snapshot("export_controls", facts, unavailable)["controls"]
-    )
+    controls: list[dict[str, t.Any]] = build_snapshot("export_controls", facts, unavailable)[
+        "controls"
+    ]
+    return controls
 
 
 def snapshot(facts: t.Any, unavailable: t.Any = ()) -> dict[str, t.Any]:
@@ -27,22 +24,17 @@ def snapshot(facts: t.Any, unavailable: t.Any = ()) -> dict[str, t.Any]:
 
 
 def build_snapshot(name: str, facts: t.Any, unavailable: t.Any) -> dict[str, t.Any]:
-    """Return the snapshot of an organization.
+    """Return the snapshot of an organization, for the filter of this name."""
+    # Ansible loads all filters for one, and most plays need no more of the collection.
+    from ansible_collections.planasonix.admin.plugins.module_utils._snapshots import (
+        take_snapshot,
+    )
 
-    :param name: The name of the filter, for errors.
-    :raises AnsibleFilterError: if none can be taken.
-    """
-    try:
+    with filter_errors(
+        f"{name}: nothing could be restored from this state: ",
+        f"{name}: the input is not what planasonix_info returns of an organization",
+    ):
         return take_snapshot(untag(facts), untag(unavailable))
-    except InvalidOption as error:
-        raise AnsibleFilterError(
-            f"{name}: nothing could be restored from this state: {visible(error.message)}"
-        ) from None
-    except (AttributeError, KeyError, TypeError) as error:
-        raise AnsibleFilterError(
-            f"{name}: the input is not what planasonix_info returns of an organization; "
-            f"{error} is missing or wrong."
-        ) from None
 
 
 class FilterModule:

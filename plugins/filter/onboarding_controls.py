@@ -8,7 +8,9 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import onboarding
+from ansible_collections.planasonix.admin.plugins.plugin_utils._profiles import (
+    controls_from_settings,
+)
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import untag
 
 
@@ -16,13 +18,10 @@ def onboarding_controls(
     settings: t.Any, ip_whitelist: t.Any = None, channels: t.Any = None, rules: t.Any = None
 ) -> list[dict[str, t.Any]]:
     """The filter; see its documentation."""
-    for name, value, kind in (
-        ("settings", settings, t.Mapping),
-        ("ip_whitelist", ip_whitelist or {}, t.Mapping),
-    ):
-        if not isinstance(value, kind):
+    for name, value in (("settings", settings), ("ip_whitelist", ip_whitelist or {})):
+        if not isinstance(value, t.Mapping):
             raise AnsibleFilterError(f"onboarding_controls: {name} must be a mapping.")
-    return onboarding(
+    return controls_from_settings(
         untag(settings), untag(ip_whitelist or {}), untag(channels or []), untag(rules or [])
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 
 from ansible_collections.planasonix.admin.plugins.plugin_utils._files import (
@@ -21,10 +22,14 @@ def file_name(name: t.Any) -> str:
     return to_file_name(str(untag(name)))
 
 
-def output_folder(folder: t.Any, variable: str, warn: t.Any = False) -> dict[str, str]:
+def output_folder(
+    folder: t.Any, variable: str, warn: t.Any = False, fail: t.Any = False
+) -> dict[str, str]:
     """The filter; see its documentation."""
     folder = str(untag(folder))
     problem = find_loss(folder, str(variable), os.environ, os.getcwd())
+    if problem and fail:
+        raise AnsibleFilterError(f"{problem} Nothing was changed.")
     if problem and warn:
         Display().warning(problem)
     return {"path": os.path.realpath(os.path.expanduser(folder)), "problem": problem}

@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.plugin_utils._filters import filter_errors
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import untag
 from ansible_collections.planasonix.admin.plugins.plugin_utils._variables import (
     check_keys,
@@ -25,13 +23,11 @@ def role_variable(
     optional: t.Any = (),
 ) -> t.Any:
     """The filter; see its documentation."""
-    try:
+    with filter_errors(""):
         found = read_variable(str(name), untag(value), str(type), str(elements))
         if required or optional:
             check_keys(str(name), found, untag(required), untag(optional))
-        return found
-    except InvalidOption as error:
-        raise AnsibleFilterError(error.message) from None
+    return found
 
 
 class FilterModule:

@@ -25,6 +25,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     PlanasonixError,
     RefusedPlan,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._options import check_filled
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Change,
     Plan,
@@ -54,6 +55,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     return_state,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._rule_writes import ChannelIsGone
+from ansible_collections.planasonix.admin.plugins.module_utils._snapshots import (
+    snapshot_before_write,
+)
 
 
 @dataclass(frozen=True)
@@ -302,6 +306,12 @@ def note_failure(
     error.details = {**without(assessment.to_result(), "msg"), **error.details}
 
 
+def check_options(options: Values) -> None:
+    """Refuse options that cannot be used, before anything is read."""
+    check_filled(options, "snapshot_file")
+    check_baseline(options)
+
+
 BASELINE = Resource(
     None,
     read_organization,
@@ -309,5 +319,6 @@ BASELINE = Resource(
     return_state,
     None,
     apply_baseline,
-    check_baseline,
+    check_options,
+    prepare=snapshot_before_write,
 )

@@ -11,6 +11,7 @@ This file is private to the collection; it can change at any time.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 from ansible_collections.planasonix.admin.plugins.module_utils._account import (
@@ -23,6 +24,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_reads 
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
+from ansible_collections.planasonix.admin.plugins.module_utils._exports import (
+    export_allowlist,
+    export_channels,
+    export_rules,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import NAMES, read_value
 from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     KEYS_PATH,
@@ -83,6 +89,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     Resource,
     require_field,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._restores import (
+    restore_allowlist,
+    restore_channels,
+    restore_rules,
+    restore_settings,
+)
 
 
 def read_object(path: str, what: str) -> Reader:
@@ -121,12 +133,22 @@ def read_rules_with_names(client: Client, read: Values) -> list[Values]:
     """Read the rules with the names of their channels; an unknown id stands for itself."""
     if "notification_channels" not in read:
         read["notification_channels"] = read_channels(client, read)
+    return name_channels(read_rules(client), read)
+
+
+def name_channels(rules: Iterable[Values], facts: Values) -> list[Values]:
+    """Return rules with the names of their channels, which are among the facts.
+
+    :raises ApiError: if the channels could not be read.
+    """
+    if "notification_channels" not in facts:
+        raise ApiError("The channels of the notification rules could not be read.")
     channels = [
         channel
-        for channel in read["notification_channels"]
+        for channel in facts["notification_channels"]
         if "name" in channel and isinstance(channel.get("id"), (str, int))
     ]
-    return [with_channel_names(rule, channels) for rule in read_rules(client)]
+    return [with_channel_names(rule, channels) for rule in rules]
 
 
 POLICIES: dict[str, Policy] = {
@@ -168,6 +190,7 @@ POLICIES: dict[str, Policy] = {
         entitle=entitle_to_sso,
         written=Written(SETTINGS, to_options=settings_options),
         order=1,
+        restore=restore_settings,
     ),
     "ip_whitelist": Policy(
         read_facts=lambda client, dummy_read: read_allowlist(client, {}).to_result(),
@@ -177,6 +200,9 @@ POLICIES: dict[str, Policy] = {
         check=merge_allowlist,
         order=6,
         plan=plan_allowlist,
+        to_facts=lambda allowlist, dummy_facts: allowlist.to_result(),
+        export=export_allowlist,
+        restore=restore_allowlist,
     ),
     "log_retention": object_policy(
         "log_retention",
@@ -201,6 +227,8 @@ POLICIES: dict[str, Policy] = {
         order=7,
         plan=plan_channels,
         plan_removals=plan_channel_removals,
+        export=export_channels,
+        restore=restore_channels,
     ),
     "notification_rules": Policy(
         read_facts=read_rules_with_names,
@@ -211,6 +239,9 @@ POLICIES: dict[str, Policy] = {
         check=merge_objects,
         order=8,
         plan=plan_rules,
+        to_facts=name_channels,
+        export=export_rules,
+        restore=restore_rules,
     ),
 }
 """By subset of facts, in the order in which they are read."""

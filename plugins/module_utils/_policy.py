@@ -23,6 +23,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Plan, Values
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
+from ansible_collections.planasonix.admin.plugins.module_utils._restores import RollbackPlan
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import visible
 
 Reader = Callable[[Client, Values], t.Any]
@@ -244,6 +245,11 @@ class Policy:
     :param order: Its place in the order of writes.
     :param plan: Plans what meets its controls. ``None``: they are audited only.
     :param plan_removals: Plans what must wait until all other steps are planned.
+    :param to_facts: Turns what ``read`` returns into facts, given the facts before. ``None``: it
+        returns facts.
+    :param export: Turns its facts into what a control requires. ``None``: no snapshot has it.
+    :param restore: Turns a control of a snapshot, given all facts, into the controls that restore
+        it, and notes in the plan what they cannot restore.
     """
 
     read_facts: Reader
@@ -258,6 +264,9 @@ class Policy:
     order: int = 0
     plan: Callable[[Draft, Sequence[Control]], None] | None = None
     plan_removals: Callable[[Draft, Sequence[Control]], None] | None = None
+    to_facts: Callable[[t.Any, Values], t.Any] | None = None
+    export: Callable[[t.Any], Values] | None = None
+    restore: Callable[[Values, Values, RollbackPlan], list[Values]] | None = None
 
     @property
     def is_remediable(self) -> bool:

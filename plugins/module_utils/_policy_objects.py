@@ -34,6 +34,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._exports import export_object
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     NAMES,
     Kind,
@@ -57,6 +58,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._policy import (
     plan_greedily,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
+from ansible_collections.planasonix.admin.plugins.module_utils._restores import restore_object
 from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
 
 Bounds = Mapping[Path, Bound]
@@ -97,11 +99,14 @@ def object_policy(
     :param is_whole: Whether the answer has all fields. Otherwise a missing one is not set.
     :param written: How it is written; ``None``: it is audited only.
     :param check: Refuses controls, given their common bounds.
-    :param more: Other fields of the policy.
+    :param more: Other fields of the policy. What is written is also exported and restored, unless
+        it is personal.
     """
     if written is not None:
         more["plan"] = partial(plan_object, name, written)
         types = types or written.fields
+    if written is not None and not more.get("is_personal"):
+        more = {"export": export_object, "restore": restore_object, **more}
     return Policy(
         read_facts,
         partial(parse_bounds, types or {}),

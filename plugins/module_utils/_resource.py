@@ -197,6 +197,8 @@ class Resource:
     :param verify: What a plan wanted and the state that was read back does not show: fields, and
         texts about what is no field. ``None`` where ``apply`` verifies, or nothing can.
     :param guard: Refuses a plan that is not safe; it raises :class:`RefusedPlan`. No I/O.
+    :param prepare: Called before a plan is applied, and in check mode, too. It returns keys of the
+        result, or raises if nothing may be written.
     :param request: Turns a change into its request.
     :param apply: Sends the changes of the plan, given the state that it was made from. ``None``
         where they need nothing of each other's answers.
@@ -215,6 +217,7 @@ class Resource:
     apply: t.Callable[[Client, Plan, t.Any, Values], Applied] | None = None
     check: t.Callable[[Values], None] = lambda dummy_options: None
     guard: t.Callable[[Plan, t.Any, Values], None] = lambda *dummy: None
+    prepare: t.Callable[[Client, Plan, t.Any, Values], Values] = lambda *dummy: {}
     request: t.Callable[[Change, Values], Write] = no_request
     explain: t.Callable[[Client, Plan, t.Any, Values], None] = lambda *dummy: None
     finish: t.Callable[[Client, Plan, Values], Values] = lambda *dummy: {}

@@ -258,6 +258,7 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
         "plan": plan.to_data(),
         "diff": {"before": plan.before, "after": plan.after},
         **plan.result,
+        **resource.prepare(client, plan, state, options),
     }
     if check_mode:
         return result | resource.to_keys(plan.predicted)

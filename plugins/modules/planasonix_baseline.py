@@ -133,6 +133,19 @@ options:
     description: As in M(planasonix.admin.planasonix_ip_whitelist).
     type: bool
     default: false
+  snapshot_file:
+    description:
+      - Write what was read to this file, before the first write, if the task changes something.
+        The playbook C(planasonix.admin.rollback) restores it.
+      - The file is on the host that runs the module. A relative path starts at its working
+        directory. Missing folders are created with mode 0700, and the file has mode 0600.
+      - An older file is kept beside it, with the process and the time in its name. A task that
+        changes nothing, or runs in check mode, writes no file.
+      - The task also reads the resources that can be restored and that no control is about. What
+        the API key is not allowed to read is left out, and listed in RV(snapshot_notes).
+      - If the snapshot cannot be taken or written, the task fails and changes nothing. It also
+        fails if the organization cannot be read.
+    type: path
 seealso:
   - module: planasonix.admin.planasonix_info
 """
@@ -290,6 +303,17 @@ summary:
   returned: success, and if a write failed
   type: dict
   sample: {"pass": 12, "fixed": 3, "waived": 1, "not_entitled": 0, "fail": 0, "error": 0}
+snapshot_file:
+  description: Absolute path of the snapshot. In check mode, where the task would write it.
+  returned: if O(snapshot_file) is set and something is changed
+  type: str
+  sample: /srv/planasonix-snapshots/acme.yml
+snapshot_notes:
+  description: What the snapshot does not contain, in words for people.
+  returned: if O(snapshot_file) is set and something is changed
+  type: list
+  elements: str
+  sample: []
 """
 
 from ansible_collections.planasonix.admin.plugins.module_utils._baseline import BASELINE
@@ -328,6 +352,7 @@ MODULE = Module(
         },
         "protected_addresses": {"type": "list", "elements": "str"},
         "allow_lockout": {"type": "bool", "default": False},
+        "snapshot_file": {"type": "path"},
     },
     secrets=find_secrets,
 )

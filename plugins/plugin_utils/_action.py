@@ -103,7 +103,7 @@ class PlanasonixAction(ActionBase):
         """
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
-        arguments = dict(untag(self._task.args))
+        arguments = self._read_arguments(task_vars)
         makes_secret = self.MODULE.makes_secret
         if self._task.async_val and makes_secret and makes_secret(arguments):
             return {"failed": True, "msg": ASYNC_SECRET.format(self._task.action)}
@@ -193,6 +193,24 @@ class PlanasonixAction(ActionBase):
             or self.MODULE.missing_libraries()
             or sys.platform == "darwin"
         )
+
+    def _read_arguments(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the arguments, with connection options that only variables of the host have.
+
+        ``planasonix_api_key`` is the option ``api_key``. One that is null or ``omit`` is not set.
+        """
+        arguments = dict(untag(self._task.args))
+        names = {option: f"planasonix_{option}" for option in CONNECTION_SPEC}
+        templates = {
+            option: task_vars[name]
+            for option, name in names.items()
+            if option not in arguments and task_vars.get(name) is not None
+        }
+        # In one mapping, as ansible-core 2.19 removes omit from a mapping only.
+        found = untag(self._templar.template(templates))
+        unset = (None, task_vars.get("omit"))
+        found = {option: value for option, value in found.items() if value not in unset}
+        return {**arguments, **found}
 
     def _from_environment(self) -> dict[str, Variable]:
         """Return the connection options that an environment has: the task's own, else the

@@ -68,6 +68,7 @@ OPTIONS: dict[str, Any] = {
     "controls": CONTROLS,
     "waivers": [{"id": "WAIVED", "reason": "A person uses it", "expires": "2999-12-31"}],
     "protected_addresses": ["127.0.0.1"],
+    "snapshot_file": "snapshots/acme.yml",
 }
 FIXED = ["SES", "log_retention", "SSO", "NET", "CHANNEL", "RULE"]
 BEATS = ("check", "run", "again", "invalid")
@@ -127,6 +128,14 @@ def test_beats(simulator: Simulator, ansible: Ansible, make: str) -> None:
             in outcome["invalid"]["msg"]
         )
         assert outcome["invalid_log"]["answer"] == []
+        snapshot = ansible.folder / "snapshots" / "acme.yml"
+        assert outcome["run"]["snapshot_file"] == str(snapshot)
+        text = snapshot.read_text(encoding="utf-8")
+        taken = yaml.safe_load(text)
+        assert taken["organization"]["slug"] == simulator.slugs[0] and len(taken["controls"]) == 6
+        assert "idle_timeout_minutes: 60" in text and SECRET not in text
+        files = [*snapshot.parent.iterdir(), snapshot.parent]
+        assert {file.stat().st_mode & 0o777 for file in files} == {0o600, 0o700}
         assert SECRET not in json.dumps([outcome[beat] for beat in BEATS])
         assert simulator.state()["channels"][0]["config"]["url"] == SECRET
     for beat in BEATS if make == "documented" else ():

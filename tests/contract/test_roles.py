@@ -632,7 +632,10 @@ def test_the_folders_that_hold_what_runs_are_enough(fleet: Fleet) -> None:
 
 
 def test_roles_keep_the_defaults_of_the_play(fleet: Fleet) -> None:
-    """The key must not be sent to the default URL where the play names another one."""
+    """The key must not be sent to the default URL where the play names another one.
+
+    Variables give the other options of the connection, rendered.
+    """
     roles = ("compliance_audit", "org_baseline", "org_onboarding", "api_key_rotation")
     play = fleet.play(
         module_defaults={
@@ -655,6 +658,9 @@ def test_roles_keep_the_defaults_of_the_play(fleet: Fleet) -> None:
         "-vvv",
         keys={acme: None},
         planasonix_api_url=None,
+        planasonix_ca_path="{{ omit }}",
+        planasonix_deadline="{{ 40 + 2 }}",
+        planasonix_retries=9,
         org_onboarding_settings={"default_timezone": "UTC"},
         compliance_audit_fail_on="never",
         compliance_audit_formats=["json"],
@@ -663,7 +669,9 @@ def test_roles_keep_the_defaults_of_the_play(fleet: Fleet) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert "api.planasonix.com" not in done.stdout
-    for option in (f'"api_url": "{fleet.simulator.url}"', '"retries": 0', '"timeout": 7.0'):
+    url = fleet.simulator.url
+    options = ('"retries": 0', '"timeout": 7.0', '"deadline": 42.0', '"ca_path": null')
+    for option in (f'"api_url": "{url}"', *options):
         assert option in done.stdout, option
     assert {row["status"] for row in fleet.simulator.log()} == {200}
 

@@ -72,8 +72,7 @@ def test_each_module_has_an_action_file_and_each_action_file_a_module():
 
 
 def test_the_action_group_holds_each_module_that_takes_the_connection_once():
-    same = [{"metadata": {"extend_group": ["planasonix"]}}]
-    assert RUNTIME["action_groups"] == {"planasonix": MODULES, "variables": same}
+    assert RUNTIME["action_groups"] == {"planasonix": MODULES}
 
 
 def test_each_module_has_an_integration_target_of_its_name_or_alias():

@@ -14,19 +14,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.planasonix.admin.plugins.module_utils._exports import export_object
 from ansible_collections.planasonix.admin.plugins.module_utils._policies import (
     POLICIES,
     REMEDIABLE,
     RESTORABLE,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._policy import Policy
+from ansible_collections.planasonix.admin.plugins.module_utils._snapshots import ITEMS
 from ansible_collections.planasonix.admin.plugins.modules import (
     planasonix_baseline,
     planasonix_info,
-)
-from ansible_collections.planasonix.admin.plugins.plugin_utils import (
-    _profiles,
-    _rollback,
-    _snapshots,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -79,6 +77,11 @@ def profiled() -> set[str]:
     return resources
 
 
+def select(test: t.Callable[[Policy], bool]) -> list[str]:
+    """Return the subsets whose policy passes a test."""
+    return [name for name, policy in POLICIES.items() if test(policy)]
+
+
 AREAS = {*RESTORABLE, *profiled()}
 """What roles have tags for."""
 
@@ -92,10 +95,6 @@ RESOURCE = yaml.safe_load(planasonix_baseline.DOCUMENTATION)["options"]["control
 LISTS: dict[str, tuple[Iterable[str], Iterable[str]]] = {
     "playbooks/export.yml": (gathered("playbooks/export.yml"), RESTORABLE),
     "playbooks/rollback.yml": (gathered("playbooks/rollback.yml"), ["organization", *RESTORABLE]),
-    "roles/org_baseline/tasks/snapshot.yml": (
-        gathered("roles/org_baseline/tasks/snapshot.yml"),
-        ["organization", *RESTORABLE],
-    ),
     "roles/org_baseline/tasks/main.yml": (
         tags("roles/org_baseline/tasks/main.yml"),
         {"org_baseline", *AREAS},
@@ -145,11 +144,9 @@ LISTS: dict[str, tuple[Iterable[str], Iterable[str]]] = {
         path: (find_names(path, "at least the subsets", ")."), RESTORABLE)
         for path in ("plugins/filter/snapshot.yml", "plugins/filter/export_controls.yml")
     },
-    "_profiles.EXPORTED": (_profiles.EXPORTED, RESTORABLE),
-    "_rollback.SINGLETONS and _snapshots.ITEMS": (
-        [*_rollback.SINGLETONS, *_snapshots.ITEMS],
-        RESTORABLE,
-    ),
+    "POLICIES, export": (select(lambda policy: policy.export is not None), RESTORABLE),
+    "POLICIES, restore": (select(lambda policy: policy.restore is not None), RESTORABLE),
+    "_snapshots.ITEMS": (ITEMS, select(lambda policy: policy.export not in (None, export_object))),
 }
 """By place: the subsets that are listed there, and those that the table has for it."""
 

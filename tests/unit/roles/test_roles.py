@@ -77,24 +77,17 @@ def test_each_role_takes_the_connection(role):
     assert {name for name in options if name.startswith("planasonix_")} == {
         f"planasonix_{name}" for name in CONNECTION_SPEC
     }
-    (block,) = (task for task in load(role, "tasks", "main.yml") if "module_defaults" in task)
-    # Of the group planasonix, these would replace those of the play.
-    assert block["module_defaults"] == {
-        "group/planasonix.admin.variables": f"{{{{ __{role}_connection }}}}"
-    }
-    given = {option: f"given for {option}" for option in CONNECTION_SPEC}
-    template = load(role, "vars", "main.yml")[f"__{role}_connection"]
-    variables = {f"planasonix_{option}": value for option, value in given.items()}
-    assert render(template, **variables) == given
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_a_role_gives_no_option_of_the_connection_that_no_variable_gives(role):
-    """An option that is given, even as its default, would replace that of the play."""
-    template = load(role, "vars", "main.yml")[f"__{role}_connection"]
-    assert render(template) == {}
-    assert render(template, planasonix_timeout=7, planasonix_api_url=None) == {"timeout": 7}
-    assert render(template, planasonix_validate_certs=False) == {"validate_certs": False}
+def test_only_the_action_plugin_reads_the_connection():
+    """An option that a role gave, even as its default, would replace that of the play."""
+    folders = ("roles/*/tasks", "roles/*/vars", "roles/*/defaults", "playbooks")
+    files = [path for folder in folders for path in ROOT.glob(f"{folder}/*.yml")]
+    texts = {path: path.read_text("utf-8") for path in files}
+    assert len(files) >= 15
+    used = re.compile(rf"(?<!\.)planasonix_({'|'.join(CONNECTION_SPEC)})\b")
+    assert [path for path, text in texts.items() if "module_defaults" in text] == []
+    assert [path for path, text in texts.items() if used.search(text)] == []
 
 
 KINDS = {"list": "'list'", "dict": "'dict'", "raw": "'list', 'dict'"}
@@ -221,7 +214,6 @@ def test_only_folders_that_were_created_get_a_mode():
             found.append((path.name, options["mode"]))
     assert sorted(found) == [
         ("export.yml", "0700"),
-        ("snapshot.yml", "0700"),
     ]
 
 

@@ -106,11 +106,11 @@ def organization() -> Organization:
 
 
 SECRETS = (
-    "Nobody can compare these secrets with the snapshot, so they stay as they are now: Hook.url."
+    "These secrets cannot be compared with the snapshot, so they stay as they are now: Hook.url."
 )
 GONE = (
-    "The notification channel 'Hook' is gone and cannot be made again, since the snapshot does not hold url: "
-    f"put the real value in the place of {HIDDEN} there."
+    "The notification channel 'Hook' is gone and cannot be created again, since the snapshot lacks url. "
+    f"Replace {HIDDEN} in it with the real value."
 )
 
 
@@ -183,8 +183,8 @@ def test_a_channel_that_only_the_user_can_make_again(organization):
         "notes": [],
         "left": [
             GONE,
-            "The notification rule 'Both' is put back without the notification channel 'Hook'.",
-            "The notification rule 'Hooked' stays as it is, since it sends through the notification channel 'Hook' alone.",
+            "The notification rule 'Both' is restored without the notification channel 'Hook'.",
+            "The notification rule 'Hooked' stays as it is, since it sends only through the notification channel 'Hook'.",
         ],
     }
     assert [channel["name"] for channel in organization.api.channels] == ["Mail"]
@@ -226,7 +226,7 @@ def test_a_channel_of_another_type(organization):
     report = organization.roll_back()
     (left,) = report["left"]
     assert left.startswith(
-        "The notification channel 'Hook' is of type 'pagerduty' by now and cannot be made again as 'webhook', since the snapshot does not hold"
+        "The notification channel 'Hook' is now of type 'pagerduty' and cannot be created again as 'webhook', since the snapshot lacks"
     )
     assert report["notes"] == []
     assert [(channel["name"], channel["type"]) for channel in organization.api.channels] == [
@@ -269,7 +269,7 @@ def test_a_mapping_that_was_empty(organization):
     organization.api.more_settings["feature_flags"] = {"lineage_v2": True}
     organization.api.settings["default_timezone"] = "Etc/GMT"
     assert organization.roll_back()["left"] == [
-        "Settings: feature_flags was empty in the snapshot and is not by now; no write takes out what it holds."
+        "Settings: feature_flags was empty in the snapshot and is not empty now. A write cannot remove its values."
     ]
     assert organization.api.settings["default_timezone"] != "Etc/GMT"
 
@@ -288,7 +288,7 @@ def test_nothing_but_a_mapping_that_was_empty(organization):
             [{"feature_flags": {"other": 1}}] if "other" in held else []
         )
         assert rollback_report(organization.snapshot, facts, {"controls": []})["left"] == [
-            "Settings: feature_flags.nested was empty in the snapshot and is not by now; no write takes out what it holds."
+            "Settings: feature_flags.nested was empty in the snapshot and is not empty now. A write cannot remove its values."
         ]
 
 

@@ -170,6 +170,26 @@ def test_what_the_worker_is_told(runs, monkeypatch, check_mode):
     ]
 
 
+@pytest.mark.parametrize("transport", ["local", "ssh"])
+def test_variables_of_the_host_give_the_connection(runs, monkeypatch, transport):
+    """An option of the task, or of module_defaults, wins; then a variable, then the environment."""
+    rendered = {"{{ key }}": "rendered", "{{ nothing }}": None, "{{ omit }}": "__omit__"}
+    for variable in ("API_URL", "API_KEY", "CA_PATH"):
+        monkeypatch.setenv(f"PLANASONIX_{variable}", "of the environment")
+    action = make_action({"args": {"api_url": "of the task"}}, {"transport": transport})
+    action._templar.template = lambda values: {name: rendered[values[name]] for name in values}
+    variables = {"api_url": "{{ unused }}", "api_key": "{{ key }}", "timeout": "{{ omit }}"}
+    variables |= {"retries": "{{ nothing }}", "ca_path": None, "other": 1}
+    task_vars = {f"planasonix_{name}": value for name, value in variables.items()}
+    action.run(task_vars={**task_vars, "omit": "__omit__"})
+    given = runs.worker[0][2] if transport == "local" else runs.module[0]["module_args"]
+    assert given == {
+        "api_url": "of the task",
+        "api_key": "rendered",
+        "ca_path": "of the environment",
+    }
+
+
 @pytest.mark.parametrize(
     ("async_val", "native", "wrap", "removed"),
     [(0, False, False, ["/tmp/x"]), (10, False, True, []), (10, True, False, ["/tmp/x"])],

@@ -1,0 +1,317 @@
+# Copyright (c) Planasonix collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Snapshots: the part of an organization's state that can be restored.
+
+This file is private to the collection; it can change at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from collections.abc import Callable, Collection, Mapping
+
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
+    ApiError,
+    InvalidOption,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._escapes import escape
+from ansible_collections.planasonix.admin.plugins.module_utils._exports import (
+    export_channel,
+    export_rule,
+    is_named,
+    to_title,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._facts import is_unavailable
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
+    read_name,
+    unlimited_fields,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
+    Plan,
+    Values,
+    as_text,
+    without,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._policies import POLICIES
+from ansible_collections.planasonix.admin.plugins.module_utils._policy import Organization
+from ansible_collections.planasonix.admin.plugins.module_utils._requirements import check_baseline
+from ansible_collections.planasonix.admin.plugins.module_utils._rollback import plan_rollback
+from ansible_collections.planasonix.admin.plugins.module_utils._snapshot_file import (
+    check_path,
+    write_snapshot,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import visible
+
+if t.TYPE_CHECKING:
+    from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+
+ITEMS = {
+    "ip_whitelist": ("entries", "cidr", "IP allowlist entry"),
+    "notification_channels": ("present", "name", "notification channel"),
+    "notification_rules": ("present", "name", "notification rule"),
+}
+"""Resources that are lists: where a control has the items, what identifies one, and its name."""
+
+EXPORTS = {
+    name: policy.export
+    for name, policy in sorted(POLICIES.items(), key=lambda item: item[1].order)
+    if policy.export is not None
+}
+"""What is exported, in the order of writes, each with how its facts become a requirement."""
+
+Check = Callable[[Values], None]
+"""Raises :class:`InvalidOption` if a control or an item could not be restored as it is."""
+
+
+# Before a baseline writes.
+
+
+def snapshot_before_write(
+    client: Client, plan: Plan, organization: Organization, options: Values
+) -> Values:
+    """Write what was read to ``snapshot_file``, if the plan changes something.
+
+    Resources that no control is about are read for it. In check mode nothing is written.
+
+    :returns: Keys of the result.
+    :raises PlanasonixError: if there can be no snapshot. Then nothing may be written to the API.
+    """
+    if "snapshot_file" not in options:
+        return {}
+    for name, error in organization.errors.items():
+        if error.concerns_all or (name in EXPORTS and not is_unavailable(error)):
+            raise explain_unreadable(error)
+    if not plan.changed:
+        return {}
+    path = os.path.abspath(options["snapshot_file"])
+    check_path(path)
+    facts, unavailable = read_restorable(client, organization)
+    try:
+        snapshot = take_snapshot(facts, unavailable)
+    except InvalidOption as error:
+        raise InvalidOption(
+            f"The snapshot {path} cannot be taken, since nothing could be restored from it. "
+            f"Nothing was changed. {error.message}"
+        ) from None
+    if not client.read_only:
+        write_snapshot(path, snapshot)
+    return {"snapshot_file": path, "snapshot_notes": snapshot.get("notes", [])}
+
+
+def read_restorable(client: Client, organization: Organization) -> tuple[Values, Values]:
+    """Return all facts that a snapshot is made of, and what the key may not read.
+
+    :raises ApiError: if a resource cannot be read for another reason.
+    """
+    facts: Values = {}
+    unavailable: Values = {}
+    for name in ("organization", *EXPORTS):
+        try:
+            facts[name] = find_facts(client, name, organization, facts)
+        except ApiError as error:
+            if not is_unavailable(error):
+                raise explain_unreadable(error) from None
+            unavailable[name] = {"msg": error.message}
+    return facts, unavailable
+
+
+def find_facts(client: Client, name: str, organization: Organization, facts: Values) -> t.Any:
+    """Return the facts of a subset, from what was read for the controls if possible.
+
+    :param facts: Subsets that come before it.
+    :raises ApiError: if it could not be read.
+    """
+    policy = POLICIES[name]
+    if name in organization.errors:
+        raise organization.errors[name]
+    if name in organization.values:
+        value = organization.values[name]
+    elif policy.read is None:
+        return policy.read_facts(client, facts)
+    else:
+        value = policy.read(client, ())
+    return value if policy.to_facts is None else policy.to_facts(value, facts)
+
+
+def explain_unreadable(error: ApiError) -> ApiError:
+    """Return the error of a resource of which there can be no snapshot."""
+    error.message = f"No snapshot can be taken, so nothing was changed. {error.message}"
+    return error
+
+
+# What can be restored.
+
+
+def take_snapshot(facts: Values, unavailable: Collection[str] = ()) -> Values:
+    """Return the content of a snapshot or an export, as it is written to a file.
+
+    What could not be restored is left out, with a note.
+
+    :param facts: What ``planasonix_info`` returns, with ``organization`` for a snapshot.
+    :param unavailable: Subsets that it could not read, and that are left out.
+    :raises InvalidOption: if nothing could be restored from it.
+    """
+    notes = list_unavailable(unavailable) + list_omissions(facts, unavailable)
+    known = {name: value for name, value in facts.items() if name not in unavailable}
+    controls = []
+    for control in controls_from_facts(facts, unavailable):
+        require = keep_restorable(control, known, notes)
+        if require:
+            controls.append({**control, "require": require})
+    if not controls:
+        raise InvalidOption(" ".join(notes) or "it contains nothing.")
+    snapshot: Values = {"controls": controls}
+    if facts.get("organization"):
+        snapshot = {"organization": facts["organization"], **snapshot}
+    if notes:
+        snapshot["notes"] = list(map(visible, notes))
+    return t.cast(Values, escape(snapshot))
+
+
+def keep_restorable(control: Values, facts: Values, notes: list[str]) -> Values:
+    """Return what a control requires, without what could not be restored.
+
+    :param facts: What is known of the organization.
+    :param notes: Takes a sentence for each value that is left out.
+    """
+    resource: str = control["resource"]
+    require: Values = control["require"]
+    title = control["title"].removesuffix(" as exported")
+
+    def check_alone(values: Values) -> None:
+        check_baseline({"controls": [{**control, "require": values}]})
+
+    def check_restoring(values: Values) -> None:
+        plan = plan_rollback({"controls": [{**control, "require": values}]}, facts)
+        check_baseline({"controls": plan.controls})
+
+    for name in [] if resource in ITEMS else unlimited_fields(resource, require):
+        value = as_text(require[name])
+        notes.append(f"{title}: {name} is {value}, which may mean no limit, and is left out.")
+        require = without(require, name)
+    if complain(check_restoring, require) is None:
+        return require
+    require = keep_valid({**control, "title": title, "require": require}, check_alone, notes)
+    complaint = complain(check_restoring, require)
+    if complaint is None:
+        return require
+    notes.append(f"{title}: nothing can be restored, so all is left out. {complaint}")
+    return {}
+
+
+def keep_valid(control: Values, check: Check, notes: list[str]) -> Values:
+    """Return what a control requires, without the items or fields that cannot be required.
+
+    Of a channel or rule at least the name is kept. It would count as a newer one otherwise. An
+    entry is kept as a whole or not at all, since one without a label is one that had none.
+    """
+    resource, require = control["resource"], control["require"]
+    if resource not in ITEMS:
+        return keep_fields(require, {}, check, control["title"], notes)
+    where, key, kind = ITEMS[resource]
+
+    def check_item(item: Values) -> None:
+        check({**require, where: [item]})
+
+    kept: list[Values] = []
+    for item in require[where]:
+        title = f"The {kind} {item[key]!r}"
+        least = item if resource == "ip_whitelist" else {key: item[key]}
+        complaint = complain(check_item, least)
+        if complaint is None:
+            kept.append(keep_fields(item, least, check_item, title, notes))
+        else:
+            notes.append(f"{title} is left out. {complaint}")
+    result = {**require, where: kept}
+    if "purge" in require and len(kept) < len(require[where]):
+        notes.append(f"A rollback removes no {kind} that is newer than the snapshot.")
+        result = without(result, "purge")
+    return result
+
+
+def keep_fields(
+    values: Values, least: Values, check: Check, title: str, notes: list[str]
+) -> Values:
+    """Return the values that can be required together, the first ones first.
+
+    :param least: Values that are kept in any case.
+    :param title: What the values belong to, for the notes.
+    """
+    kept = dict(least)
+    for name, value in values.items():
+        if name in least:
+            continue
+        complaint = complain(check, {**kept, name: value})
+        if complaint is None:
+            kept[name] = value
+        else:
+            notes.append(f"{title}: {name} is left out. {complaint}")
+    return kept
+
+
+def complain(check: Check, values: Values) -> str | None:
+    """Return why values cannot be required, or ``None`` if they can."""
+    try:
+        check(values)
+    except InvalidOption as error:
+        return error.message
+    return None
+
+
+def controls_from_facts(facts: Values, unavailable: Collection[str] = ()) -> list[Values]:
+    """Return the state of an organization as controls.
+
+    Given to the baseline they change nothing there, and make another organization alike.
+
+    :param facts: What ``planasonix_info`` returns of it.
+    :param unavailable: Subsets that it could not read, and that are left out.
+    """
+    return [
+        {
+            "id": name,
+            "title": f"{to_title(name)} as exported",
+            "resource": name,
+            "require": export(facts[name]),
+        }
+        for name, export in EXPORTS.items()
+        if name not in unavailable
+    ]
+
+
+def list_unavailable(unavailable: Collection[str]) -> list[str]:
+    """Return which subsets could not be read, as sentences, if the reasons are known."""
+    if not isinstance(unavailable, Mapping):
+        return []
+    return [f"{to_title(name)}: left out. {error['msg']}" for name, error in unavailable.items()]
+
+
+def list_omissions(facts: Values, unavailable: Collection[str] = ()) -> list[str]:
+    """Return what an export leaves out, as sentences."""
+    notes = []
+    for resource, what, export in (
+        ("notification_channels", "channel", export_channel),
+        ("notification_rules", "rule", export_rule),
+    ):
+        items = () if resource in unavailable else facts.get(resource) or ()
+        for item in items:
+            if is_named(item):
+                notes += list_omitted_fields(item, export, f"notification {what}")
+            else:
+                notes.append(
+                    f"The notification {what} {item.get('id')} has no name and is left out."
+                )
+    return notes
+
+
+def list_omitted_fields(item: Values, export: Callable[[Values], Values], what: str) -> list[str]:
+    """Return the fields of a channel or rule that cannot be read or required, as sentences."""
+    item = {**item, "name": read_name(item)}
+    exported_fields = export(item)
+    return [
+        f"The {what} {item['name']!r}: {name} is not as documented, and is left out."
+        for name in ("type", "event", "channels", "filters", "enabled")
+        if item.get(name) is not None and name not in exported_fields
+    ]

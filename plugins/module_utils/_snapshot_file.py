@@ -37,10 +37,10 @@ def to_text(snapshot: Values) -> str:
     if yaml is None:
         text = json.dumps(snapshot, indent=2, ensure_ascii=False)
         return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
-    text: str = yaml.safe_dump(
+    content: str = yaml.safe_dump(
         snapshot, default_flow_style=False, allow_unicode=True, indent=2, sort_keys=False
     )
-    return text
+    return content
 
 
 def check_path(path: str) -> None:

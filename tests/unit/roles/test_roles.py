@@ -217,16 +217,16 @@ def test_only_folders_that_were_created_get_a_mode():
     ]
 
 
-def test_exports_and_snapshots_are_private():
-    """The config of a channel may have a secret that the API shows. A report has no config."""
+def test_exports_are_private():
+    """The config of a channel may have a secret that the API shows."""
     found = {}
     for path in [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")]:
         for task in tasks_in(yaml.safe_load(path.read_text(encoding="utf-8"))):
             for module in ("ansible.builtin.copy", "ansible.builtin.template"):
                 if module in task:
                     found[path.name] = task[module].get("mode")
-                    assert task.get("diff") is False or path.name == "report.yml"
-    assert found == {"export.yml": "0600", "snapshot.yml": "0600", "report.yml": "0640"}
+                    assert task.get("diff") is False
+    assert found == {"export.yml": "0600"}
 
 
 def test_an_audit_runs_whatever_the_tags():

@@ -185,11 +185,13 @@ def test_the_secret_of_a_channel_is_not_displayed(
 def test_a_dead_key_and_an_unreachable_host_are_errors_of_all_controls_and_no_failure(
     plain_ansible: Ansible, plain_simulator: Simulator, way: str
 ) -> None:
+    # With snapshot_file the task fails, as there can be no snapshot.
+    options = {name: value for name, value in OPTIONS.items() if name != "snapshot_file"}
     outcome = plain_ansible.run(
         way,
-        {MODULE: {**OPTIONS, "api_key": "plnx_live_dead"}, "register": "dead"},
+        {MODULE: {**options, "api_key": "plnx_live_dead"}, "register": "dead"},
         {
-            MODULE: {**OPTIONS, "api_url": "http://127.0.0.1:1", "retries": 0},
+            MODULE: {**options, "api_url": "http://127.0.0.1:1", "retries": 0},
             "register": "unreachable",
         },
     )

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.planasonix.admin.plugins.module_utils._escapes import escape
-from ansible_collections.planasonix.admin.plugins.module_utils._texts import map_texts, visible
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
+    escape,
+    map_texts,
+    visible,
+)
 from ansible_collections.planasonix.admin.plugins.plugin_utils._filters import filter_errors
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import untag
 
 if t.TYPE_CHECKING:
-    from ansible_collections.planasonix.admin.plugins.module_utils._restores import (
+    from ansible_collections.planasonix.admin.plugins.module_utils._exports import (
         RollbackPlan,
     )
 

@@ -20,7 +20,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._options import check_filled
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import check_filled
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     UNSET,
     Change,
@@ -33,14 +33,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
+    FieldTable,
     Resource,
     Write,
     exchange,
     require_field,
     return_state,
-)
-from ansible_collections.planasonix.admin.plugins.module_utils._singleton import (
-    FieldTable,
     singleton,
 )
 

@@ -24,6 +24,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     RefusedPlan,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
+    MOST_DAYS,
     has_name,
     normalize_name,
 )
@@ -49,7 +50,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     scopes_of,
     whole_days,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._options import MOST_DAYS
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Change,
     Plan,

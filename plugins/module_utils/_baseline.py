@@ -25,7 +25,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     PlanasonixError,
     RefusedPlan,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._options import check_filled
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import check_filled
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Change,
     Plan,

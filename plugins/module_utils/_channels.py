@@ -24,7 +24,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
     RefusedPlan,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
+    FieldTable,
+    has_name,
+    read_name,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
     Config,
     KeyPath,
@@ -65,7 +69,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     require_field,
     same_id,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
 
 if t.TYPE_CHECKING:
     pass

@@ -27,6 +27,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._answers import (
     MAXIMUM_VALUES,
     Request,
     count_values,
+    explain,
     html_page,
     is_bare_object,
     is_known_object,
@@ -34,16 +35,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._answers import (
     parse_json,
     retry_after,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._connection import (
-    Connection,
-    resolve,
-)
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     AnswerLost,
     ApiError,
     TimedOut,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._failures import explain
 from ansible_collections.planasonix.admin.plugins.module_utils._paging import (
     IncompleteList,
     Pages,
@@ -53,19 +49,19 @@ from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
     Halves,
     Secrets,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._tls import (
-    check_authorities,
-    trusting_adapter,
-)
 from ansible_collections.planasonix.admin.plugins.module_utils._transport import (
     MAXIMUM_LIST_SIZE,
     MEBIBYTE,
     Answer,
+    Connection,
     PastDeadline,
     Session,
     TimedAdapter,
+    check_authorities,
     deadline,
     read_answer,
+    resolve,
+    trusting_adapter,
 )
 
 REQUESTS_IMPORT_ERROR: str | None = None

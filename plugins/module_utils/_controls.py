@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Controls: their words, their waivers, and the types of what they require. Pure; no I/O.
+"""Controls: their resources, words and waivers, and the types of what they require. Pure.
 
 This file is private to the collection; it can change at any time.
 """
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.module_utils._options import (
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     clean_options,
     clean_text,
 )
@@ -188,3 +188,35 @@ def as_number(value: t.Any) -> int | float | None:
 def is_number(value: t.Any) -> bool:
     """Return whether it is a number; in Python a boolean is one."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+SUBSETS = (
+    "profile",
+    "mfa",
+    "api_keys",
+    "session_timeout",
+    "preferences",
+    "settings",
+    "ip_whitelist",
+    "log_retention",
+    "organization",
+    "features",
+    "limits",
+    "tier",
+    "notification_channels",
+    "notification_rules",
+)
+
+
+def choose_subsets(gather_subset: t.Iterable[str]) -> list[str]:
+    """Return the subsets that ``gather_subset`` means, in the order of ``SUBSETS``.
+
+    Exclusions without anything else mean all but these. ``!all`` cancels the implied ``all``. An
+    excluded subset wins.
+    """
+    choice = set(gather_subset)
+    excluded = {name[1:] for name in choice if name.startswith("!")}
+    included = {name for name in choice if not name.startswith("!")} or {"all"}
+    if "all" in included and "all" not in excluded:
+        included = set(SUBSETS)
+    return [name for name in SUBSETS if name in included - excluded]

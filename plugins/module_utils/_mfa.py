@@ -32,8 +32,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     RefusedPlan,
     carry,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._fields import BOOLEAN
-from ansible_collections.planasonix.admin.plugins.module_utils._options import check_filled
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import BOOLEAN, check_filled
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Change,
     Plan,

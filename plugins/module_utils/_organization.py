@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     BOOLEAN,
+    FieldTable,
     find_kind,
     is_unlimited,
     read_value,
@@ -37,12 +38,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
     Write,
+    check_minimum,
     require_field,
     return_state,
-)
-from ansible_collections.planasonix.admin.plugins.module_utils._singleton import (
-    FieldTable,
-    check_minimum,
     singleton,
 )
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
-from ansible_collections.planasonix.admin.plugins.module_utils._connection import resolve
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import resolve
 
 Query = tuple[tuple[str, str], ...]
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All subsets of facts, each with its policy: the one place that lists them.
+"""All subsets of facts, each with its policy: the one place that lists them, and reads them.
 
 Endpoints: every documented GET but those of one key and one preference.
 
@@ -23,11 +23,16 @@ from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_reads 
     read_allowlist,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+from ansible_collections.planasonix.admin.plugins.module_utils._controls import choose_subsets
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._exports import (
     export_allowlist,
     export_channels,
     export_rules,
+    restore_allowlist,
+    restore_channels,
+    restore_rules,
+    restore_settings,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import NAMES, read_value
 from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
@@ -51,15 +56,13 @@ from ansible_collections.planasonix.admin.plugins.module_utils._organization imp
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, without
 from ansible_collections.planasonix.admin.plugins.module_utils._policy import Policy, Reader
-from ansible_collections.planasonix.admin.plugins.module_utils._policy_allowlist import (
+from ansible_collections.planasonix.admin.plugins.module_utils._policy_access import (
     evaluate_allowlist,
+    evaluate_keys,
     merge_allowlist,
     parse_allowlist,
-    plan_allowlist,
-)
-from ansible_collections.planasonix.admin.plugins.module_utils._policy_keys import (
-    evaluate_keys,
     parse_keys,
+    plan_allowlist,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._policy_notifications import (
     censor_channels,
@@ -88,12 +91,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._policy_objects i
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
     require_field,
-)
-from ansible_collections.planasonix.admin.plugins.module_utils._restores import (
-    restore_allowlist,
-    restore_channels,
-    restore_rules,
-    restore_settings,
 )
 
 
@@ -251,3 +248,44 @@ REMEDIABLE = tuple(name for name, policy in POLICIES.items() if policy.is_remedi
 
 RESTORABLE = tuple(name for name in REMEDIABLE if not POLICIES[name].is_personal)
 """What is exported, kept in a snapshot and restored."""
+
+
+def read_facts(
+    client: Client, gather_subset: Iterable[str], skip_forbidden: bool
+) -> tuple[Values, Values]:
+    """Read the chosen subsets over one connection.
+
+    :param skip_forbidden: Whether to list an unavailable subset instead of failing.
+    :returns: The facts by subset, and the unavailable subsets with ``status``, ``code``, ``msg``.
+    :raises ApiError: if a subset cannot be read.
+    """
+    read: Values = {}
+    facts: Values = {}
+    unavailable: Values = {}
+    for name in choose_subsets(gather_subset):
+        try:
+            if name not in read:
+                read[name] = POLICIES[name].read_facts(client, read)
+            facts[name] = read[name]
+        except ApiError as error:
+            if not skip_forbidden or not is_unavailable(error):
+                raise
+            unavailable[name] = {"status": error.status, "code": error.code, "msg": error.message}
+    return facts, unavailable
+
+
+def is_unavailable(error: ApiError) -> bool:
+    """Return whether a subset is forbidden, missing, or of another shape than documented."""
+    if error.status is None:
+        return error.answered
+    return error.status in (403, 404) or 200 <= error.status < 300
+
+
+def gather(client: Client, options: Values) -> Values:
+    """Read the facts that ``gather_subset`` names, and return them as a result."""
+    skip = options["on_forbidden"] == "skip"
+    facts, unavailable = read_facts(client, options["gather_subset"], skip)
+    message = f"read {len(facts)} subsets"
+    if unavailable:
+        message += f", unavailable: {', '.join(unavailable)}"
+    return {"changed": False, "msg": message, "planasonix": facts, "unavailable": unavailable}

@@ -21,9 +21,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     PlanasonixError,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._exports import RollbackPlan
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Plan, Values
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
-from ansible_collections.planasonix.admin.plugins.module_utils._restores import RollbackPlan
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import visible
 
 Reader = Callable[[Client, Values], t.Any]

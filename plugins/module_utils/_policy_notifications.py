@@ -26,6 +26,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     RefusedPlan,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
+    FieldTable,
     has_name,
     read_name,
 )
@@ -51,7 +52,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._rules import (
     RULE_OPTIONS,
     Rules,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
 
 CHANNEL_FIELDS: FieldTable = {
     name: CHANNEL_OPTIONS[name]

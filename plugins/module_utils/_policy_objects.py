@@ -34,9 +34,13 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._exports import export_object
+from ansible_collections.planasonix.admin.plugins.module_utils._exports import (
+    export_object,
+    restore_object,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     NAMES,
+    FieldTable,
     Kind,
     find_kind,
     is_unlimited,
@@ -58,8 +62,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._policy import (
     plan_greedily,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
-from ansible_collections.planasonix.admin.plugins.module_utils._restores import restore_object
-from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
 
 Bounds = Mapping[Path, Bound]
 Targets = dict[Path, t.Any]

@@ -21,10 +21,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
     parse_waivers,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.module_utils._escapes import unescape
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import clean_text
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import is_placeholder
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import uncovered
-from ansible_collections.planasonix.admin.plugins.module_utils._options import clean_text
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
     scalars,
@@ -32,6 +31,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._policies import POLICIES
 from ansible_collections.planasonix.admin.plugins.module_utils._policy import Control
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import unescape
 
 
 def parse_controls(options: Values) -> tuple[Control, ...]:

@@ -13,11 +13,11 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.module_utils._escapes import unescape
+from ansible_collections.planasonix.admin.plugins.module_utils._exports import RollbackPlan
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values
 from ansible_collections.planasonix.admin.plugins.module_utils._policies import POLICIES
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import same_id
-from ansible_collections.planasonix.admin.plugins.module_utils._restores import RollbackPlan
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import unescape
 
 
 def plan_rollback(snapshot: t.Any, facts: Values) -> RollbackPlan:

@@ -19,7 +19,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
+    FieldTable,
+    has_name,
+    read_name,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     build_mismatch,
     is_alike,
@@ -42,7 +46,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     require_field,
     same_id,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._singleton import FieldTable
 
 if t.TYPE_CHECKING:
     pass

@@ -37,7 +37,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     PlanasonixError,
     Unexpected,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._options import clean_options
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import clean_options
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, scalars
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,

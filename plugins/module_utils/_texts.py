@@ -2,9 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Texts of the API on their way into messages and results.
+"""Texts of the API on their way into messages, results and files. Pure.
 
 Messages have one line, no secrets and no control characters; results have no half characters.
+Ansible renders ``{{ }}`` in a file of variables, and in a template. Such a text is written as
+``ESCAPED:`` and the text with ``%25`` for ``%`` and ``%7B`` for ``{``. A text that begins with
+``ESCAPED:`` itself is written like that, too.
 
 This file is private to the collection; it can change at any time.
 """
@@ -152,3 +155,33 @@ class Halves:
         if spelled != text:
             self.originals[spelled] = text
         return spelled
+
+
+ESCAPED = "ESCAPED:"
+TEMPLATE = re.compile("\\{[{%#]")
+CODES = {"%": "%25", "{": "%7B"}
+CHARACTERS = {code: character for character, code in CODES.items()}
+
+
+def escape(value: t.Any) -> t.Any:
+    """Return a value without marks of templates, at any depth and in keys."""
+    return map_texts(value, escape_text)
+
+
+def unescape(value: t.Any) -> t.Any:
+    """Return the value that :func:`escape` was given."""
+    return map_texts(value, unescape_text)
+
+
+def escape_text(text: str) -> str:
+    """Return a text as it is, or escaped if a template could begin in it."""
+    if not text.startswith(ESCAPED) and not TEMPLATE.search(text):
+        return text
+    return ESCAPED + re.sub("[%{]", lambda found: CODES[found[0]], text)
+
+
+def unescape_text(text: str) -> str:
+    """Return a text that may be escaped as it was."""
+    if not text.startswith(ESCAPED):
+        return text
+    return re.sub("%25|%7B", lambda found: CHARACTERS[found[0]], text.removeprefix(ESCAPED))

@@ -2,10 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Connections that keep a deadline, and answers of a bounded size.
+"""Connections: their options, their deadline, the authorities that they trust, and whole answers.
 
 The timeout of a socket counts from one received piece to the next, so a server that sends a byte
 a second could keep a task for ever. Here each receive waits no longer than the deadline allows.
+
+requests loads the certificate authorities again for each connection, and the usual bundle takes
+longer to load than all else that a task does. Here the connections of one thread share them, and a
+worker of Ansible finds them loaded, as they were before it was forked.
 
 This file is private to the collection; it can change at any time.
 """
@@ -16,20 +20,35 @@ import contextlib
 import functools
 import http.client
 import io
+import ipaddress
+import os
 import re
+import threading
 import time
 import typing as t
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
 
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+
+if t.TYPE_CHECKING:
+    import ssl
+
+OWN_CONTEXT = False
+"""Whether it is a version of requests, 2.32.0 to 2.32.4, that shares a context itself."""
 try:
     import requests
     import urllib3
+    from requests import adapters
     from requests.adapters import HTTPAdapter
     from requests.exceptions import ContentDecodingError, ReadTimeout, RequestException
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
+    from urllib3.util.ssl_ import create_urllib3_context
 
     BaseSession = requests.Session
+    OWN_CONTEXT = hasattr(adapters, "_preloaded_ssl_context")
 except ImportError:  # the client reports what is missing
     BaseSession = HTTPAdapter = object  # type: ignore[assignment,misc]
     ContentDecodingError = ReadTimeout = RequestException = OSError  # type: ignore[assignment,misc]
@@ -47,6 +66,128 @@ PIECE = 16 * 1024
 """Bytes that are received and unpacked at once: gzip makes at most 1,032 times as many of them."""
 ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 """What is asked for. Others could unpack a piece to any size, as could one inside another."""
+LONGEST_WAIT = 86_400
+"""The most seconds that an option may name: a day, which clocks and sockets can count."""
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the API is, and how patiently to talk to it.
+
+    :param url: Base URL, may end in a path prefix.
+    :param key: API key, sent as a Bearer token.
+    :param validate_certs: Whether the server's certificate is checked.
+    :param ca_path: File or folder of certificate authorities to trust instead of the default ones.
+    :param timeout: Seconds to connect, and between two pieces of an answer.
+    :param deadline: Seconds for one request as a whole, redirects included.
+    :param retries: How often one request is repeated at the most.
+    :param retry_budget: Seconds that all pauses between attempts may take together.
+    :raises InvalidOption: if a value cannot be used.
+    """
+
+    url: str
+    key: str
+    validate_certs: bool = True
+    ca_path: str | None = None
+    timeout: float = 30
+    retries: int = 5
+    retry_budget: float = 120
+    deadline: float = 120
+
+    def __post_init__(self) -> None:
+        check_url(self.url)
+        if not self.key:
+            raise InvalidOption(
+                "api_key is empty: set the option or the environment variable PLANASONIX_API_KEY."
+            )
+        if not re.fullmatch(r"[\x21-\x7e]+", self.key):
+            raise InvalidOption(
+                "api_key holds a space, a line break or another character that no API key has; "
+                "is there a line break at its end?"
+            )
+        for name, value in (("timeout", self.timeout), ("deadline", self.deadline)):
+            if not 0 < value <= LONGEST_WAIT:
+                raise InvalidOption(
+                    f"{name} must be greater than 0 seconds, and at most {LONGEST_WAIT}."
+                )
+        if self.retries < 0 or not 0 <= self.retry_budget <= LONGEST_WAIT:
+            raise InvalidOption(
+                "retries and retry_budget must not be negative, "
+                f"and retry_budget at most {LONGEST_WAIT} seconds."
+            )
+
+
+def check_url(url: str) -> None:
+    """Refuse a base URL that would send the key in the clear or that is no base URL.
+
+    :raises InvalidOption: with the reason.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https"):
+        raise InvalidOption(
+            "api_url must be a URL such as https://api.planasonix.com, "
+            "optionally with a path prefix."
+        )
+    if parts.username is not None or parts.password is not None:
+        raise InvalidOption(
+            "api_url must not hold a user name or password; the API key goes in api_key."
+        )
+    if "?" in url or "#" in url:
+        raise InvalidOption("api_url must not have a query or a fragment; give the base URL alone.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise InvalidOption(
+            f"api_url is plain http:// to {host}, which would send the API key unencrypted; "
+            "use https://."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host, a name or an address, is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a link in an answer leads to.
+
+    :param url: The whole URL.
+    :param same_origin: Whether it is at the server that gave the link.
+    :param shown: What messages may quote of it: no query.
+    """
+
+    url: str
+    same_origin: bool
+    shown: str
+
+
+def resolve(base: str, link: str) -> Target:
+    """Return where a link leads to from the URL of the answer; one that is no URL leads away."""
+    try:
+        url = urljoin(base, link)
+        parts = urlsplit(url)
+        same_origin = _origin(url) == _origin(base)
+    except ValueError:
+        return Target(link, False, link)
+    return Target(url, same_origin, f"{parts.scheme}://{parts.netloc}{parts.path}")
+
+
+def _origin(url: str) -> str:
+    """Return scheme, host and port, by which two URLs belong to the same server.
+
+    :raises ValueError: if the URL cannot be read.
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or DEFAULT_PORTS.get(parts.scheme)}"
+
 
 _end: ContextVar[float] = ContextVar("planasonix_deadline", default=float("inf"))
 
@@ -242,3 +383,88 @@ def check_complete(response: requests.Response, size: int) -> None:
     known = re.fullmatch(r"[0-9]{1,15}", length) and "Content-Encoding" not in response.headers
     if known and size < int(length):
         raise requests.exceptions.ChunkedEncodingError("the body of the answer broke off")
+
+
+def check_authorities(verify: bool | str | None) -> None:
+    """Refuse a pipe or device as file of authorities: reading it could take for ever.
+
+    :raises InvalidOption: with the path.
+    """
+    if not isinstance(verify, str) or not os.path.exists(verify):
+        return
+    if not os.path.isfile(verify) and not os.path.isdir(verify):
+        raise InvalidOption(
+            f"{verify}, which ca_path or REQUESTS_CA_BUNDLE names, is neither a file nor a "
+            "folder; name the PEM file of the authority."
+        )
+
+
+class TrustingAdapter(TimedAdapter):
+    """Verifies certificates by a context, whatever file of authorities requests names."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: t.Any, **options: t.Any) -> None:
+        """Make the pools of direct connections."""
+        super().init_poolmanager(*args, **options, ssl_context=self.context)
+
+    def proxy_manager_for(self, proxy: str, **options: t.Any) -> t.Any:
+        """Make the pools of connections by way of a proxy that does not speak TLS itself."""
+        return super().proxy_manager_for(proxy, **options, ssl_context=self.context)
+
+    def cert_verify(self, conn: t.Any, *dummy: t.Any, **dummy_options: t.Any) -> None:
+        """Demand a certificate, and name no file of authorities, which would be loaded."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
+
+class Contexts(threading.local):
+    """Contexts by file of authorities, of one thread.
+
+    urllib3 sets the protocols that it offers on the context at each connection, and OpenSSL must
+    not copy them for another thread meanwhile. A forked process goes on with those of the thread
+    that forked it.
+    """
+
+    def __init__(self) -> None:
+        self.loaded: dict[tuple[str, int, int], ssl.SSLContext] = {}
+
+    def get(self, path: str) -> ssl.SSLContext:
+        """The context that trusts the authorities in a file, as it is now.
+
+        :raises OSError: if there is no such file, or no certificate in it.
+        """
+        state = os.stat(path)
+        key = (path, state.st_mtime_ns, state.st_size)
+        if key not in self.loaded:
+            context = create_urllib3_context()
+            context.load_verify_locations(cafile=path)
+            self.loaded[key] = context
+        return self.loaded[key]
+
+
+contexts = Contexts()
+
+
+def trusting_adapter(
+    verify: bool | str | None, proxies: t.Iterable[str] = ()
+) -> TrustingAdapter | None:
+    """An adapter with the authorities that requests' ``verify`` stands for.
+
+    :param verify: ``True`` for the usual bundle, or the path of a file or folder.
+    :param proxies: URLs of the proxies that may be used.
+    :returns: ``None`` where requests itself is to do it: it verifies nothing, it opens of a folder
+        what it needs, or it says what is wrong with the file. With a proxy that speaks TLS, urllib3
+        before 2.0 would not compare that one's name. Some versions of requests put a context of
+        their own, with the usual bundle, in the place of any other.
+    """
+    if OWN_CONTEXT or any(proxy.lower().startswith("https:") for proxy in proxies):
+        return None
+    path = DEFAULT_CA_BUNDLE_PATH if verify is True else verify
+    if not path or os.path.isdir(path):
+        return None
+    try:
+        return TrustingAdapter(contexts.get(path))
+    except OSError:
+        return None

@@ -123,9 +123,9 @@ unavailable:
     mfa: {"status": 403, "code": "insufficient_scope", "msg": "Could not read the MFA status."}
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._facts import gather
+from ansible_collections.planasonix.admin.plugins.module_utils._controls import SUBSETS
+from ansible_collections.planasonix.admin.plugins.module_utils._policies import gather
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
-from ansible_collections.planasonix.admin.plugins.module_utils._subsets import SUBSETS
 
 MODULE = Module(
     manages=gather,

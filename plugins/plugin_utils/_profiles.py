@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ansible_collections.planasonix.admin.plugins.module_utils._controls import SUBSETS
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, without
-from ansible_collections.planasonix.admin.plugins.module_utils._subsets import SUBSETS
 
 DEFAULTS = {"state": "present", "update_secrets": "on_create"}
 """Options of modules that no control has. These values say nothing that a control does not."""

@@ -13,7 +13,7 @@ import typing as t
 import pytest
 from unit.plugins.tls_site import Site
 
-from ansible_collections.planasonix.admin.plugins.module_utils import _tls
+from ansible_collections.planasonix.admin.plugins.module_utils import _transport
 
 # Hypothesis would keep what it learns of the code in a folder in the tree. It does without where it cannot.
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.devnull)
@@ -50,7 +50,7 @@ def loads(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> list[str 
             super().load_verify_locations(cafile, capath, cadata)
 
     monkeypatch.setattr("urllib3.util.ssl_.SSLContext", Context)
-    monkeypatch.setattr(_tls, "contexts", _tls.Contexts())
+    monkeypatch.setattr(_transport, "contexts", _transport.Contexts())
     return seen
 
 

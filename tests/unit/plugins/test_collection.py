@@ -16,13 +16,13 @@ import yaml
 
 from ansible_collections.planasonix.admin.plugins.doc_fragments import attributes, connection
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Connection
+from ansible_collections.planasonix.admin.plugins.module_utils._controls import SUBSETS
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import (
     CONNECTION_SPEC,
     SECRET_RESULTS,
     Module,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._subsets import SUBSETS
 from ansible_collections.planasonix.admin.plugins.plugin_utils._action import PlanasonixAction
 
 COLLECTION = "ansible_collections.planasonix.admin.plugins"

@@ -20,15 +20,9 @@ from ansible.template import Templar
 
 COLLECTION = "ansible_collections.planasonix.admin.plugins"
 FILTERS = Path(__file__).resolve().parents[3] / "plugins" / "filter"
-SETTING = {
-    *("_runner", "_organization", "_singleton", "_resource", "_plan"),
-    *("_fields", "_options", "_texts", "_errors"),
-}
+SETTING = {"_runner", "_organization", "_resource", "_plan", "_fields", "_texts", "_errors"}
 """Files that manage a setting."""
-CLIENT = {
-    *("_client", "_transport", "_tls", "_connection"),
-    *("_answers", "_paging", "_failures"),
-}
+CLIENT = {"_client", "_transport", "_answers", "_paging"}
 """Files that send its requests."""
 IMPORT_ALL = """
 import importlib, sys

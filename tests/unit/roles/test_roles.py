@@ -13,13 +13,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.planasonix.admin.plugins.module_utils._controls import SEVERITIES
+from ansible_collections.planasonix.admin.plugins.module_utils._controls import SEVERITIES, SUBSETS
 from ansible_collections.planasonix.admin.plugins.module_utils._requirements import (
     check_baseline,
     parse_controls,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC
-from ansible_collections.planasonix.admin.plugins.module_utils._subsets import SUBSETS
 from ansible_collections.planasonix.admin.plugins.plugin_utils._warmup import render
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -24,19 +24,19 @@ from ansible_collections.planasonix.admin.plugins.module_utils._allowlist import
 from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_writes import (
     request_allowlist,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._answers import proxy_host
 from ansible_collections.planasonix.admin.plugins.module_utils._client import (
     Client,
     Connection,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._connection import is_loopback
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
     NoConnection,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._failures import proxy_host
 from ansible_collections.planasonix.admin.plugins.module_utils._keys import key_path
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import channel_path
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import is_loopback
 
 KEY = "plnx_live_key"
 

@@ -14,7 +14,7 @@ from ansible.plugins.filter.core import to_nice_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.planasonix.admin.plugins.module_utils._escapes import (
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
     PREFIX,
     decode,
     escape,

@@ -10,7 +10,7 @@ import pytest
 import requests
 from unit.plugins.fake_api import FakeApi, perform
 
-from ansible_collections.planasonix.admin.plugins.module_utils._subsets import (
+from ansible_collections.planasonix.admin.plugins.module_utils._controls import (
     SUBSETS,
     choose_subsets,
 )

@@ -13,7 +13,7 @@ import pytest
 from unit.plugins.fake_api import FakeApi, perform
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
-from ansible_collections.planasonix.admin.plugins.module_utils._options import clean_options
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import clean_options
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     CONFIRMATION_PAUSES,
     same_id,

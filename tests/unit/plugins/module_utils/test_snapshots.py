@@ -19,7 +19,7 @@ from unit.plugins.fake_api import FakeApi, perform
 from ansible_collections.planasonix.admin.plugins.filter.export_controls import snapshot
 from ansible_collections.planasonix.admin.plugins.module_utils import (
     _secret_file,
-    _snapshot_file,
+    _snapshots,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._snapshots import EXPORTS
 from ansible_collections.planasonix.admin.plugins.modules import (
@@ -261,6 +261,6 @@ TEXTS = [
 
 @pytest.mark.parametrize("library", [yaml, None])
 def test_a_file_means_what_was_read_with_and_without_pyyaml(library, monkeypatch):
-    monkeypatch.setattr(_snapshot_file, "yaml", library)
+    monkeypatch.setattr(_snapshots, "yaml", library)
     value = {text: [text, {"a": [1, 2.5, None, True, {}, []]}] for text in TEXTS}
-    assert yaml.safe_load(_snapshot_file.to_text(value)) == value
+    assert yaml.safe_load(_snapshots.to_text(value)) == value

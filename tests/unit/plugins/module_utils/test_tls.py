@@ -15,7 +15,7 @@ import trustme
 from unit.plugins.scripted_server import Drip, ScriptedServer
 from unit.plugins.tls_site import Site, read, unknown_authority
 
-from ansible_collections.planasonix.admin.plugins.module_utils import _tls
+from ansible_collections.planasonix.admin.plugins.module_utils import _transport
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 
 pytestmark = pytest.mark.usefixtures("loads")
@@ -143,7 +143,7 @@ def test_the_name_of_a_proxy_that_speaks_tls_is_compared(site, monkeypatch, tmp_
 
 def test_no_context_is_shared_where_requests_has_its_own(site, loads, monkeypatch):
     """It would put it in the place of ours, and trust others than ca_path says."""
-    monkeypatch.setattr(_tls, "OWN_CONTEXT", True)
+    monkeypatch.setattr(_transport, "OWN_CONTEXT", True)
     for _number in range(2):
         assert read(site.good, ca_path=str(site.bundle)) == {"ok": True}
     assert loads == [str(site.bundle)] * 2

@@ -54,7 +54,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     apply_and_confirm,
     return_state,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._rule_writes import ChannelIsGone
+from ansible_collections.planasonix.admin.plugins.module_utils._rules import ChannelIsGone
 from ansible_collections.planasonix.admin.plugins.module_utils._snapshots import (
     snapshot_before_write,
 )

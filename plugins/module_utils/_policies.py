@@ -19,7 +19,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._account import (
     PROFILE,
     PROFILE_FIELDS,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_reads import (
+from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_writes import (
     read_allowlist,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client

@@ -47,8 +47,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._policy import (
     Organization,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
-from ansible_collections.planasonix.admin.plugins.module_utils._rule_writes import RULE
 from ansible_collections.planasonix.admin.plugins.module_utils._rules import (
+    RULE,
     RULE_OPTIONS,
     Rules,
 )

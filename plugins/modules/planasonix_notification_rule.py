@@ -146,8 +146,7 @@ rule:
     enabled: false
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._rule_writes import RULE
-from ansible_collections.planasonix.admin.plugins.module_utils._rules import RULE_OPTIONS
+from ansible_collections.planasonix.admin.plugins.module_utils._rules import RULE, RULE_OPTIONS
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(

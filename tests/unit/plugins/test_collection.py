@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import typing as t
@@ -339,6 +340,16 @@ def list_rows() -> list[list[str]]:
     return rows
 
 
+def list_imports(path: Path) -> t.Iterator[str]:
+    """Yield the files of ``module_utils`` that a file imports, or imports something of."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+        if module.endswith("module_utils"):
+            yield from (alias.name.removeprefix("_") for alias in node.names)
+        elif ".module_utils._" in module:
+            yield module.rpartition("._")[2]
+
+
 def test_imports_only_point_down():
     rows = list_rows()
     place = {name: number for number, names in enumerate(rows) for name in names}
@@ -346,9 +357,7 @@ def test_imports_only_point_down():
     listed = {path.stem[1:] for path in folder.glob("_*.py") if path.stem != "__init__"}
     assert place.keys() - {"(pure)"} == listed
     for name in sorted(listed):
-        text = (folder / f"_{name}.py").read_text(encoding="utf-8")
-        imported = re.findall(r"module_utils\._(\w+) import|module_utils import _(\w+)", text)
-        for other in map("".join, imported):
+        for other in list_imports(folder / f"_{name}.py"):
             assert place[other] >= place[name], (name, other)
             if "(pure)" in rows[place[name]]:
                 assert other == "errors" or "(pure)" in rows[place[other]], (name, other)

@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
-    PREFIX,
-    decode,
+    ESCAPED,
     escape,
     unescape,
+    unescape_text,
 )
 
-PARTS = ["{", "}", "%", "#", "{{ x }}", "{%", "{#", "%7B", "%25", PREFIX, "a"]
+PARTS = ["{", "}", "%", "#", "{{ x }}", "{%", "{#", "%7B", "%25", ESCAPED, "a"]
 TEXTS = st.one_of(
     st.text(max_size=8),
     st.lists(st.sampled_from(PARTS), max_size=6).map("".join),
@@ -52,7 +52,7 @@ def test_a_text_is_escaped_only_where_it_has_to_be(text, escaped):
 
 @pytest.mark.parametrize("text", ["ESCAPED:5 %", "ESCAPED:%41"])
 def test_other_percent_signs_stay(text):
-    assert decode(text) == text.removeprefix(PREFIX)
+    assert unescape_text(text) == text.removeprefix(ESCAPED)
 
 
 @given(VALUES)

@@ -11,8 +11,11 @@ from unit.plugins.fake_api import FakeApi, perform, perform_both
 
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import RULES_PATH
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Write
-from ansible_collections.planasonix.admin.plugins.module_utils._rule_writes import request_rule
-from ansible_collections.planasonix.admin.plugins.module_utils._rules import Rules, plan_rule
+from ansible_collections.planasonix.admin.plugins.module_utils._rules import (
+    Rules,
+    plan_rule,
+    request_rule,
+)
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_notification_rule import MODULE
 
 POST = "POST /api/notifications/rules"

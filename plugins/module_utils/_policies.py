@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from ansible_collections.planasonix.admin.plugins.module_utils._account import (
-    PREFERENCES,
-    PROFILE,
-    PROFILE_FIELDS,
+from ansible_collections.planasonix.admin.plugins.module_utils import (
+    _exports,
+    _notifications,
+    _policy_access,
+    _policy_notifications,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_writes import (
     read_allowlist,
@@ -25,58 +26,14 @@ from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_writes
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import choose_subsets
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
-from ansible_collections.planasonix.admin.plugins.module_utils._exports import (
-    export_allowlist,
-    export_channels,
-    export_rules,
-    restore_allowlist,
-    restore_channels,
-    restore_rules,
-    restore_settings,
-)
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import NAMES, read_value
 from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     KEYS_PATH,
     read_key_list,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._mfa import read_mfa
-from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
-    CHANNELS_PATH,
-    read_channel_list,
-    read_rules,
-    with_channel_names,
-)
-from ansible_collections.planasonix.admin.plugins.module_utils._organization import (
-    LOG_RETENTION,
-    LOG_RETENTION_FIELDS,
-    SESSION_TIMEOUT,
-    SESSION_TIMEOUT_FIELDS,
-    SETTINGS,
-    SETTINGS_FIELDS,
-)
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, without
 from ansible_collections.planasonix.admin.plugins.module_utils._policy import Policy, Reader
-from ansible_collections.planasonix.admin.plugins.module_utils._policy_access import (
-    evaluate_allowlist,
-    evaluate_keys,
-    merge_allowlist,
-    parse_allowlist,
-    parse_keys,
-    plan_allowlist,
-)
-from ansible_collections.planasonix.admin.plugins.module_utils._policy_notifications import (
-    censor_channels,
-    evaluate_channels,
-    evaluate_rules,
-    merge_objects,
-    need_channels,
-    need_rules,
-    parse_channels,
-    parse_rules,
-    plan_channel_removals,
-    plan_channels,
-    plan_rules,
-)
 from ansible_collections.planasonix.admin.plugins.module_utils._policy_objects import (
     Written,
     check_session,
@@ -91,6 +48,17 @@ from ansible_collections.planasonix.admin.plugins.module_utils._policy_objects i
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
     require_field,
+)
+from ansible_collections.planasonix.admin.plugins.module_utils._singletons import (
+    LOG_RETENTION,
+    LOG_RETENTION_FIELDS,
+    PREFERENCES,
+    PROFILE,
+    PROFILE_FIELDS,
+    SESSION_TIMEOUT,
+    SESSION_TIMEOUT_FIELDS,
+    SETTINGS,
+    SETTINGS_FIELDS,
 )
 
 
@@ -123,14 +91,14 @@ def read_features(client: Client, dummy_read: Values) -> list[str]:
     return names
 
 
-read_channels = read_objects(CHANNELS_PATH, "the notification channels")
+read_channels = read_objects(_notifications.CHANNELS_PATH, "the notification channels")
 
 
 def read_rules_with_names(client: Client, read: Values) -> list[Values]:
     """Read the rules with the names of their channels; an unknown id stands for itself."""
     if "notification_channels" not in read:
         read["notification_channels"] = read_channels(client, read)
-    return name_channels(read_rules(client), read)
+    return name_channels(_notifications.read_rules(client), read)
 
 
 def name_channels(rules: Iterable[Values], facts: Values) -> list[Values]:
@@ -145,7 +113,7 @@ def name_channels(rules: Iterable[Values], facts: Values) -> list[Values]:
         for channel in facts["notification_channels"]
         if "name" in channel and isinstance(channel.get("id"), (str, int))
     ]
-    return [with_channel_names(rule, channels) for rule in rules]
+    return [_notifications.with_channel_names(rule, channels) for rule in rules]
 
 
 POLICIES: dict[str, Policy] = {
@@ -160,8 +128,8 @@ POLICIES: dict[str, Policy] = {
     "api_keys": Policy(
         read_facts=read_objects(KEYS_PATH, "the API keys"),
         read=lambda client, dummy_controls: read_key_list(client),
-        parse=parse_keys,
-        evaluate=evaluate_keys,
+        parse=_policy_access.parse_keys,
+        evaluate=_policy_access.evaluate_keys,
     ),
     "session_timeout": object_policy(
         "session_timeout",
@@ -187,19 +155,19 @@ POLICIES: dict[str, Policy] = {
         entitle=entitle_to_sso,
         written=Written(SETTINGS, to_options=settings_options),
         order=1,
-        restore=restore_settings,
+        restore=_exports.restore_settings,
     ),
     "ip_whitelist": Policy(
         read_facts=lambda client, dummy_read: read_allowlist(client, {}).to_result(),
         read=lambda client, dummy_controls: read_allowlist(client, {}),
-        parse=parse_allowlist,
-        evaluate=evaluate_allowlist,
-        check=merge_allowlist,
+        parse=_policy_access.parse_allowlist,
+        evaluate=_policy_access.evaluate_allowlist,
+        check=_policy_access.merge_allowlist,
         order=6,
-        plan=plan_allowlist,
+        plan=_policy_access.plan_allowlist,
         to_facts=lambda allowlist, dummy_facts: allowlist.to_result(),
-        export=export_allowlist,
-        restore=restore_allowlist,
+        export=_exports.export_allowlist,
+        restore=_exports.restore_allowlist,
     ),
     "log_retention": object_policy(
         "log_retention",
@@ -215,30 +183,30 @@ POLICIES: dict[str, Policy] = {
     "tier": object_policy("tier", read_object("/api/tier", "the subscription tier")),
     "notification_channels": Policy(
         read_facts=read_channels,
-        read=lambda client, dummy_controls: read_channel_list(client),
-        parse=parse_channels,
-        evaluate=evaluate_channels,
-        needs=need_rules,
-        censor=censor_channels,
-        check=merge_objects,
+        read=lambda client, dummy_controls: _notifications.read_channel_list(client),
+        parse=_policy_notifications.parse_channels,
+        evaluate=_policy_notifications.evaluate_channels,
+        needs=_policy_notifications.need_rules,
+        censor=_policy_notifications.censor_channels,
+        check=_policy_notifications.merge_objects,
         order=7,
-        plan=plan_channels,
-        plan_removals=plan_channel_removals,
-        export=export_channels,
-        restore=restore_channels,
+        plan=_policy_notifications.plan_channels,
+        plan_removals=_policy_notifications.plan_channel_removals,
+        export=_exports.export_channels,
+        restore=_exports.restore_channels,
     ),
     "notification_rules": Policy(
         read_facts=read_rules_with_names,
-        read=lambda client, dummy_controls: read_rules(client),
-        parse=parse_rules,
-        evaluate=evaluate_rules,
-        needs=need_channels,
-        check=merge_objects,
+        read=lambda client, dummy_controls: _notifications.read_rules(client),
+        parse=_policy_notifications.parse_rules,
+        evaluate=_policy_notifications.evaluate_rules,
+        needs=_policy_notifications.need_channels,
+        check=_policy_notifications.merge_objects,
         order=8,
-        plan=plan_rules,
+        plan=_policy_notifications.plan_rules,
         to_facts=name_channels,
-        export=export_rules,
-        restore=restore_rules,
+        export=_exports.export_rules,
+        restore=_exports.restore_rules,
     ),
 }
 """By subset of facts, in the order in which they are read."""

@@ -14,9 +14,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ansible_collections.planasonix.admin.plugins.module_utils._account import (
-    settle_preferences,
-)
 from ansible_collections.planasonix.admin.plugins.module_utils._bounds import (
     Bound,
     Path,
@@ -46,7 +43,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     is_unlimited,
     read_value,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._organization import SETTINGS_FIELDS
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
     as_text,
@@ -62,6 +58,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._policy import (
     plan_greedily,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
+from ansible_collections.planasonix.admin.plugins.module_utils._singletons import (
+    SETTINGS_FIELDS,
+    settle_preferences,
+)
 
 Bounds = Mapping[Path, Bound]
 Targets = dict[Path, t.Any]

@@ -19,28 +19,18 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
     NotApplied,
-    RefusedPlan,
     carry,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     IDENTIFYING,
-    FieldTable,
-    compare_fields,
-    find_kind,
     read_value,
-    unlimited_fields,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Change,
     Mismatch,
     Plan,
     Values,
-    as_text,
-    describe,
     describe_mismatches,
-    differences,
-    find_mismatches,
-    without,
 )
 
 if t.TYPE_CHECKING:
@@ -384,118 +374,3 @@ def require_field(values: Values, name: str, subject: str) -> t.Any:
     if name in IDENTIFYING:
         read_value(values[name], IDENTIFYING[name], name, subject)
     return values[name]
-
-
-# Objects that there are exactly once.
-
-
-@dataclass(frozen=True)
-class Singleton:
-    """An object that an organization or a user has exactly once: read by GET, replaced by PUT.
-
-    :param name: Key under which modules return it, such as ``session_timeout``.
-    :param path: Documented path of its GET and PUT.
-    :param fields: What the PUT takes.
-    :param check_result: Refuses the object that a change would make, before anything is written;
-        returns warnings.
-    """
-
-    name: str
-    path: str
-    fields: FieldTable
-    check_result: t.Callable[[Values], list[str]]
-
-    @property
-    def title(self) -> str:
-        """Return what messages call the object."""
-        return f"the {self.name.replace('_', ' ')}"
-
-    def read(self, client: Client, dummy_options: Values) -> Values:
-        """Read the object."""
-        return without(client.get(self.path, f"read {self.title}"), "updated_at")
-
-    def plan(self, current: Values, options: Values) -> Plan:
-        """Plan the PUT, if a field differs."""
-        desired = {name: options[name] for name in self.fields if name in options}
-        before = {name: require_field(current, name, self.title) for name in desired}
-        after = dict(before)
-        for name, value in desired.items():
-            kind = find_kind(self.name, (name,))
-            read_value(before[name], kind, name, self.title)
-            if not kind.same(before[name], value):
-                after[name] = value
-        changes = differences(before, after)
-        if not changes:
-            return Plan(before, after, predicted=current)
-        refuse_new_limits(self.name, before, after)
-        predicted = {**current, **after}
-        whole = {name: require_field(predicted, name, self.title) for name in self.fields}
-        warnings = self.check_result(predicted)
-        text = f"update {self.title}"
-        return Plan(
-            before,
-            after,
-            predicted=predicted,
-            message=describe(self.name, changes),
-            result={"warnings": warnings} if warnings else {},
-            changes=(Change("update", self.name, text, before=before, after=whole),),
-        )
-
-    def request(self, change: Change, dummy_options: Values) -> Write:
-        """Return the PUT with all fields: a server that replaces the object would reset others.
-
-        What is null stays out: some servers refuse it, and reading back shows if it stayed null.
-        """
-        body = {name: value for name, value in change.after.items() if value is not None}
-        return Write("PUT", self.path, body, change.text)
-
-    def verify(
-        self, current: Values, plan: Plan, dummy_options: Values
-    ) -> Sequence[Mismatch | str]:
-        """Return what is not as the task asks for, and what was to stay and did not."""
-        wanted = {name: plan.predicted[name] for name in self.fields if name in plan.predicted}
-        return find_mismatches(
-            current, wanted, {**wanted, **plan.before}, compare_fields(self.name)
-        )
-
-
-def singleton(
-    name: str,
-    path: str,
-    fields: FieldTable,
-    *,
-    check: t.Callable[[Values], None] = lambda dummy_options: None,
-    check_result: t.Callable[[Values], list[str]] = lambda dummy_object: [],
-) -> Resource:
-    """Return the resource of an object that there is once; parameters as of :class:`Singleton`.
-
-    :param check: Refuses options that contradict each other.
-    """
-    one = Singleton(name, path, fields, check_result)
-    return Resource(
-        name, one.read, one.plan, return_state, one.verify, check=check, request=one.request
-    )
-
-
-def refuse_new_limits(name: str, before: Values, after: Values) -> None:
-    """Refuse to replace what may mean no limit: a shorter retention deletes logs for good.
-
-    :raises RefusedPlan: with the first such field.
-    """
-    for limit in unlimited_fields(name, before):
-        if after[limit] != before[limit]:
-            raise RefusedPlan(
-                f"{limit} is {as_text(before[limit])}, which may mean no limit, so the task does "
-                f"not set it to {as_text(after[limit])}. Set a limit in the product first, or "
-                "leave out the option."
-            )
-
-
-def check_minimum(options: Values, minimum: int, unit: str, *names: str) -> None:
-    """Refuse numbers that are too small.
-
-    :raises InvalidOption: with the first of them.
-    """
-    for name in names:
-        if name in options and options[name] < minimum:
-            raise InvalidOption(f"{name} must be at least {minimum} {unit}, not {options[name]}.")

@@ -76,11 +76,11 @@ log_retention:
   sample: {"run_logs_days": 14, "audit_logs_days": 365, "diagnostic_artifacts_days": 7}
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._organization import (
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+from ansible_collections.planasonix.admin.plugins.module_utils._singletons import (
     LOG_RETENTION,
     LOG_RETENTION_FIELDS,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(manages=LOG_RETENTION, options=LOG_RETENTION_FIELDS)
 

@@ -72,8 +72,8 @@ diff:
     after: {"password": "new"}
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._account import PASSWORD
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+from ansible_collections.planasonix.admin.plugins.module_utils._singletons import PASSWORD
 
 MODULE = Module(
     manages=PASSWORD,

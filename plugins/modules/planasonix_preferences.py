@@ -72,8 +72,8 @@ preferences:
   sample: {"canvas.snap_to_grid": false, "canvas.show_minimap": false, "notifications.email_digest": "weekly"}
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._account import PREFERENCES
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+from ansible_collections.planasonix.admin.plugins.module_utils._singletons import PREFERENCES
 
 MODULE = Module(manages=PREFERENCES, options={"preferences": {"type": "dict", "required": True}})
 

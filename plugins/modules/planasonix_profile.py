@@ -82,11 +82,11 @@ profile:
     roles: [admin]
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._account import (
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+from ansible_collections.planasonix.admin.plugins.module_utils._singletons import (
     PROFILE,
     PROFILE_FIELDS,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(manages=PROFILE, options=PROFILE_FIELDS)
 

@@ -88,11 +88,11 @@ session_timeout:
   sample: {"idle_timeout_minutes": 30, "absolute_timeout_minutes": 1440, "extend_on_activity": true}
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._organization import (
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+from ansible_collections.planasonix.admin.plugins.module_utils._singletons import (
     SESSION_TIMEOUT,
     SESSION_TIMEOUT_FIELDS,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(manages=SESSION_TIMEOUT, options=SESSION_TIMEOUT_FIELDS)
 

@@ -85,11 +85,11 @@ settings:
   sample: {"default_timezone": "Europe/Berlin", "require_sso": true, "data_residency": "eu"}
 """
 
-from ansible_collections.planasonix.admin.plugins.module_utils._organization import (
+from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
+from ansible_collections.planasonix.admin.plugins.module_utils._singletons import (
     SETTINGS,
     SETTINGS_FIELDS,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(
     manages=SETTINGS,

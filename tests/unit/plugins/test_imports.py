@@ -20,7 +20,7 @@ from ansible.template import Templar
 
 COLLECTION = "ansible_collections.planasonix.admin.plugins"
 FILTERS = Path(__file__).resolve().parents[3] / "plugins" / "filter"
-SETTING = {"_runner", "_organization", "_resource", "_plan", "_fields", "_texts", "_errors"}
+SETTING = {"_runner", "_singletons", "_resource", "_plan", "_fields", "_texts", "_errors"}
 """Files that manage a setting."""
 CLIENT = {"_client", "_transport", "_answers", "_paging"}
 """Files that send its requests."""
@@ -64,7 +64,7 @@ def pack(monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], set[str]]:
 
 def test_a_packed_module_carries_only_what_it_needs(pack):
     carried = pack("planasonix_session_timeout")
-    assert {"_runner", "_organization", "_client"} <= carried <= SETTING | CLIENT
+    assert {"_runner", "_singletons", "_client"} <= carried <= SETTING | CLIENT
 
 
 def test_the_filters_load_neither_requests_nor_pyotp():

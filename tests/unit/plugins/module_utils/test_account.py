@@ -11,7 +11,7 @@ import typing as t
 import pytest
 from unit.plugins.fake_api import FakeApi, perform, perform_both
 
-from ansible_collections.planasonix.admin.plugins.module_utils._account import flatten_along
+from ansible_collections.planasonix.admin.plugins.module_utils._singletons import flatten_along
 from ansible_collections.planasonix.admin.plugins.modules import (
     planasonix_password,
     planasonix_preferences,

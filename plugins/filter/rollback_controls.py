@@ -31,7 +31,7 @@ def rollback_report(
     snapshot: t.Any, facts: t.Any, result: t.Any, check_mode: t.Any = False
 ) -> dict[str, list[str]]:
     """The filter; see its documentation."""
-    from ansible_collections.planasonix.admin.plugins.module_utils._rollback import (
+    from ansible_collections.planasonix.admin.plugins.module_utils._snapshots import (
         summarize_rollback,
     )
 
@@ -45,7 +45,7 @@ def rollback_report(
 def build_plan(name: str, snapshot: t.Any, facts: t.Any) -> RollbackPlan:
     """Return how an organization gets back to its snapshot, for the filter of this name."""
     # Ansible loads all filters for one, and most plays need no more of the collection.
-    from ansible_collections.planasonix.admin.plugins.module_utils._rollback import (
+    from ansible_collections.planasonix.admin.plugins.module_utils._snapshots import (
         plan_rollback,
     )
 

@@ -247,7 +247,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     InvalidOption,
     PlanasonixError,
@@ -255,6 +255,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._policies import read_facts
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import Secrets
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import Connection
 from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_entries import (
     NAME,
     UNREACHABLE,
@@ -425,9 +426,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             unset = unset_options(self._load_name, direct)
             direct = {**direct, **unset}
         super().set_options(task_keys=task_keys, var_options=var_options, direct=direct)
-        self._fields.update(unset)  # for ansible-core, the default None is none
+        self._options.update(unset)  # for ansible-core, the default None is none
         # Facts have their age with them. What an organization was must stay known beyond it.
-        self._cache_seconds = self._fields.get("cache_timeout")
+        self._cache_seconds = self._options.get("cache_timeout")
         self._options["cache_timeout"] = 0
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:

@@ -33,7 +33,12 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     merged,
     without,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._policies import POLICIES
+from ansible_collections.planasonix.admin.plugins.module_utils._policies import (
+    POLICIES,
+    check_baseline,
+    drop_waived,
+    parse_controls,
+)
 from ansible_collections.planasonix.admin.plugins.module_utils._policy import (
     Control,
     Draft,
@@ -43,11 +48,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._policy import (
     Verdict,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._policy_objects import select_values
-from ansible_collections.planasonix.admin.plugins.module_utils._requirements import (
-    check_baseline,
-    drop_waived,
-    parse_controls,
-)
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Applied,
     Resource,

@@ -22,19 +22,7 @@ from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
-from ansible_collections.planasonix.admin.plugins.module_utils._answers import (
-    MAXIMUM_LIST_VALUES,
-    MAXIMUM_VALUES,
-    Request,
-    count_values,
-    explain,
-    html_page,
-    is_bare_object,
-    is_known_object,
-    parse_error,
-    parse_json,
-    retry_after,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils import _answers, _transport
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     AnswerLost,
     ApiError,
@@ -49,20 +37,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
     Halves,
     Secrets,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._transport import (
-    MAXIMUM_LIST_SIZE,
-    MEBIBYTE,
-    Answer,
-    Connection,
-    PastDeadline,
-    Session,
-    TimedAdapter,
-    check_authorities,
-    deadline,
-    read_answer,
-    resolve,
-    trusting_adapter,
-)
 
 REQUESTS_IMPORT_ERROR: str | None = None
 try:
@@ -70,8 +44,6 @@ try:
     import urllib3
 except ImportError:
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
-
-__all__ = ["HINTS", "REQUESTS_IMPORT_ERROR", "Client", "Connection", "Reply"]
 
 MAXIMUM_REDIRECTS = 5
 LIST_DEADLINES = 10
@@ -131,7 +103,7 @@ class Client:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: _transport.Connection,
         *,
         read_only: bool = False,
         secrets: t.Iterable[str] = (),
@@ -148,7 +120,7 @@ class Client:
         self.halves = Halves()
         self.base = connection.url.rstrip("/")
         self.host = urlsplit(self.base).netloc
-        self.session = Session()
+        self.session = _transport.Session()
         # A server that sets a cookie could take the task for a browser's session.
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         self.session.headers.update(
@@ -177,15 +149,15 @@ class Client:
         self.session.trust_env = False
         self.session.verify = environment["verify"]
         if urlsplit(self.base).scheme == "http":
-            self.session.mount("http://", TimedAdapter())
+            self.session.mount("http://", _transport.TimedAdapter())
             return
         self.session.proxies.update(environment["proxies"])
-        check_authorities(environment["verify"])
+        _transport.check_authorities(environment["verify"])
         proxies = map(str, environment["proxies"].values())
-        trusting = trusting_adapter(environment["verify"], proxies)
+        trusting = _transport.trusting_adapter(environment["verify"], proxies)
         if trusting:
             self.session.verify = True
-        self.session.mount("https://", trusting or TimedAdapter())
+        self.session.mount("https://", trusting or _transport.TimedAdapter())
 
     def __enter__(self) -> Client:
         return self
@@ -200,10 +172,10 @@ class Client:
         :param action: What is being done, for messages: "read the settings".
         :raises ApiError: if it cannot be read, or the answer has another shape.
         """
-        request = Request("GET", path, action)
+        request = _answers.Request("GET", path, action)
         answer = self._send(request)
         body = self._parse(answer, request)
-        data = body if is_known_object(body) else self._data(body, answer, request)
+        data = body if _answers.is_known_object(body) else self._data(body, answer, request)
         if not isinstance(data, dict):
             raise request.failure(f"the answer to GET {path} is not the documented object.")
         return data
@@ -213,7 +185,7 @@ class Client:
 
         :raises ApiError: as :meth:`get`, and if the list cannot be read to its end.
         """
-        request = Request("GET", path, action)
+        request = _answers.Request("GET", path, action)
         pages = Pages(f"GET {path}", self.base + path, self.secrets.quote)
         size = values = 0
         end = time.monotonic() + LIST_DEADLINES * self.connection.deadline
@@ -227,13 +199,13 @@ class Client:
                 )
             answer = self._send(request, query)
             size += len(answer.content)
-            values += count_values(answer.content)
-            if size > MAXIMUM_LIST_SIZE or values > MAXIMUM_LIST_VALUES:
+            values += _answers.count_values(answer.content)
+            if size > _transport.MAXIMUM_LIST_SIZE or values > _answers.MAXIMUM_LIST_VALUES:
                 raise request.failure(
-                    f"GET {path} has more than {MAXIMUM_LIST_VALUES} values, or "
-                    f"{MAXIMUM_LIST_SIZE // MEBIBYTE} MiB."
+                    f"GET {path} has more than {_answers.MAXIMUM_LIST_VALUES} values, or "
+                    f"{_transport.MAXIMUM_LIST_SIZE // _transport.MEBIBYTE} MiB."
                 )
-            body = self._parse(answer, request, MAXIMUM_LIST_VALUES)
+            body = self._parse(answer, request, _answers.MAXIMUM_LIST_VALUES)
             page = body if isinstance(body, list) else self._data(body, answer, request)
             if page is None:  # as some languages write an empty list
                 page = []
@@ -272,7 +244,9 @@ class Client:
         if self.read_only:
             raise RuntimeError(f"{method} {path} in check mode")
         body = self.halves.write(body)
-        request = Request(method, path, action, body, repeatable or method in REPEATABLE_METHODS)
+        request = _answers.Request(
+            method, path, action, body, repeatable or method in REPEATABLE_METHODS
+        )
         answer = self._send(request)
         reply = Reply() if answer.status == 404 else self._read_reply(answer, request)
         self.wrote = self.wrote or changes
@@ -314,7 +288,7 @@ class Client:
         """Return how many seconds of the retry budget are left."""
         return self.connection.retry_budget - self.waited
 
-    def _send(self, request: Request, query: Query = ()) -> Answer:
+    def _send(self, request: _answers.Request, query: Query = ()) -> _transport.Answer:
         """Send a request as often as the retry rule allows.
 
         :returns: The answer of a success, or the 404 of a DELETE after an earlier attempt, which
@@ -330,10 +304,10 @@ class Client:
             # errors of urllib3 through.
             except (OSError, urllib3.exceptions.HTTPError) as exception:
                 proxy = requests.utils.select_proxy(self.base, self.session.proxies)
-                failure = explain(exception, request, self.host, proxy, self.secrets.quote)
+                failure = _answers.explain(exception, request, self.host, proxy, self.secrets.quote)
                 error, retry = failure.error, failure.retry
                 error.answered = False
-                if isinstance(exception, PastDeadline):
+                if isinstance(exception, _transport.PastDeadline):
                     # Who waited for so long does not wait as long again, nor for its repetition.
                     self.waited += self.connection.deadline
             else:
@@ -343,7 +317,7 @@ class Client:
                     return answer
                 error = self._refusal(answer, request)
                 retry = answer.status == 429 or (answer.status in UNCLEAR and request.repeatable)
-                asked = retry_after(answer.headers, self.clock())
+                asked = _answers.retry_after(answer.headers, self.clock())
             if retry and asked and asked > self.budget_left():
                 left = int(max(0, self.budget_left()))
                 error.message += (
@@ -353,13 +327,13 @@ class Client:
             if not retry or not self.pause(attempt, asked):
                 raise error
 
-    def _exchange(self, request: Request, query: Query) -> Answer:
+    def _exchange(self, request: _answers.Request, query: Query) -> _transport.Answer:
         """Exchange a request and its answer, and follow the redirects within the same origin.
 
         Any other redirect is returned as the answer, so that the key goes nowhere else.
         """
         url = self.base + request.path
-        with deadline(self.connection.deadline) as seconds_left:
+        with _transport.deadline(self.connection.deadline) as seconds_left:
             for _number in range(MAXIMUM_REDIRECTS):
                 if not request.repeatable:
                     # A connection that the server closes while it is idle would lose the request.
@@ -373,21 +347,21 @@ class Client:
                     allow_redirects=False,
                     stream=True,
                 )
-                answer = read_answer(response)
+                answer = _transport.read_answer(response)
                 location = answer.headers.get("Location")
                 followed = (301, 302, 303, 307, 308) if request.method == "GET" else (307, 308)
                 if answer.status not in followed or not location:
                     break
-                target = resolve(url, location)
+                target = _transport.resolve(url, location)
                 if not target.same_origin:
                     break
                 url, query = target.url, ()
         return answer
 
-    def _refusal(self, answer: Answer, request: Request) -> ApiError:
+    def _refusal(self, answer: _transport.Answer, request: _answers.Request) -> ApiError:
         """Build the error for an answer that is no success."""
         status = answer.status
-        reason = parse_error(answer.headers.get("Content-Type", ""), answer.text)
+        reason = _answers.parse_error(answer.headers.get("Content-Type", ""), answer.text)
         request_id = reason.request_id or answer.headers.get("X-Request-Id")
         code = reason.code and self.secrets.quote(reason.code, 60)
         details: dict[str, t.Any] = {
@@ -397,10 +371,12 @@ class Client:
         }
         what = f"{request.method} {request.path}"
         if 300 <= status < 400:
-            target = resolve(self.base + request.path, answer.headers.get("Location", ""))
+            target = _transport.resolve(
+                self.base + request.path, answer.headers.get("Location", "")
+            )
             return request.failure(
-                f"{what} is redirected to {self.secrets.quote(target.shown)}, which is not followed; "
-                "set api_url to the address that answers itself.",
+                f"{what} is redirected to {self.secrets.quote(target.shown)}, which is not "
+                "followed; set api_url to the address that answers itself.",
                 **details,
             )
         message = self.secrets.quote(reason.message)
@@ -412,7 +388,7 @@ class Client:
         return request.failure(text, **details)
 
     @staticmethod
-    def _hint(status: int, code: str | None, request: Request) -> str | None:
+    def _hint(status: int, code: str | None, request: _answers.Request) -> str | None:
         """Say what to do about a refusal."""
         if status in (401, 403) and re.search("password|code|otp|mfa", code or "", re.IGNORECASE):
             return None  # it is not the key
@@ -422,7 +398,12 @@ class Client:
             return "try again later"
         return HINTS.get(status)
 
-    def _parse(self, answer: Answer, request: Request, most: int = MAXIMUM_VALUES) -> t.Any:
+    def _parse(
+        self,
+        answer: _transport.Answer,
+        request: _answers.Request,
+        most: int = _answers.MAXIMUM_VALUES,
+    ) -> t.Any:
         """Parse the JSON of a success; ``None`` for an empty body.
 
         :param most: How many values there may be.
@@ -436,15 +417,15 @@ class Client:
         except ValueError:
             raise self._not_documented(answer, request) from None
 
-    def _decode(self, answer: Answer, most: int = MAXIMUM_VALUES) -> t.Any:
+    def _decode(self, answer: _transport.Answer, most: int = _answers.MAXIMUM_VALUES) -> t.Any:
         """Return the JSON of an answer, with half characters spelled out.
 
         :raises ValueError: if it is no JSON.
         """
-        body = parse_json(answer.content, most)
+        body = _answers.parse_json(answer.content, most)
         return self.halves.read(body) if b"\\u" in answer.content else body
 
-    def _read_reply(self, answer: Answer, request: Request) -> Reply:
+    def _read_reply(self, answer: _transport.Answer, request: _answers.Request) -> Reply:
         """Read the answer to an accepted write.
 
         :raises ApiError: for the page of a proxy.
@@ -463,14 +444,14 @@ class Client:
             return Reply(body.get("data"))
         what = f"{request.method} {request.path}"
         flaw = request.failure(f"the answer to {what} is not the documented one.", AnswerLost)
-        return Reply(body if is_bare_object(body) else None, flaw)
+        return Reply(body if _answers.is_bare_object(body) else None, flaw)
 
     @staticmethod
-    def _page(answer: Answer) -> str | None:
+    def _page(answer: _transport.Answer) -> str | None:
         """Describe the HTML page that an answer is."""
-        return html_page(answer.headers.get("Content-Type", ""), answer.text)
+        return _answers.html_page(answer.headers.get("Content-Type", ""), answer.text)
 
-    def _not_documented(self, answer: Answer, request: Request) -> ApiError:
+    def _not_documented(self, answer: _transport.Answer, request: _answers.Request) -> ApiError:
         """Build the error for a success of another shape.
 
         It quotes only the title of a page: elsewhere there could be a secret that is new.
@@ -484,7 +465,7 @@ class Client:
             request_id=request_id and self.secrets.quote(request_id, 100),
         )
 
-    def _data(self, body: t.Any, answer: Answer, request: Request) -> t.Any:
+    def _data(self, body: t.Any, answer: _transport.Answer, request: _answers.Request) -> t.Any:
         """Return ``data`` of a parsed body.
 
         :raises ApiError: if there is none.

@@ -17,7 +17,7 @@ from pathlib import PurePath
 class PlanasonixError(Exception):
     """A failure that a user can understand.
 
-    :param message: One sentence: what failed, on which object, and what to do. Never holds a secret.
+    :param message: What failed, on which object, and what to do. Never contains a secret.
     :param details: What the module returns beside ``msg``, for example ``status`` and ``code``.
     :ivar is_unconfirmed: Whether a change was made, and reading it back failed.
     """
@@ -33,14 +33,16 @@ class PlanasonixError(Exception):
 class Unexpected(PlanasonixError):
     """A fault of this collection, or an answer that no one thought of.
 
-    The text of the original exception could hold anything, a key included, so only its kind and place are told.
+    The text of the original exception could contain anything, a key included, so the message names
+    only its kind and place.
     """
 
     def __init__(self, error: Exception) -> None:
         place = traceback.extract_tb(error.__traceback__)[-1]
         kind = type(error).__name__
         super().__init__(
-            f"Unexpected {kind} in {PurePath(place.filename).name}, line {place.lineno}; please report it with the playbook's task."
+            f"Unexpected {kind} in {PurePath(place.filename).name}, line {place.lineno}; "
+            "please report it with the playbook's task."
         )
 
 
@@ -85,7 +87,7 @@ class ApiError(PlanasonixError):
 
     @property
     def concerns_all(self) -> bool:
-        """Whether other requests with this key would fail as well, so that a task which reads much need not try each."""
+        """Whether every further request would fail, too (dead key, unreachable host)."""
         return self.status == 401
 
 
@@ -110,7 +112,7 @@ class TimedOut(ApiError):
 
 
 class AnswerLost(ApiError):
-    """A write may or may not have taken effect, since its answer never came. Only reading can tell."""
+    """A write may have taken effect, since its answer never came. Only reading can show it."""
 
 
 def carry(error: Exception, result: dict[str, t.Any]) -> Exception:

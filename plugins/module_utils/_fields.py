@@ -4,7 +4,8 @@
 
 """Documented fields and options: how values are read, and when two of them mean the same. Pure.
 
-What is read here of an answer serves to compare, never to write: a value that stays is sent as the API gave it.
+What is read here of an answer serves to compare, never to write: a value that stays is sent as the
+API gave it.
 
 This file is private to the collection; it can change at any time.
 """

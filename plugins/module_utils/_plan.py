@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plans: what would be written, decided without writing or reading anything. Pure functions, no I/O, no Ansible.
+"""Plans: what would be written, decided without writing or reading anything. Pure.
 
 This file is private to the collection; it can change at any time.
 """
@@ -99,7 +99,10 @@ class Plan:
 
 
 def same(current: t.Any, desired: t.Any) -> bool:
-    """Whether two JSON values are equal: lists of scalars as sets, booleans and numbers apart, mappings key by key."""
+    """Return whether two JSON values are equal.
+
+    Lists of scalars compare as sets, booleans and numbers apart, mappings key by key.
+    """
     if isinstance(current, dict) and isinstance(desired, dict):
         return current.keys() == desired.keys() and all(
             same(current[key], desired[key]) for key in desired
@@ -119,7 +122,10 @@ def _tagged(value: t.Any) -> tuple[bool, t.Any]:
 
 
 def merged(current: t.Any, desired: t.Any) -> t.Any:
-    """The current mapping with the desired one over it, key by key at every level; any other value is the desired one."""
+    """Lay a desired mapping over the current one, key by key at every level.
+
+    Any other desired value replaces the current one.
+    """
     if isinstance(current, dict) and isinstance(desired, dict):
         return {
             **current,

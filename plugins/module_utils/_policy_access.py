@@ -13,6 +13,7 @@ import datetime
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
+from ansible_collections.planasonix.admin.plugins.module_utils import _keys
 from ansible_collections.planasonix.admin.plugins.module_utils._allowlist import (
     Allowlist,
     on_off,
@@ -27,13 +28,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import MOST_DAYS, FieldTable
-from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
-    DAY,
-    lifetime,
-    moment,
-    scopes_of,
-    whole_days,
-)
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import (
     canonical,
     find_open,
@@ -264,23 +258,23 @@ def find_offences(key: Values, require: Values, now: datetime.datetime) -> list[
     reasons = []
     created = None
     if {"max_age_days", "unused_days"} & require.keys():
-        created = moment(key, "created_at")
+        created = _keys.moment(key, "created_at")
     if "max_age_days" in require:
         if created is None:
             reasons.append("has no known age")
-        elif now - created > require["max_age_days"] * DAY:
+        elif now - created > require["max_age_days"] * _keys.DAY:
             reasons.append(f"is older than {require['max_age_days']} days")
     if require.get("must_expire") or "max_lifetime_days" in require:
-        if moment(key, "expires_at") is None:
+        if _keys.moment(key, "expires_at") is None:
             reasons.append("never expires")
         elif "max_lifetime_days" in require and lives_too_long(key, require["max_lifetime_days"]):
             reasons.append(f"lives longer than {require['max_lifetime_days']} days")
     if "unused_days" in require:
-        used = moment(key, "last_used_at") or created
-        if used is None or now - used > require["unused_days"] * DAY:
+        used = _keys.moment(key, "last_used_at") or created
+        if used is None or now - used > require["unused_days"] * _keys.DAY:
             reasons.append(f"was not used for {require['unused_days']} days")
     if "forbidden_scopes" in require:
-        scopes = scopes_of(key)
+        scopes = _keys.scopes_of(key)
         forbidden = [scope for scope in require["forbidden_scopes"] if scope in scopes]
         if forbidden:
             reasons.append(f"has {', '.join(forbidden)}")
@@ -295,7 +289,7 @@ def lives_too_long(key: Values, days: int) -> bool:
 
     :raises ApiError: if the API does not say so.
     """
-    if moment(key, "created_at") is None:
+    if _keys.moment(key, "created_at") is None:
         return True
-    length = lifetime(key)
-    return length is not None and whole_days(length) > days
+    length = _keys.lifetime(key)
+    return length is not None and _keys.whole_days(length) > days

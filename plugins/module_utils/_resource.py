@@ -246,19 +246,6 @@ class Resource:
 
 
 @dataclass(frozen=True)
-class Confirmed:
-    """The outcome of a plan that was applied.
-
-    :param value: The object that the module returns.
-    :param result: Keys that the result has after a real run: the object, and for example
-        ``secret``.
-    """
-
-    value: Values
-    result: Values
-
-
-@dataclass(frozen=True)
 class Look:
     """One look at what a plan was to change.
 
@@ -280,10 +267,11 @@ class Look:
 
 def apply_and_confirm(
     client: Client, resource: Resource, plan: Plan, state: t.Any, options: Values
-) -> Confirmed:
+) -> Values:
     """Send a plan, and read back until the API shows it.
 
     :param state: The state that the plan was made from.
+    :returns: Keys that the result has after a real run: the object, and for example ``secret``.
     :raises NotApplied: if the API accepted the plan and does not show it in time.
     :raises PlanasonixError: if the API refuses it, or it cannot be read back. Its details contain
         what the API answered only once.
@@ -298,14 +286,13 @@ def apply_and_confirm(
 
 def confirm(
     client: Client, resource: Resource, plan: Plan, options: Values, result: Values
-) -> Confirmed:
+) -> Values:
     """Read back until the API shows a plan that was sent; arguments as of ``look_at``.
 
     :param result: Keys that the result has because of the API's answers.
     """
     if not plan.changed or resource.verify is None:
-        finished = resource.finish(client, plan, options)
-        return Confirmed(plan.predicted, resource.to_keys(plan.predicted) | result | finished)
+        return resource.to_keys(plan.predicted) | result | resource.finish(client, plan, options)
     seen = Look()
     for _look in looks(client):
         seen = look_at(client, resource, plan, options)
@@ -322,8 +309,7 @@ def confirm(
         resource.explain(client, plan, seen.state, options)
         raise NotApplied(describe_mismatches(seen.mismatches))
     finished = resource.finish(client, plan, options)
-    value = resource.to_result(seen.state, options)
-    return Confirmed(value, resource.to_keys(value) | result | finished)
+    return resource.to_keys(resource.to_result(seen.state, options)) | result | finished
 
 
 def look_at(client: Client, resource: Resource, plan: Plan, options: Values) -> Look:
@@ -350,7 +336,7 @@ def looks(client: Client) -> Iterator[None]:
 
 
 def same_id(one: t.Any, other: t.Any) -> bool:
-    """Return whether two ids are spelled alike: an API may list ``43`` for the ``"43"`` of a task."""
+    """Return whether two ids are spelled alike: an API may list ``43`` for a task's ``"43"``."""
     return str(one) == str(other)
 
 

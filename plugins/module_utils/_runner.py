@@ -29,10 +29,7 @@ from ansible.module_utils.common.validation import check_type_dict
 from ansible.module_utils.errors import UnsupportedError
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
-from ansible_collections.planasonix.admin.plugins.module_utils._client import (
-    Client,
-    Connection,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     PlanasonixError,
     Unexpected,
@@ -49,6 +46,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
     spell_out,
     visible,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import Connection
 
 
 def from_environment(variable: str) -> str:
@@ -263,7 +261,7 @@ def manage(client: Client, resource: Resource, options: Values, check_mode: bool
     if check_mode:
         return result | resource.to_keys(plan.predicted)
     # One line, so that nothing can fail between a new secret and the result.
-    return result | apply_and_confirm(client, resource, plan, state, options).result
+    return result | apply_and_confirm(client, resource, plan, state, options)
 
 
 def contains_secret(result: Mapping[str, t.Any]) -> bool:

@@ -104,6 +104,7 @@ class Singleton:
         refuse_new_limits(self.name, before, after)
         predicted = {**current, **after}
         whole = {name: require_field(predicted, name, self.title) for name in self.fields}
+        old = {name: current[name] for name in self.fields}
         warnings = self.check_result(predicted)
         text = f"update {self.title}"
         return Plan(
@@ -112,7 +113,7 @@ class Singleton:
             predicted=predicted,
             message=describe(self.name, changes),
             result={"warnings": warnings} if warnings else {},
-            changes=(Change("update", self.name, text, before=before, after=whole),),
+            changes=(Change("update", self.name, text, before=old, after=whole),),
         )
 
     def request(self, change: Change, dummy_options: Values) -> Write:
@@ -211,12 +212,15 @@ def read_settings(client: Client, options: Values) -> Values:
 
 
 def plan_settings(current: Values, options: Values) -> Plan:
-    """Plan ``POST /api/settings`` with what differs. Mappings in ``extra`` are merged, so keys that are not named keep their value."""
+    """Plan ``POST /api/settings`` with what differs.
+
+    Mappings in ``extra`` are merged, so keys that are not named keep their value.
+    """
     desired = {name: options[name] for name in SETTINGS_FIELDS if name in options}
     before = {name: require_field(current, name, "the settings") for name in desired}
     for name, value in before.items():
         read_value(value, find_kind("settings", (name,)), name, "the settings")
-    # A setting that the API does not list is not equal to anything; reading back tells whether it took the new one.
+    # A setting that the API does not list equals nothing; reading back shows if it was applied.
     before |= {name: current[name] for name in options.get("extra", {}) if name in current}
     desired |= {
         name: merged(current.get(name), value) for name, value in options.get("extra", {}).items()
@@ -306,7 +310,7 @@ def check_idle(timeout: Values) -> list[str]:
     """Refuse an idle timeout that never comes into effect.
 
     :returns: A warning where a number may mean no limit, so that the two cannot be compared.
-    :raises InvalidOption: if it exceeds the absolute one, of which one may be what the organization has.
+    :raises InvalidOption: if it exceeds the absolute one, of which one may be in force already.
     :raises ApiError: if what the organization has is no number.
     """
     idle, absolute = (
@@ -330,7 +334,8 @@ def check_idle(timeout: Values) -> list[str]:
             ]
     if idle > absolute:
         raise InvalidOption(
-            f"idle_timeout_minutes would be {idle} and absolute_timeout_minutes {absolute}, and idle may not exceed absolute; give both, or other numbers."
+            f"idle_timeout_minutes would be {idle} and absolute_timeout_minutes {absolute}, and "
+            "idle may not exceed absolute; give both, or other numbers."
         )
     return []
 
@@ -383,7 +388,7 @@ def check_preferences(options: Values) -> None:
     :raises InvalidOption: with the key.
     """
     for key in options["preferences"]:
-        # "." and ".." are resolved on the way, even if they are escaped, so the request would go elsewhere.
+        # Even if escaped, "." and ".." are resolved on the way: the request would go elsewhere.
         if key in ("", ".", ".."):
             raise InvalidOption(
                 f"preferences: {key!r} cannot be the key of a preference; correct it."
@@ -442,7 +447,7 @@ def preference_path(key: str) -> str:
 
 
 def plan_preferences(current: Values, options: Values) -> Plan:
-    """Plan one ``PUT /api/user-preferences/{key}`` for each preference that differs or is not there yet."""
+    """Plan one ``PUT`` for each preference that differs or is not set."""
     desired: Values = options["preferences"]
     before = {key: current[key] for key in desired if key in current}
     new = {
@@ -504,7 +509,10 @@ def check_password(options: Values) -> None:
 
 
 def read_account(client: Client, dummy_options: Values) -> Values:
-    """Read whose password it is, which also proves in check mode that the key is good. The password itself cannot be read."""
+    """Read whose password it is, which also proves in check mode that the key is valid.
+
+    The password itself cannot be read.
+    """
     try:
         return client.get(PROFILE_PATH, "read the profile")
     except ApiError as error:
@@ -548,9 +556,15 @@ def apply_password(client: Client, plan: Plan, dummy_current: Values, options: V
             if isinstance(error, AnswerLost) or (
                 error.status is not None and not error.did_nothing
             ):
-                error.message += " The new password may be in force or not: try to sign in with it, and run again only if the old one still works."
+                error.message += (
+                    " The new password may be in force or not: try to sign in with it, and run "
+                    "again only if the old one still works."
+                )
             elif error.status in (400, 401, 403, 422):
-                error.message += " If an earlier run changed the password, current_password is no longer the current one."
+                error.message += (
+                    " If an earlier run changed the password, current_password is no longer the "
+                    "current one."
+                )
             raise
     return Applied()
 

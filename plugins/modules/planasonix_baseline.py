@@ -318,7 +318,7 @@ snapshot_notes:
 
 from ansible_collections.planasonix.admin.plugins.module_utils._baseline import BASELINE
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import SEVERITIES, SUBSETS
-from ansible_collections.planasonix.admin.plugins.module_utils._requirements import find_secrets
+from ansible_collections.planasonix.admin.plugins.module_utils._policies import find_secrets
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module
 
 MODULE = Module(

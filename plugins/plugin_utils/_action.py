@@ -144,9 +144,9 @@ class PlanasonixAction(ActionBase):
         self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]:
         """Hand the task to the packed module."""
-        wrap_async = bool(self._task.async_val) and not self._transport.has_native_async
+        wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
         # Some connections, such as ssh, print the output of a module at -vvv.
-        context = self._transport._play_context
+        context = self._connection._play_context
         no_log = context.no_log
         hidden = task_vars.get(HIDDEN_RESULT) or task_vars.get(HIDDEN_CONTROLS)
         context.no_log = no_log or bool(hidden) or self.MODULE.makes_secret is not None
@@ -160,7 +160,7 @@ class PlanasonixAction(ActionBase):
         finally:
             context.no_log = no_log
             if not wrap_async:
-                self._remove_tmp_path(self._transport._shell.tmpdir)
+                self._remove_tmp_path(self._connection._shell.tmpdir)
 
     def _compute_environment_string(
         self, raw_environment_out: dict[str, t.Any] | None = None
@@ -175,7 +175,7 @@ class PlanasonixAction(ActionBase):
             raw_environment_out.update(environment)
         hidden = CONNECTION_SPEC["api_key"]["fallback"][1]
         return str(
-            self._transport._shell.env_prefix(
+            self._connection._shell.env_prefix(
                 **{name: value for name, value in environment.items() if name not in hidden}
             )
         )
@@ -186,8 +186,8 @@ class PlanasonixAction(ActionBase):
         On macOS it does: there, a forked worker crashes when it looks up the system's proxies.
         """
         return not (
-            self._transport.transport.rpartition(".")[2] != "local"
-            or self._transport.become
+            self._connection.transport.rpartition(".")[2] != "local"
+            or self._connection.become
             or any(self._task.environment or [])
             or self._task.async_val
             or self.MODULE.missing_libraries()

@@ -22,8 +22,8 @@ from ansible.module_utils.common.text.converters import to_bytes
 from ansible.parsing import vault
 from ansible.parsing.yaml import objects
 
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Connection
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import Connection
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import mark_trusted
 
 NAME = "planasonix.admin.orgs"

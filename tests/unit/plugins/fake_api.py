@@ -22,7 +22,8 @@ import urllib3
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _runner
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import Connection
 
 BASE = "https://api.planasonix.com"
 KEY = "plnx_live_adminkey0000"

@@ -16,7 +16,6 @@ import pytest
 import yaml
 
 from ansible_collections.planasonix.admin.plugins.doc_fragments import attributes, connection
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Connection
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import SUBSETS
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import (
@@ -24,6 +23,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._runner import (
     SECRET_RESULTS,
     Module,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import Connection
 from ansible_collections.planasonix.admin.plugins.plugin_utils._action import PlanasonixAction
 
 COLLECTION = "ansible_collections.planasonix.admin.plugins"
@@ -343,7 +343,9 @@ def list_rows() -> list[list[str]]:
 def list_imports(path: Path) -> t.Iterator[str]:
     """Yield the files of ``module_utils`` that a file imports, or imports something of."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        module = node.module or ""
         if module.endswith("module_utils"):
             yield from (alias.name.removeprefix("_") for alias in node.names)
         elif ".module_utils._" in module:

@@ -13,7 +13,8 @@ from pathlib import Path
 import trustme
 from unit.plugins.scripted_server import ScriptedServer
 
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import Connection
 
 
 class Site:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ansible_collections.planasonix.admin.plugins.module_utils._controls import SEVERITIES, SUBSETS
-from ansible_collections.planasonix.admin.plugins.module_utils._requirements import (
+from ansible_collections.planasonix.admin.plugins.module_utils._policies import (
     check_baseline,
     parse_controls,
 )

@@ -29,13 +29,13 @@ from unit.plugins.scripted_server import Answer, ScriptedServer
 
 from ansible_collections.planasonix.admin.plugins.inventory import orgs
 from ansible_collections.planasonix.admin.plugins.module_utils import _client
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Connection
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     NoConnection,
     PlanasonixError,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import CONNECTION_SPEC
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import Connection
 from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_entries import ENTRY_OPTIONS
 
 SECRET = vault.VaultSecret(b"password of the vault")

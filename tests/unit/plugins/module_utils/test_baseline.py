@@ -2985,7 +2985,11 @@ def test_the_plan_is_shown_with_the_controls_that_it_is_for():
             "resource": "session_timeout",
             "action": "update",
             "object": "",
-            "before": {"idle_timeout_minutes": 60, "absolute_timeout_minutes": 1440},
+            "before": {
+                "idle_timeout_minutes": 60,
+                "absolute_timeout_minutes": 1440,
+                "extend_on_activity": True,
+            },
             "after": {
                 "idle_timeout_minutes": 30,
                 "absolute_timeout_minutes": 480,

@@ -26,10 +26,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._answers import (
     parse_error,
     retry_after,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._client import (
-    Client,
-    Connection,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     AnswerLost,
     ApiError,
@@ -42,6 +39,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     create_once,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import Connection
 
 NOW = 1_767_225_600.0
 """2026-01-01T00:00:00Z"""

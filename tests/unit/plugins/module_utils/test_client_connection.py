@@ -25,10 +25,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_writes
     request_allowlist,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._answers import proxy_host
-from ansible_collections.planasonix.admin.plugins.module_utils._client import (
-    Client,
-    Connection,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
@@ -36,7 +33,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._keys import key_path
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import channel_path
-from ansible_collections.planasonix.admin.plugins.module_utils._transport import is_loopback
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import (
+    Connection,
+    is_loopback,
+)
 
 KEY = "plnx_live_key"
 

@@ -21,7 +21,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._answers import (
     MAXIMUM_DEPTH,
     parse_json,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     AnswerLost,
     ApiError,
@@ -29,6 +29,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Write, create_once
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import one_line, visible
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import Connection
 
 KEY = "plnx_live_key"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

@@ -12,8 +12,9 @@ import pytest
 from unit.plugins.scripted_server import Answer, ScriptedServer
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _paging
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import Connection
 
 PATH = "/api/things"
 IDS = [[1, 2], [3, 4], [5]]

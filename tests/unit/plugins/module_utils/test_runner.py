@@ -38,7 +38,6 @@ from unit.plugins.tasks import (
 )
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _client, _runner
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Connection
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import (
     Module,
@@ -48,6 +47,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._runner import (
     run_as_module,
     run_in_worker,
 )
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import Connection
 
 try:
     from ansible.module_utils.testing import patch_module_args  # ansible-core 2.19+  # pylint: disable=ungrouped-imports

@@ -18,9 +18,10 @@ from unit.plugins.fake_api import TOTP_SECRET
 from unit.plugins.scripted_server import Answer, Drip, ScriptedServer
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _runner
-from ansible_collections.planasonix.admin.plugins.module_utils._client import Client, Connection
+from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import Secrets
+from ansible_collections.planasonix.admin.plugins.module_utils._transport import Connection
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_api_key import (
     MODULE as API_KEY,
 )

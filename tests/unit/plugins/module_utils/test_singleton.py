@@ -94,6 +94,9 @@ def test_plan(api, module, options, body, message):
     assert api.bodies == ([] if body is None else [body])
     assert result[name] == {**untouched, **(body or {})}
     assert set(result["diff"]["before"]) == set(result["diff"]["after"]) == set(options)
+    for change in result["plan"]["changes"]:
+        assert change["after"] == body
+        assert change["before"] == {field: untouched[field] for field in body}
 
 
 @pytest.mark.parametrize(

@@ -251,10 +251,10 @@ def test_a_connection_does_not_print_what_a_module_that_makes_secrets_answers(
     monkeypatch.setattr(
         PlanasonixAction,
         "_execute_module",
-        lambda self, **arguments: {"msg": self._transport._play_context.no_log},
+        lambda self, **arguments: {"msg": self._connection._play_context.no_log},
     )
     assert action.run(task_vars={})["msg"] is hidden
-    assert action._transport._play_context.no_log is False
+    assert action._connection._play_context.no_log is False
 
 
 VARIABLES = sorted(
@@ -423,7 +423,7 @@ def test_a_connection_does_not_print_what_is_hidden(runs, monkeypatch, name):
     monkeypatch.setattr(
         PlanasonixAction,
         "_execute_module",
-        lambda self, **arguments: {"msg": self._transport._play_context.no_log},
+        lambda self, **arguments: {"msg": self._connection._play_context.no_log},
     )
     assert action.run(task_vars={name: True})["msg"] is True
 

@@ -24,9 +24,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import (
     find_counterpart,
     find_open,
+    find_uncovered,
     parse_network,
     read_network,
-    uncovered,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Change,
@@ -147,7 +147,7 @@ def clean_label(label: t.Any) -> str:
     return "" if label is None else normalize(str(label))
 
 
-def wanted_entries(options: Values) -> dict[str, str | None]:
+def parse_entries(options: Values) -> dict[str, str | None]:
     """Map each network of the options, in its canonical form, to its label (``None``: any).
 
     :raises InvalidOption: if one is malformed, or one network has two labels.
@@ -170,8 +170,8 @@ def check_allowlist(options: Values) -> None:
 
     :raises InvalidOption: with the reason.
     """
-    wanted_entries(options)
-    uncovered(options.get("protected_addresses", []), [])
+    parse_entries(options)
+    find_uncovered(options.get("protected_addresses", []), [])
     absent = options["state"] == "absent"
     if absent and options.get("purge"):
         raise InvalidOption(
@@ -297,7 +297,7 @@ def plan_entries(
         force, and do not satisfy the options.
     :raises ApiError: if a listed network that cannot be read might be a forbidden one.
     """
-    wanted = wanted_entries(options)
+    wanted = parse_entries(options)
     spellings = {*wanted, *map(find_counterpart, wanted)}
     listed = [*entries, *unsettled]
     if options["state"] == "absent":
@@ -354,7 +354,7 @@ def refuse_doubles(planned: EntryPlan, current: Allowlist, options: Values) -> N
     :raises RefusedPlan: with the id of that entry.
     """
     for entry in planned.additions:
-        doubles = find_entries(current.unsettled, entry["cidr"], wanted_entries(options))
+        doubles = find_entries(current.unsettled, entry["cidr"], parse_entries(options))
         if doubles:
             raise RefusedPlan(explain_double(entry["cidr"], doubles[0]))
 
@@ -379,7 +379,9 @@ def takes_access(plan: Plan, options: Values) -> bool:
 
 def find_lost(entries: Iterable[Values], options: Values) -> list[str]:
     """List the protected addresses that entries do not cover."""
-    return uncovered(options.get("protected_addresses", []), [entry["cidr"] for entry in entries])
+    return find_uncovered(
+        options.get("protected_addresses", []), [entry["cidr"] for entry in entries]
+    )
 
 
 def check_lockout(plan: Plan, current: Allowlist, options: Values) -> None:

@@ -33,13 +33,13 @@ from ansible_collections.planasonix.admin.plugins.module_utils._allowlist import
     get_id,
     get_ids,
     has_label,
+    parse_entries,
     plan_allowlist,
     select_changes,
     select_fields,
     switch_enforcement,
     takes_access,
     verify_allowlist,
-    wanted_entries,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
@@ -63,9 +63,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
 from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
     ENDED,
     ENDS,
-    in_force,
     is_expired,
     is_gone,
+    is_in_force,
     is_never,
     parse_time,
 )
@@ -155,7 +155,7 @@ def keep_active(listed: Iterable[Values], now: datetime.datetime) -> list[Values
 
     :raises ApiError: if an entry has an unknown state or time.
     """
-    return [entry for entry in listed if in_force(entry, now)]
+    return [entry for entry in listed if is_in_force(entry, now)]
 
 
 def has_ended(entry: Values, now: datetime.datetime) -> bool:
@@ -275,7 +275,7 @@ class Writer:
         self.plan = plan
         self.current = current
         self.options = options
-        self.wanted = wanted_entries(options)
+        self.wanted = parse_entries(options)
         self.is_guarded = takes_access(plan, options)
         self.additions = select_changes(plan, "create")
         self.removals = select_changes(plan, "delete")
@@ -319,7 +319,7 @@ class Writer:
     def find_new_idle(self, listed: Iterable[Values], cidr: str) -> list[Values]:
         """Find the entries of a network that are new on the list and not in force."""
         new = drop_entries(listed, self.before | get_ids(self.current.inactive))
-        idle = [entry for entry in new if not in_force(entry, self.client.now())]
+        idle = [entry for entry in new if not is_in_force(entry, self.client.now())]
         return find_entries(idle, cidr, self.wanted)
 
     def find_removals(self, cidr: str) -> list[Change]:

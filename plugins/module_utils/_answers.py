@@ -165,7 +165,7 @@ def parse_error(content_type: str, text: str) -> Reason:
         body = None
     if not isinstance(body, dict):
         return Reason(
-            None, html_page(content_type, text) or text.strip() or "no reason given", None
+            None, describe_page(content_type, text) or text.strip() or "no reason given", None
         )
     error, errors = body.get("error"), body.get("errors")
     if isinstance(errors, list) and len(errors) == 1:
@@ -190,7 +190,7 @@ def _message(source: Mapping[str, t.Any]) -> t.Any:
     return None
 
 
-def html_page(content_type: str, text: str) -> str | None:
+def describe_page(content_type: str, text: str) -> str | None:
     """Describe an HTML page; ``None`` if the text is none."""
     # Two searches, as one pattern for both tags would take for ever on many of the first.
     begin = re.search("<title[^<>]*>", text, re.IGNORECASE)
@@ -228,7 +228,7 @@ def is_known_object(body: t.Any) -> bool:
     return is_bare_object(body) and not DOCUMENTED.isdisjoint(body)
 
 
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return how many seconds the server asks to wait, or ``None`` where it does not say.
 
     Reads ``Retry-After`` (seconds or HTTP date), and ``X-RateLimit-Reset`` (a Unix time, or
@@ -297,7 +297,7 @@ def explain(
     :param proxy: URL of the proxy that the environment names for the API.
     :param quote: Censors what the server said, which may be any of the secrets.
     """
-    reason = quote(reason_of(exception), 120)
+    reason = quote(describe_cause(exception), 120)
     fault = _tls_fault(exception, host, reason) or _authorities_fault(exception)
     if fault:
         return Failure(request.failure(fault))
@@ -339,7 +339,7 @@ def _lost_answer(exception: Exception, request: Request, host: str, reason: str)
         return Failure(request.failure(f"{kind} for {host}; check api_url and ca_path."))
     # urllib3's error is inside where the body is what takes too long.
     late = isinstance(exception, requests.exceptions.Timeout) or isinstance(
-        root_of(exception), urllib3.exceptions.ReadTimeoutError
+        unwrap(exception), urllib3.exceptions.ReadTimeoutError
     )
     doubt = "" if request.method == "GET" else ", so it may have taken effect or not"
     error = request.unclear(
@@ -377,7 +377,7 @@ def _tls_fault(exception: Exception, host: str, reason: str) -> str | None:
 
 def _authorities_fault(exception: Exception) -> str | None:
     """Say that a file may not be read; requests and urllib3 report a failed connection."""
-    arguments: tuple[object, ...] = getattr(cause_of(exception), "args", ())
+    arguments: tuple[object, ...] = getattr(find_cause(exception), "args", ())
     innermost = arguments[-1] if arguments else None
     if not isinstance(innermost, PermissionError) or innermost.errno != errno.EACCES:
         return None
@@ -409,7 +409,7 @@ def never_connected(exception: Exception) -> bool:
 
     With a proxy, urllib3 reports a connection that broke later in the same way.
     """
-    reason = getattr(root_of(exception), "reason", None)
+    reason = getattr(unwrap(exception), "reason", None)
     if isinstance(reason, urllib3.exceptions.ProxyError):
         reason = reason.original_error
         if str(reason).startswith("Tunnel connection failed"):
@@ -419,23 +419,23 @@ def never_connected(exception: Exception) -> bool:
     )
 
 
-def root_of(exception: BaseException) -> object:
+def unwrap(exception: BaseException) -> object:
     """Return what requests wrapped: usually the error of urllib3."""
     return exception.args[0] if exception.args else exception
 
 
-def cause_of(exception: BaseException) -> object:
+def find_cause(exception: BaseException) -> object:
     """Return what ended a failed exchange, within what requests wrapped."""
-    root = root_of(exception)
+    root = unwrap(exception)
     return getattr(root, "reason", None) or root
 
 
-def reason_of(exception: BaseException) -> str:
+def describe_cause(exception: BaseException) -> str:
     """Return the innermost reason in a few words, without addresses of objects.
 
     Whoever shows it censors it first, and shortens it then.
     """
-    root = cause_of(exception)
+    root = find_cause(exception)
     text = str(root.args[-1]) if isinstance(root, BaseException) and root.args else str(root)
     text = re.sub(
         r"<[^>]*object at 0x[0-9a-f]+>:? ?|\bHTTPS?Connection(Pool)?\([^)]*\):? ?", "", text

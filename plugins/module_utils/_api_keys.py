@@ -44,11 +44,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     find_own_keys,
     has_ended,
     is_known,
-    lifetime,
-    moment,
     read_key_list,
-    scopes_of,
-    whole_days,
+    read_key_time,
+    read_lifetime,
+    read_scopes,
+    to_days,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Change,
@@ -57,14 +57,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     same,
     without,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
-    Resource,
-    same_id,
-)
-from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
-    is_expired,
-    is_gone,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import Resource, same_id
+from ansible_collections.planasonix.admin.plugins.module_utils._validity import is_expired, is_gone
 
 
 @dataclass(frozen=True)
@@ -462,7 +456,7 @@ def find_reasons_to_recreate(current: Keys, key: Values, options: Values) -> lis
         return ["expired"]
     reasons = []
     if "scopes" in options:
-        scopes = scopes_of(key)
+        scopes = read_scopes(key)
         if not same(scopes, options["scopes"]):
             old, new = (", ".join(sorted(names)) or "none" for names in (scopes, options["scopes"]))
             text = f"scopes {old} -> {new}"
@@ -473,7 +467,7 @@ def find_reasons_to_recreate(current: Keys, key: Values, options: Values) -> lis
                 )
             reasons.append(text)
     if "rotate_after_days" in options:
-        created = moment(key, "created_at")
+        created = read_key_time(key, "created_at")
         if created is None:
             raise ApiError(
                 f"The API does not say when the API key {key['name']!r} was created, so "
@@ -482,7 +476,7 @@ def find_reasons_to_recreate(current: Keys, key: Values, options: Values) -> lis
         if current.now - created > options["rotate_after_days"] * DAY:
             reasons.append(f"older than {options['rotate_after_days']} days")
     if "renew_before_days" in options:
-        expires = moment(key, "expires_at")
+        expires = read_key_time(key, "expires_at")
         if expires is not None and expires - current.now <= options["renew_before_days"] * DAY:
             reasons.append(f"expires within {options['renew_before_days']} days")
     return reasons
@@ -500,18 +494,18 @@ def make_body(key: Values | None, options: Values, subject: str) -> Values:
     name = key["name"] if key else options["name"]
     if name is None:
         raise InvalidOption(f"The {subject} has no name, so it cannot be replaced; delete it.")
-    scopes = options["scopes"] if "scopes" in options else scopes_of(t.cast(Values, key))
+    scopes = options["scopes"] if "scopes" in options else read_scopes(t.cast(Values, key))
     body = {"name": name, "scopes": scopes}
     if "expires_in_days" in options:
         body["expires_in_days"] = options["expires_in_days"]
     elif key is not None:
         try:
-            length = lifetime(key)
+            length = read_lifetime(key)
         except ApiError as error:
             error.message += " Give expires_in_days."
             raise
         if length is not None:
-            body["expires_in_days"] = max(1, whole_days(length))
+            body["expires_in_days"] = max(1, to_days(length))
             if options.get("renew_before_days", 0) >= body["expires_in_days"]:
                 raise InvalidOption(
                     f"The {subject} lives {body['expires_in_days']} days, so with this "
@@ -543,7 +537,7 @@ def verify_keys(current: Keys, plan: Plan, options: Values) -> list[str]:
     elif options.get("stale_prefix") and key.get("prefix") == options["stale_prefix"]:
         texts.append(f"its prefix is still {key['prefix']}")
     elif "scopes" in plan.after and plan.after != plan.before:
-        scopes = scopes_of(key)
+        scopes = read_scopes(key)
         if not same(scopes, plan.after["scopes"]):
             texts.append(f"its scopes are {', '.join(scopes)}")
     return texts

@@ -30,7 +30,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Change,
     Plan,
     Values,
-    merged,
+    merge,
     without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._policies import (
@@ -118,7 +118,7 @@ def read_organization(client: Client, options: Values) -> Organization:
             values[name] = read_subset(client, name, controls)
         except ApiError as error:
             errors[name] = error
-            if error.concerns_all:
+            if error.affects_every_request:
                 hopeless = error
     return Organization(controls, values, errors, client.now())
 
@@ -202,8 +202,8 @@ def plan_baseline(organization: Organization, options: Values) -> Plan:
     changes: list[Change] = []
     for step in assessment.steps:
         changes += [replace(change, controls=step.controls) for change in step.plan.changes]
-        before = merged(before, nest({step.place: step.plan.before}))
-        after = merged(after, nest({step.place: step.plan.after}))
+        before = merge(before, nest({step.place: step.plan.before}))
+        after = merge(after, nest({step.place: step.plan.after}))
     result = assessment.to_result()
     return Plan(
         before,

@@ -76,7 +76,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Mismatch,
     Plan,
     Values,
-    merged,
+    merge,
     without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
@@ -288,7 +288,7 @@ def find_lost(channel: Values, plan: Plan, options: Values) -> list[Mismatch]:
     if "type" in before and "type" not in options and not same_type(kind, before["type"]):
         mismatches.append(Mismatch("type", before["type"], before["type"], kind))
     old, now = (as_mapping(one.get("config")) or {} for one in (before, channel))
-    named = merged(options.get("config", {}), options.get("secret_config", {}))
+    named = merge(options.get("config", {}), options.get("secret_config", {}))
     mismatches += find_lost_keys(old, now, named, ("config",))
     created = as_mapping(options.get("created", {}).get("config")) or {}
     mismatches += find_lost_keys(created, now, {}, ("config",))
@@ -430,7 +430,7 @@ def build_restoration(before: Values, channel: Values, options: Values) -> Value
     is_empty = not as_mapping(channel.get("config"))
     if not is_empty and (hidden or may_hide_secret(before, old, options)):
         return None
-    config = merged(drop_hidden(old), desired)
+    config = merge(drop_hidden(old), desired)
     return {**keep_fields(channel), "config": config} if config else None
 
 

@@ -61,17 +61,14 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Plan,
     Values,
     describe,
-    differences,
-    merged,
+    list_differences,
+    merge,
     without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     require_field,
     same_id,
 )
-
-if t.TYPE_CHECKING:
-    pass
 
 RESOURCE = "notification_channels"
 NAMED_FIELDS = ("type", "name", "enabled")
@@ -362,9 +359,9 @@ def plan_update(subject: str, found: Values, options: Values) -> Plan:
     config = read_config(found, subject) if named or sends_secrets else {}
     keys = {path[0]: named[path[0]] for path in find_unequal(config, named)}
     fields = find_changed_fields(subject, found, options)
-    new = {**found, **fields, "config": merged(config, keys)} if keys else {**found, **fields}
+    new = {**found, **fields, "config": merge(config, keys)} if keys else {**found, **fields}
     before, after = select_managed(found, options), select_managed(new, options)
-    texts = differences(before, after)
+    texts = list_differences(before, after)
     # No diff shows a change of a secret.
     old, now = (values.get("config", {}) for values in (before, after))
     texts += [f"config.{key} changed" for key in keys if old.get(key) == now.get(key)]
@@ -462,7 +459,7 @@ def join_config(options: Values) -> Values:
     """Return the config that a task gives, with its secrets, without placeholders."""
     secrets = options.get("secret_config", {})
     known = drop_paths(secrets, find_placeholder_paths(secrets))
-    return t.cast(Values, merged(options.get("config", {}), known))
+    return t.cast(Values, merge(options.get("config", {}), known))
 
 
 def build_config(found: Values, config: Values, options: Values) -> Values:
@@ -488,7 +485,7 @@ def build_config(found: Values, config: Values, options: Values) -> Values:
             f"{found.get('type')!r} may have a secret that the API does not show. Give it in "
             "secret_config, or set secret_config: {} if there is none."
         )
-    return t.cast(Values, merged(drop_hidden(config), desired))
+    return t.cast(Values, merge(drop_hidden(config), desired))
 
 
 def is_visible(config: t.Any, path: KeyPath) -> bool:

@@ -33,10 +33,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._paging import (
     Pages,
     Query,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
-    Halves,
-    Secrets,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._texts import Halves, Secrets
 
 REQUESTS_IMPORT_ERROR: str | None = None
 try:
@@ -154,7 +151,7 @@ class Client:
         self.session.proxies.update(environment["proxies"])
         _transport.check_authorities(environment["verify"])
         proxies = map(str, environment["proxies"].values())
-        trusting = _transport.trusting_adapter(environment["verify"], proxies)
+        trusting = _transport.make_adapter(environment["verify"], proxies)
         if trusting:
             self.session.verify = True
         self.session.mount("https://", trusting or _transport.TimedAdapter())
@@ -317,7 +314,7 @@ class Client:
                     return answer
                 error = self._refusal(answer, request)
                 retry = answer.status == 429 or (answer.status in UNCLEAR and request.repeatable)
-                asked = _answers.retry_after(answer.headers, self.clock())
+                asked = _answers.read_retry_after(answer.headers, self.clock())
             if retry and asked and asked > self.budget_left():
                 left = int(max(0, self.budget_left()))
                 error.message += (
@@ -449,7 +446,7 @@ class Client:
     @staticmethod
     def _page(answer: _transport.Answer) -> str | None:
         """Describe the HTML page that an answer is."""
-        return _answers.html_page(answer.headers.get("Content-Type", ""), answer.text)
+        return _answers.describe_page(answer.headers.get("Content-Type", ""), answer.text)
 
     def _not_documented(self, answer: _transport.Answer, request: _answers.Request) -> ApiError:
         """Build the error for a success of another shape.

@@ -86,7 +86,7 @@ class ApiError(PlanasonixError):
         return self.status is not None and 300 <= self.status < 500 and self.status != 408
 
     @property
-    def concerns_all(self) -> bool:
+    def affects_every_request(self) -> bool:
         """Whether every further request would fail, too (dead key, unreachable host)."""
         return self.status == 401
 
@@ -99,7 +99,7 @@ class NoConnection(ApiError):
         return True
 
     @property
-    def concerns_all(self) -> bool:
+    def affects_every_request(self) -> bool:
         return True
 
 
@@ -107,7 +107,7 @@ class TimedOut(ApiError):
     """The answer to a request that may be repeated took longer than ``timeout`` or ``deadline``."""
 
     @property
-    def concerns_all(self) -> bool:
+    def affects_every_request(self) -> bool:
         return True
 
 

@@ -14,6 +14,7 @@ import typing as t
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ansible_collections.planasonix.admin.plugins.module_utils import _masks
 from ansible_collections.planasonix.admin.plugins.module_utils._channels import (
     NEEDED_SECRETS,
     normalize_type,
@@ -24,12 +25,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     normalize_name,
     read_name,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._masks import (
-    build_placeholders,
-    drop_hidden,
-    find_secret_paths,
-    is_placeholder,
-)
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import canonical
 from ansible_collections.planasonix.admin.plugins.module_utils._notifications import (
     as_mapping,
@@ -38,7 +33,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
-    merged,
+    merge,
     same,
     without,
 )
@@ -79,14 +74,14 @@ def export_channels(channels: Sequence[Values]) -> Values:
 def export_channel(channel: Values) -> Values:
     """Return one channel, with a placeholder for each value that is or may be a secret."""
     config = as_mapping(channel.get("config")) or {}
-    hidden = find_secret_paths(config)
+    hidden = _masks.find_secret_paths(config)
     needed = NEEDED_SECRETS.get(normalize_type(channel.get("type")))
     if not hidden and needed:
         hidden = [(needed,)]
     result = export_texts(channel, "name", "type") | export_flag(channel)
-    result["config"] = drop_hidden(config)
+    result["config"] = _masks.drop_hidden(config)
     if hidden:
-        result["secret_config"] = build_placeholders(channel["name"], hidden)
+        result["secret_config"] = _masks.build_placeholders(channel["name"], hidden)
     return result
 
 
@@ -301,7 +296,7 @@ def restore_channel(item: Values, current: Iterable[Values], plan: RollbackPlan)
     """
     name = item["name"]
     secrets = item.get("secret_config", {})
-    hidden = sorted(key for key, value in secrets.items() if is_placeholder(value))
+    hidden = sorted(key for key, value in secrets.items() if _masks.is_placeholder(value))
     found = [channel for channel in current if channel["name"] == name]
     if not found and not hidden:
         return item
@@ -330,7 +325,7 @@ def note_kept_config(item: Values, found: Values, plan: RollbackPlan) -> None:
     plan.secrets += [f"{name}.{key}" for key in sorted(secrets)]
     if "config" not in item:
         return
-    added = find_added(merged(item["config"], secrets), found.get("config"))
+    added = find_added(merge(item["config"], secrets), found.get("config"))
     plan.notes += [
         f"Notification channel {name!r}: {path} of its config is not in the snapshot and stays."
         for path in added

@@ -54,7 +54,7 @@ class Kind:
 
     def same(self, one: t.Any, other: t.Any) -> bool:
         """Return whether two values mean the same."""
-        return same(self._key_of(one), self._key_of(other))
+        return same(self._to_key(one), self._to_key(other))
 
     def read_or_none(self, value: t.Any) -> t.Any:
         """Read a value; ``None`` if it is null, or of another type."""
@@ -63,7 +63,7 @@ class Kind:
         except ValueError:
             return None
 
-    def _key_of(self, value: t.Any) -> t.Any:
+    def _to_key(self, value: t.Any) -> t.Any:
         try:
             return self.key(self.read(value))
         except ValueError:
@@ -312,7 +312,7 @@ def is_unlimited(value: t.Any) -> bool:
     return value is None or value < 1
 
 
-def unlimited_fields(resource: str, values: Values) -> list[str]:
+def find_unlimited(resource: str, values: Values) -> list[str]:
     """Return the fields of an object whose value may mean no limit."""
     found: list[str] = []
     for name, kind in DOCUMENTED[resource].items():

@@ -19,7 +19,7 @@ import typing as t
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
+from ansible_collections.planasonix.admin.plugins.module_utils import _keys, _secret_file
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     AnswerLost,
@@ -30,17 +30,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     carry,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name, read_name
-from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
-    DAY,
-    KEYS_PATH,
-    Keys,
-    collect_ids,
-    find_key,
-    key_path,
-    moment,
-    read_key_list,
-    scopes_of,
-)
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Change,
     Plan,
@@ -56,13 +45,10 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     send_until_answered,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._secret_file import PendingNote
-from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
-    is_gone,
-    parse_time,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._validity import is_gone, parse_time
 
 
-def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> Applied:
+def apply_key(client: Client, plan: Plan, current: _keys.Keys, options: Values) -> Applied:
     """Send the changes of a plan.
 
     The run notes what it is about to do before it makes a secret. It stores the secret before it
@@ -81,8 +67,8 @@ def apply_key(client: Client, plan: Plan, current: Keys, options: Values) -> App
 def request_key(change: Change, dummy_options: Values) -> Write:
     """Return the request of a change of an API key."""
     if change.action == "create":
-        return Write("POST", KEYS_PATH, change.after, change.text)
-    path = key_path(change.before["id"])
+        return Write("POST", _keys.KEYS_PATH, change.after, change.text)
+    path = _keys.key_path(change.before["id"])
     if change.action == "regenerate":
         return Write("POST", f"{path}/regenerate", None, change.text)
     return Write("DELETE", path, None, change.text)
@@ -90,7 +76,7 @@ def request_key(change: Change, dummy_options: Values) -> Write:
 
 def collect_deleted_ids(changes: Iterable[Change]) -> set[str]:
     """Return the ids of the keys that changes delete."""
-    return collect_ids(change.before for change in changes if change.action == "delete")
+    return _keys.collect_ids(change.before for change in changes if change.action == "delete")
 
 
 @dataclass(frozen=True)
@@ -103,7 +89,7 @@ class KeyRun:
 
     client: Client
     plan: Plan
-    current: Keys
+    current: _keys.Keys
     options: Values
     applied: Applied = field(default_factory=Applied)
 
@@ -179,7 +165,7 @@ class KeyRun:
         return {
             "name": read_name(self.plan.after),
             "operation": operation,
-            "ids": sorted(collect_ids(self.current.keys) - collect_deleted_ids(leftovers)),
+            "ids": sorted(_keys.collect_ids(self.current.keys) - collect_deleted_ids(leftovers)),
             **self.current.identity,
         }
 
@@ -192,7 +178,7 @@ class KeyRun:
         :raises NotApplied: if the new key is not as asked for; it is deleted again.
         :raises NotStored: if its secret could not be stored; it is deleted again.
         """
-        strays = Strays(self.client, change, collect_ids(self.current.keys))
+        strays = Strays(self.client, change, _keys.collect_ids(self.current.keys))
         made = self.create_without_doubles(strays)
         try:
             made = add_listed_fields(self.client, made)
@@ -280,7 +266,7 @@ class KeyRun:
             content = {
                 "name": read_name(self.plan.after),
                 "operation": "recreate",
-                "ids": sorted(collect_ids(self.current.keys) | {str(new_id)}),
+                "ids": sorted(_keys.collect_ids(self.current.keys) | {str(new_id)}),
                 "revoke": sorted(revoke),
                 **self.current.identity,
             }
@@ -306,7 +292,7 @@ class KeyRun:
                 path=request.path,
             )
         self.applied.result["secret"] = made["secret"]
-        old = find_key(self.current.keys, change.before["id"]) or change.before
+        old = _keys.find_key(self.current.keys, change.before["id"]) or change.before
         try:
             self.store(old, made["secret"])
         except NotStored as error:
@@ -425,7 +411,7 @@ def add_listed_fields(client: Client, made: Values) -> Values:
     ):
         return made
     for _look in looks(client):
-        listed = find_key(read_key_list(client), made["id"])
+        listed = _keys.find_key(_keys.read_key_list(client), made["id"])
         if listed is not None:
             answered = {name: value for name, value in made.items() if value is not None}
             return {**made, **listed, **answered}
@@ -438,13 +424,13 @@ def delete_made(client: Client, key_id: t.Any, action: str) -> None:
     :raises ApiError: if the API refuses.
     """
     try:
-        client.send("DELETE", key_path(key_id), action=action)
+        client.send("DELETE", _keys.key_path(key_id), action=action)
         return
     except ApiError as error:
         if error.status != 404:
             raise
-    if any(find_key(read_key_list(client), key_id) for _look in looks(client)):
-        client.send("DELETE", key_path(key_id), action=action)
+    if any(_keys.find_key(_keys.read_key_list(client), key_id) for _look in looks(client)):
+        client.send("DELETE", _keys.key_path(key_id), action=action)
 
 
 STILL_LISTED = " The API may list it for a while longer; wait a minute before you run again."
@@ -464,7 +450,7 @@ def await_deletion(client: Client, key_id: t.Any) -> str:
 def is_listed(client: Client, key_id: t.Any) -> bool:
     """Return whether the API lists a key as one that works; ``True`` if it cannot be read."""
     try:
-        key = find_key(read_key_list(client), key_id)
+        key = _keys.find_key(_keys.read_key_list(client), key_id)
         return key is not None and not is_gone(key, client.now())
     except ApiError:
         return True
@@ -486,10 +472,10 @@ def check_answer(made: t.Any, action: str) -> None:
     answer = made if isinstance(made, dict) else {}
     if answer.get("id") in (None, "") or not is_text(answer.get("secret")):
         raise ApiError(
-            f"Could not {action}: the answer to POST {KEYS_PATH} lacks the documented id and "
+            f"Could not {action}: the answer to POST {_keys.KEYS_PATH} lacks the documented id and "
             "secret.",
             method="POST",
-            path=KEYS_PATH,
+            path=_keys.KEYS_PATH,
         )
 
 
@@ -563,13 +549,13 @@ class Strays:
         name, scopes = self.change.after["name"], self.change.after["scopes"]
         new = [
             key
-            for key in read_key_list(self.client)
+            for key in _keys.read_key_list(self.client)
             if str(key["id"]) not in self.known and has_name(key, name)
         ]
-        fitting = [key for key in new if same(scopes_of(key), scopes)]
+        fitting = [key for key in new if same(_keys.read_scopes(key), scopes)]
         if new and not fitting:
             # The API may store more scopes than were sent.
-            fitting = [key for key in new if set(scopes) <= set(scopes_of(key))]
+            fitting = [key for key in new if set(scopes) <= set(_keys.read_scopes(key))]
         ids = ", ".join(str(key["id"]) for key in new)
         if len(fitting) > 1:
             raise ApiError(f"several new keys fit: {ids}.")
@@ -588,7 +574,11 @@ def check_made(client: Client, made: Values, body: Values, options: Values) -> N
     text = None
     if made.get("name") is not None and not has_name(made, name):
         text = f"stores the name of the API key as {made['name']!r}; the task asks for {name!r}"
-    scopes = scopes_of({**made, "name": name}) if made.get("scopes") is not None else body["scopes"]
+    scopes = (
+        _keys.read_scopes({**made, "name": name})
+        if made.get("scopes") is not None
+        else body["scopes"]
+    )
     if not same(scopes, body["scopes"]):
         text = (
             f"stores the scopes of the API key {name!r} as {', '.join(scopes) or 'none'}; "
@@ -605,7 +595,7 @@ def check_made(client: Client, made: Values, body: Values, options: Values) -> N
             "every run would make a new one"
         )
     if text:
-        raise NotApplied(f"The API {text}.", method="POST", path=KEYS_PATH)
+        raise NotApplied(f"The API {text}.", method="POST", path=_keys.KEYS_PATH)
 
 
 def count_days(client: Client, made: Values) -> float | None:
@@ -613,11 +603,11 @@ def count_days(client: Client, made: Values) -> float | None:
 
     :raises ApiError: if the API does not say so.
     """
-    expires = moment(made, "expires_at")
+    expires = _keys.read_key_time(made, "expires_at")
     if expires is None:
         return None
     now = client.now()
-    return (expires - (parse_time(made.get("created_at")) or now)) / DAY
+    return (expires - (parse_time(made.get("created_at")) or now)) / _keys.DAY
 
 
 def find_stale_prefix(made: Values, old: str) -> str | None:

@@ -21,14 +21,9 @@ from urllib.parse import quote
 
 from ansible_collections.planasonix.admin.plugins.module_utils import _secret_file
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
-from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
-    ApiError,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import has_name
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
-    Values,
-    without,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, without
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     looks,
     require_field,
@@ -153,7 +148,7 @@ def collect_ids(keys: Iterable[Values]) -> set[str]:
     return {str(key["id"]) for key in keys}
 
 
-def scopes_of(key: Values) -> list[str]:
+def read_scopes(key: Values) -> list[str]:
     """Return the scopes of a key as texts.
 
     Objects with one text under ``name``, ``scope`` or ``id`` are understood, and so is one text
@@ -199,7 +194,7 @@ def key_path(key_id: t.Any) -> str:
     return f"{KEYS_PATH}/{quote(str(key_id), safe='')}"
 
 
-def moment(key: Values, name: str) -> datetime.datetime | None:
+def read_key_time(key: Values, name: str) -> datetime.datetime | None:
     """Return a time of a key, in UTC; ``None`` if it means "never".
 
     :raises ApiError: if the field is missing or is no time.
@@ -209,15 +204,15 @@ def moment(key: Values, name: str) -> datetime.datetime | None:
     return read_time(key, name, subject)
 
 
-def lifetime(key: Values) -> datetime.timedelta | None:
+def read_lifetime(key: Values) -> datetime.timedelta | None:
     """Return how long a key lives, from its creation on; ``None`` if it does not expire.
 
     :raises ApiError: if the API does not say so, or what it says makes no sense.
     """
-    expires = moment(key, "expires_at")
+    expires = read_key_time(key, "expires_at")
     if expires is None:
         return None
-    created = moment(key, "created_at")
+    created = read_key_time(key, "created_at")
     if created is None or created >= expires:
         raise ApiError(
             f"The API's answer for the API key {key['name']!r} has times that give no lifetime: "
@@ -226,7 +221,7 @@ def lifetime(key: Values) -> datetime.timedelta | None:
     return expires - created
 
 
-def whole_days(length: datetime.timedelta) -> int:
+def to_days(length: datetime.timedelta) -> int:
     """Return the number of days that were asked for, from the lifetime of a key.
 
     Rounded down, since an API that lets keys expire at the end of a day would else give each
@@ -240,8 +235,8 @@ def find_by_name(keys: Sequence[Values], name: str | None) -> list[Values]:
     found = [key for key in keys if has_name(key, name)]
     if len(found) < 2:
         return found  # nothing to compare, so a missing time is no error
-    created = [moment(key, "created_at") or LONG_AGO for key in found]
+    created = [read_key_time(key, "created_at") or LONG_AGO for key in found]
     if created[0] <= created[-1]:
         # Listed oldest first, so of two keys of one second the later in the list is the newer.
         found.reverse()
-    return sorted(found, key=lambda key: moment(key, "created_at") or LONG_AGO, reverse=True)
+    return sorted(found, key=lambda key: read_key_time(key, "created_at") or LONG_AGO, reverse=True)

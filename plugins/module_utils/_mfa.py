@@ -38,7 +38,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Plan,
     Values,
     describe,
-    differences,
+    list_differences,
     without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
@@ -208,7 +208,7 @@ def plan_mfa(current: Mfa, options: Values) -> Plan:
         after,
         # Only the server knows how many backup codes there are.
         predicted={**without(current.status, "backup_codes_remaining"), **after},
-        message=describe("mfa", differences(before, after)),
+        message=describe("mfa", list_differences(before, after)),
         changes=(change,),
     )
 
@@ -571,7 +571,7 @@ def verify_mfa(current: Mfa, plan: Plan, options: Values) -> list[str]:
         # An API may call the method otherwise; if MFA was off before, it is on by this one now.
         is_new = not plan.before["enabled"]
         done = now["enabled"] and (is_new or options["method"] in now["methods"])
-    return [] if done else differences(now, plan.after)
+    return [] if done else list_differences(now, plan.after)
 
 
 def return_status(current: Mfa, dummy_options: Values) -> Values:

@@ -98,7 +98,7 @@ def lies_in(network: Network, block: Network) -> bool:
     )
 
 
-def uncovered(protected: Iterable[str], cidrs: Iterable[str]) -> list[str]:
+def find_uncovered(protected: Iterable[str], cidrs: Iterable[str]) -> list[str]:
     """List the protected addresses and networks that a list of networks does not cover.
 
     An IPv4 address does not cover its IPv4-mapped form, as some servers let in only one of them.

@@ -22,16 +22,9 @@ from urllib.parse import quote
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import BOOLEAN, read_name
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import UNSET, Mismatch, Values
-from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
-    require_field,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._resource import require_field
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import normalize
-from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
-    in_force,
-)
-
-if t.TYPE_CHECKING:
-    from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
+from ansible_collections.planasonix.admin.plugins.module_utils._validity import is_in_force
 
 if t.TYPE_CHECKING:
     from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
@@ -59,7 +52,7 @@ def read_listed(client: Client, path: str, kind: str) -> tuple[Values, ...]:
     items = client.get_list(path, f"read the {kind}s")
     for item in items:
         require_field(item, "id", f"a {kind}")
-    return tuple(item for item in items if in_force(item, now))
+    return tuple(item for item in items if is_in_force(item, now))
 
 
 def channel_path(channel_id: t.Any) -> str:

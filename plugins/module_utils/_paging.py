@@ -198,16 +198,16 @@ class Pages:
         is_number = isinstance(value, int) and not isinstance(value, bool)
         path = urlsplit(self.url).path
         if is_text and re.match(rf"https?://|\?|{re.escape(path)}\?", value, re.IGNORECASE):
-            return self._query_of(value)
+            return self._read_query(value)
         if _is_cursor(field) and (is_text or is_number):
             return (("cursor", str(value)),)
         if field.name in NUMBERED and re.fullmatch("[0-9]{1,15}", str(value)):
             return ((NUMBERED[field.name], str(value)),)
         if is_text and value.startswith("/"):
-            return self._query_of(value)
+            return self._read_query(value)
         raise self._unusable(field)
 
-    def _query_of(self, link: str) -> Query:
+    def _read_query(self, link: str) -> Query:
         """Take the query from the link of a page.
 
         :raises IncompleteList: if it leads to another address than that of the list.

@@ -121,7 +121,7 @@ def _tagged(value: t.Any) -> tuple[bool, t.Any]:
     return isinstance(value, bool), value
 
 
-def merged(current: t.Any, desired: t.Any) -> t.Any:
+def merge(current: t.Any, desired: t.Any) -> t.Any:
     """Lay a desired mapping over the current one, key by key at every level.
 
     Any other desired value replaces the current one.
@@ -129,18 +129,18 @@ def merged(current: t.Any, desired: t.Any) -> t.Any:
     if isinstance(current, dict) and isinstance(desired, dict):
         return {
             **current,
-            **{key: merged(current.get(key), value) for key, value in desired.items()},
+            **{key: merge(current.get(key), value) for key, value in desired.items()},
         }
     return desired
 
 
-def differences(before: Values, after: Values) -> list[str]:
+def list_differences(before: Values, after: Values) -> list[str]:
     """Each field that differs, as text: ``idle_timeout_minutes 60 -> 30``."""
     texts: list[str] = []
     for name in sorted({*before, *after}):
         old, new = before.get(name, UNSET), after.get(name, UNSET)
         if isinstance(old, dict) and isinstance(new, dict):
-            texts.extend(f"{name}.{text}" for text in differences(old, new))
+            texts.extend(f"{name}.{text}" for text in list_differences(old, new))
         elif not same(old, new):
             texts.append(f"{name} {as_text(old)} -> {as_text(new)}")
     return texts
@@ -263,10 +263,10 @@ def without(values: Values, *names: str) -> Values:
     return {name: value for name, value in values.items() if name not in names}
 
 
-def scalars(value: t.Any) -> set[str]:
+def collect_scalars(value: t.Any) -> set[str]:
     """All texts and numbers in a value, at any depth, as text."""
     if isinstance(value, dict):
-        return set().union(*map(scalars, value.values()))
+        return set().union(*map(collect_scalars, value.values()))
     if isinstance(value, (list, tuple)):
-        return set().union(*map(scalars, value))
+        return set().union(*map(collect_scalars, value))
     return set() if value in (None, "") or isinstance(value, bool) else {str(value)}

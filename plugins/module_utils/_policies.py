@@ -23,6 +23,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils import (
     _notifications,
     _policy_access,
     _policy_notifications,
+    _singletons,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_writes import (
     read_allowlist,
@@ -43,16 +44,13 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     clean_text,
     read_value,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
-    KEYS_PATH,
-    read_key_list,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._keys import KEYS_PATH, read_key_list
 from ansible_collections.planasonix.admin.plugins.module_utils._masks import is_placeholder
 from ansible_collections.planasonix.admin.plugins.module_utils._mfa import read_mfa
-from ansible_collections.planasonix.admin.plugins.module_utils._networks import uncovered
+from ansible_collections.planasonix.admin.plugins.module_utils._networks import find_uncovered
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
-    scalars,
+    collect_scalars,
     without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._policy import (
@@ -74,17 +72,6 @@ from ansible_collections.planasonix.admin.plugins.module_utils._policy_objects i
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
     require_field,
-)
-from ansible_collections.planasonix.admin.plugins.module_utils._singletons import (
-    LOG_RETENTION,
-    LOG_RETENTION_FIELDS,
-    PREFERENCES,
-    PROFILE,
-    PROFILE_FIELDS,
-    SESSION_TIMEOUT,
-    SESSION_TIMEOUT_FIELDS,
-    SETTINGS,
-    SETTINGS_FIELDS,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._texts import unescape
 
@@ -146,9 +133,9 @@ def name_channels(rules: Iterable[Values], facts: Values) -> list[Values]:
 POLICIES: dict[str, Policy] = {
     "profile": object_policy(
         "profile",
-        read_state(PROFILE),
+        read_state(_singletons.PROFILE),
         is_personal=True,
-        written=Written(PROFILE, PROFILE_FIELDS),
+        written=Written(_singletons.PROFILE, _singletons.PROFILE_FIELDS),
         order=4,
     ),
     "mfa": object_policy("mfa", lambda client, dummy_read: read_mfa(client, {}).status),
@@ -160,27 +147,29 @@ POLICIES: dict[str, Policy] = {
     ),
     "session_timeout": object_policy(
         "session_timeout",
-        read_state(SESSION_TIMEOUT),
+        read_state(_singletons.SESSION_TIMEOUT),
         check=check_session,
-        written=Written(SESSION_TIMEOUT, SESSION_TIMEOUT_FIELDS, adjust=lower_idle),
+        written=Written(
+            _singletons.SESSION_TIMEOUT, _singletons.SESSION_TIMEOUT_FIELDS, adjust=lower_idle
+        ),
         order=2,
     ),
     "preferences": object_policy(
         "preferences",
-        read_state(PREFERENCES),
-        read=partial(read_preferences, read_state(PREFERENCES)),
+        read_state(_singletons.PREFERENCES),
+        read=partial(read_preferences, read_state(_singletons.PREFERENCES)),
         is_personal=True,
         is_whole=False,
-        written=Written(PREFERENCES, to_options=preferences_options),
+        written=Written(_singletons.PREFERENCES, to_options=preferences_options),
         order=5,
     ),
     "settings": object_policy(
         "settings",
         read_object("/api/settings/all", "the settings"),
-        types=SETTINGS_FIELDS,
+        types=_singletons.SETTINGS_FIELDS,
         needs=need_features,
         entitle=entitle_to_sso,
-        written=Written(SETTINGS, to_options=settings_options),
+        written=Written(_singletons.SETTINGS, to_options=settings_options),
         order=1,
         restore=_exports.restore_settings,
     ),
@@ -198,8 +187,8 @@ POLICIES: dict[str, Policy] = {
     ),
     "log_retention": object_policy(
         "log_retention",
-        read_state(LOG_RETENTION),
-        written=Written(LOG_RETENTION, LOG_RETENTION_FIELDS),
+        read_state(_singletons.LOG_RETENTION),
+        written=Written(_singletons.LOG_RETENTION, _singletons.LOG_RETENTION_FIELDS),
         order=3,
     ),
     "organization": object_policy(
@@ -342,7 +331,7 @@ def check_baseline(options: Values) -> None:
 
     :raises InvalidOption: with the reason.
     """
-    uncovered(options.get("protected_addresses", []), [])
+    find_uncovered(options.get("protected_addresses", []), [])
     controls = parse_controls(options)
     waivers = parse_waivers(options.get("waivers", []), [control.id for control in controls])
     # A control with an active waiver does not have to hold.
@@ -360,7 +349,7 @@ def find_secrets(arguments: t.Any) -> set[str]:
     if isinstance(arguments, Mapping):
         for key, value in arguments.items():
             if key == "secret_config":
-                texts = scalars([value, unescape(value)])
+                texts = collect_scalars([value, unescape(value)])
                 found |= {text for text in texts if not is_placeholder(text)}
             else:
                 found |= find_secrets(value)

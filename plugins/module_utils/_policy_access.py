@@ -17,8 +17,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils import _keys
 from ansible_collections.planasonix.admin.plugins.module_utils._allowlist import (
     Allowlist,
     on_off,
+    parse_entries,
     plan_entries,
-    wanted_entries,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_writes import ALLOWLIST
 from ansible_collections.planasonix.admin.plugins.module_utils._bounds import make_conflict
@@ -41,10 +41,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._policy import (
     Step,
     plan_greedily,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
-    is_expired,
-    is_gone,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._validity import is_expired, is_gone
 
 ALLOWLIST_REQUIRE: FieldTable = {
     "enabled": {"type": "bool"},
@@ -61,7 +58,7 @@ def parse_allowlist(require: t.Any, where: str) -> tuple[Values, dict[t.Any, t.A
     :raises InvalidOption: if it cannot be understood.
     """
     parsed = conform_list(require, ALLOWLIST_REQUIRE, "entries", ENTRY_FIELDS, where)
-    wanted_entries(parsed)
+    parse_entries(parsed)
     for cidr in parsed.get("forbid", []):
         parse_network(str(cidr), f"{where}: forbid")
     return parsed, {}
@@ -139,7 +136,7 @@ def merge_allowlist(controls: Iterable[Control]) -> Values:
     enabled_by = ""
     for control in controls:
         require = control.require
-        required_by |= dict.fromkeys(wanted_entries(require), control.id)
+        required_by |= dict.fromkeys(parse_entries(require), control.id)
         if "enabled" in require:
             if options.setdefault("enabled", require["enabled"]) != require["enabled"]:
                 reason = "one requires it on and the other off"
@@ -164,7 +161,7 @@ def check_labels(controls: Iterable[Control]) -> None:
     """
     labels: dict[str, tuple[str, str]] = {}
     for control in controls:
-        for cidr, label in wanted_entries(control.require).items():
+        for cidr, label in parse_entries(control.require).items():
             if label is None:
                 continue
             other, owner = labels.setdefault(cidr, (label, control.id))
@@ -181,7 +178,7 @@ def check_purged(controls: Iterable[Control], required_by: Mapping[str, str]) ->
     purging = [control for control in controls if control.require.get("purge")]
     for cidr, owner in required_by.items():
         for control in purging:
-            if cidr not in wanted_entries(control.require):
+            if cidr not in parse_entries(control.require):
                 reason = (
                     f"one requires {cidr}, and the other that nothing but its own entries is listed"
                 )
@@ -258,23 +255,23 @@ def find_offences(key: Values, require: Values, now: datetime.datetime) -> list[
     reasons = []
     created = None
     if {"max_age_days", "unused_days"} & require.keys():
-        created = _keys.moment(key, "created_at")
+        created = _keys.read_key_time(key, "created_at")
     if "max_age_days" in require:
         if created is None:
             reasons.append("has no known age")
         elif now - created > require["max_age_days"] * _keys.DAY:
             reasons.append(f"is older than {require['max_age_days']} days")
     if require.get("must_expire") or "max_lifetime_days" in require:
-        if _keys.moment(key, "expires_at") is None:
+        if _keys.read_key_time(key, "expires_at") is None:
             reasons.append("never expires")
         elif "max_lifetime_days" in require and lives_too_long(key, require["max_lifetime_days"]):
             reasons.append(f"lives longer than {require['max_lifetime_days']} days")
     if "unused_days" in require:
-        used = _keys.moment(key, "last_used_at") or created
+        used = _keys.read_key_time(key, "last_used_at") or created
         if used is None or now - used > require["unused_days"] * _keys.DAY:
             reasons.append(f"was not used for {require['unused_days']} days")
     if "forbidden_scopes" in require:
-        scopes = _keys.scopes_of(key)
+        scopes = _keys.read_scopes(key)
         forbidden = [scope for scope in require["forbidden_scopes"] if scope in scopes]
         if forbidden:
             reasons.append(f"has {', '.join(forbidden)}")
@@ -289,7 +286,7 @@ def lives_too_long(key: Values, days: int) -> bool:
 
     :raises ApiError: if the API does not say so.
     """
-    if _keys.moment(key, "created_at") is None:
+    if _keys.read_key_time(key, "created_at") is None:
         return True
-    length = _keys.lifetime(key)
-    return length is not None and _keys.whole_days(length) > days
+    length = _keys.read_lifetime(key)
+    return length is not None and _keys.to_days(length) > days

@@ -38,7 +38,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._notifications im
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
     as_text,
-    merged,
+    merge,
     same,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._policy import (
@@ -129,7 +129,7 @@ def merge_objects(controls: Sequence[Control]) -> dict[str, tuple[Values, tuple[
             wanted, ids = objects.get(item["name"], ({}, ()))
             if control.id not in ids:
                 ids = (*ids, control.id)
-            objects[item["name"]] = (merged(wanted, item), ids)
+            objects[item["name"]] = (merge(wanted, item), ids)
     for control in controls:
         if not control.require.get("purge"):
             continue
@@ -149,7 +149,7 @@ def check_items(other_id: str, other: Values, control_id: str, item: Values) -> 
     if other["name"] != item["name"]:
         return
     for key in item.keys() & other.keys():
-        if not same(merged(other[key], item[key]), merged(item[key], other[key])):
+        if not same(merge(other[key], item[key]), merge(item[key], other[key])):
             reason = f"{as_text(other[key])} and {as_text(item[key])}"
             if key == "secret_config":
                 reason = "two secrets"

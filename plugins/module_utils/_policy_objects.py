@@ -43,11 +43,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     is_unlimited,
     read_value,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
-    Values,
-    as_text,
-    merged,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, as_text, merge
 from ansible_collections.planasonix.admin.plugins.module_utils._policy import (
     Control,
     Draft,
@@ -298,7 +294,7 @@ def choose_targets(
         target = bounds[path].nearest(value, equal)
         if not found and target is None and not bounds[path].equals:
             raise Unmet(f"nothing says what {'.'.join(path)} should be")
-        if isinstance(target, Mapping) and merged(value, target) != target:
+        if isinstance(target, Mapping) and merge(value, target) != target:
             raise Unmet(f"no write takes out what {'.'.join(path)} holds beside that")
         targets[path] = target
     return targets
@@ -369,7 +365,7 @@ def settings_options(values: Values, dummy_state: Values) -> Values:
 
 def preferences_options(values: Values, state: Values) -> Values:
     """Return preferences as options, each merged with what it is."""
-    return {"preferences": {key: merged(state.get(key), value) for key, value in values.items()}}
+    return {"preferences": {key: merge(state.get(key), value) for key, value in values.items()}}
 
 
 def read_preferences(read: Reader, client: Client, controls: Sequence[Control]) -> Values:

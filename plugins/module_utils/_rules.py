@@ -49,7 +49,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Plan,
     Values,
     describe,
-    differences,
+    list_differences,
     without,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
@@ -215,7 +215,7 @@ def build_plan(current: Rules, found: Values, rule: Values, name: str) -> Plan:
     after = select_managed(rule, current.channels)
     action, verb = ("update", "replace") if found else ("create", "create")
     text = f"{verb} the notification rule {rule['name']!r}"
-    texts = differences(before, after) if found else ["created"]
+    texts = list_differences(before, after) if found else ["created"]
     return Plan(
         before,
         after,

@@ -18,11 +18,7 @@ import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ansible.module_utils.basic import (
-    AnsibleFallbackNotFound,
-    AnsibleModule,
-    missing_required_lib,
-)
+from ansible.module_utils.basic import AnsibleFallbackNotFound, AnsibleModule, missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.common.validation import check_type_dict
@@ -35,7 +31,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     Unexpected,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import clean_options
-from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, scalars
+from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, collect_scalars
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import (
     Resource,
     apply_and_confirm,
@@ -189,10 +185,10 @@ def find_secrets(module: Module, parameters: Mapping[str, t.Any]) -> set[str]:
         value = parameters.get(name)
         if not option.get("no_log"):
             continue
-        found |= scalars(value)
+        found |= collect_scalars(value)
         if option.get("type") == "dict" and isinstance(value, str):
             with contextlib.suppress(TypeError):
-                found |= scalars(check_type_dict(value))
+                found |= collect_scalars(check_type_dict(value))
     return found
 
 

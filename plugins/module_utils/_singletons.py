@@ -32,9 +32,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     check_filled,
     compare_fields,
     find_kind,
+    find_unlimited,
     is_unlimited,
     read_value,
-    unlimited_fields,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     UNSET,
@@ -44,9 +44,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Values,
     as_text,
     describe,
-    differences,
     find_mismatches,
-    merged,
+    list_differences,
+    merge,
     same,
     without,
 )
@@ -98,7 +98,7 @@ class Singleton:
             read_value(before[name], kind, name, self.title)
             if not kind.same(before[name], value):
                 after[name] = value
-        changes = differences(before, after)
+        changes = list_differences(before, after)
         if not changes:
             return Plan(before, after, predicted=current)
         refuse_new_limits(self.name, before, after)
@@ -157,7 +157,7 @@ def refuse_new_limits(name: str, before: Values, after: Values) -> None:
 
     :raises RefusedPlan: with the first such field.
     """
-    for limit in unlimited_fields(name, before):
+    for limit in find_unlimited(name, before):
         if after[limit] != before[limit]:
             raise RefusedPlan(
                 f"{limit} is {as_text(before[limit])}, which may mean no limit, so the task does "
@@ -223,7 +223,7 @@ def plan_settings(current: Values, options: Values) -> Plan:
     # A setting that the API does not list equals nothing; reading back shows if it was applied.
     before |= {name: current[name] for name in options.get("extra", {}) if name in current}
     desired |= {
-        name: merged(current.get(name), value) for name, value in options.get("extra", {}).items()
+        name: merge(current.get(name), value) for name, value in options.get("extra", {}).items()
     }
     new = {
         name: value
@@ -238,7 +238,7 @@ def plan_settings(current: Values, options: Values) -> Plan:
         before,
         after,
         predicted={**current, **new},
-        message=describe("settings", differences(before, after)),
+        message=describe("settings", list_differences(before, after)),
         changes=(Change("update", "settings", "update the settings", before=old, after=new),),
     )
 
@@ -460,7 +460,7 @@ def plan_preferences(current: Values, options: Values) -> Plan:
         before,
         after,
         predicted=current | new,
-        message=describe("preferences", differences(before, after)),
+        message=describe("preferences", list_differences(before, after)),
         changes=tuple(plan_preference(current, key, value) for key, value in new.items()),
     )
 

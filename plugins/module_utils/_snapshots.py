@@ -19,31 +19,20 @@ import time
 import typing as t
 from collections.abc import Callable, Collection, Mapping
 
+from ansible_collections.planasonix.admin.plugins.module_utils import _exports, _policies
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     ApiError,
     InvalidOption,
 )
-from ansible_collections.planasonix.admin.plugins.module_utils._exports import (
-    RollbackPlan,
-    export_channel,
-    export_rule,
-    is_named,
-    to_title,
-)
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
+    find_unlimited,
     read_name,
-    unlimited_fields,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Plan,
     Values,
     as_text,
     without,
-)
-from ansible_collections.planasonix.admin.plugins.module_utils._policies import (
-    POLICIES,
-    check_baseline,
-    is_unavailable,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._policy import Organization
 from ansible_collections.planasonix.admin.plugins.module_utils._resource import same_id
@@ -70,7 +59,7 @@ ITEMS = {
 
 EXPORTS = {
     name: policy.export
-    for name, policy in sorted(POLICIES.items(), key=lambda item: item[1].order)
+    for name, policy in sorted(_policies.POLICIES.items(), key=lambda item: item[1].order)
     if policy.export is not None
 }
 """What is exported, in the order of writes, each with how its facts become a requirement."""
@@ -95,7 +84,7 @@ def snapshot_before_write(
     if "snapshot_file" not in options:
         return {}
     for name, error in organization.errors.items():
-        if error.concerns_all or (name in EXPORTS and not is_unavailable(error)):
+        if error.affects_every_request or (name in EXPORTS and not _policies.is_unavailable(error)):
             raise explain_unreadable(error)
     if not plan.changed:
         return {}
@@ -125,7 +114,7 @@ def read_restorable(client: Client, organization: Organization) -> tuple[Values,
         try:
             facts[name] = find_facts(client, name, organization, facts)
         except ApiError as error:
-            if not is_unavailable(error):
+            if not _policies.is_unavailable(error):
                 raise explain_unreadable(error) from None
             unavailable[name] = {"msg": error.message}
     return facts, unavailable
@@ -137,7 +126,7 @@ def find_facts(client: Client, name: str, organization: Organization, facts: Val
     :param facts: Subsets that come before it.
     :raises ApiError: if it could not be read.
     """
-    policy = POLICIES[name]
+    policy = _policies.POLICIES[name]
     if name in organization.errors:
         raise organization.errors[name]
     if name in organization.values:
@@ -195,13 +184,13 @@ def keep_restorable(control: Values, facts: Values, notes: list[str]) -> Values:
     title = control["title"].removesuffix(" as exported")
 
     def check_alone(values: Values) -> None:
-        check_baseline({"controls": [{**control, "require": values}]})
+        _policies.check_baseline({"controls": [{**control, "require": values}]})
 
     def check_restoring(values: Values) -> None:
         plan = plan_rollback({"controls": [{**control, "require": values}]}, facts)
-        check_baseline({"controls": plan.controls})
+        _policies.check_baseline({"controls": plan.controls})
 
-    for name in [] if resource in ITEMS else unlimited_fields(resource, require):
+    for name in [] if resource in ITEMS else find_unlimited(resource, require):
         value = as_text(require[name])
         notes.append(f"{title}: {name} is {value}, which may mean no limit, and is left out.")
         require = without(require, name)
@@ -285,7 +274,7 @@ def controls_from_facts(facts: Values, unavailable: Collection[str] = ()) -> lis
     return [
         {
             "id": name,
-            "title": f"{to_title(name)} as exported",
+            "title": f"{_exports.to_title(name)} as exported",
             "resource": name,
             "require": export(facts[name]),
         }
@@ -298,19 +287,22 @@ def list_unavailable(unavailable: Collection[str]) -> list[str]:
     """Return which subsets could not be read, as sentences, if the reasons are known."""
     if not isinstance(unavailable, Mapping):
         return []
-    return [f"{to_title(name)}: left out. {error['msg']}" for name, error in unavailable.items()]
+    return [
+        f"{_exports.to_title(name)}: left out. {error['msg']}"
+        for name, error in unavailable.items()
+    ]
 
 
 def list_omissions(facts: Values, unavailable: Collection[str] = ()) -> list[str]:
     """Return what an export leaves out, as sentences."""
     notes = []
     for resource, what, export in (
-        ("notification_channels", "channel", export_channel),
-        ("notification_rules", "rule", export_rule),
+        ("notification_channels", "channel", _exports.export_channel),
+        ("notification_rules", "rule", _exports.export_rule),
     ):
         items = () if resource in unavailable else facts.get(resource) or ()
         for item in items:
-            if is_named(item):
+            if _exports.is_named(item):
                 notes += list_omitted_fields(item, export, f"notification {what}")
             else:
                 notes.append(
@@ -426,7 +418,7 @@ def keep_older(path: str) -> None:
         os.rename(path, backup)
 
 
-def plan_rollback(snapshot: t.Any, facts: Values) -> RollbackPlan:
+def plan_rollback(snapshot: t.Any, facts: Values) -> _exports.RollbackPlan:
     """Return the way from the state of an organization to its snapshot.
 
     :param snapshot: A mapping with ``controls``, as :func:`_snapshots.take_snapshot` returns one.
@@ -434,14 +426,14 @@ def plan_rollback(snapshot: t.Any, facts: Values) -> RollbackPlan:
         read is not among it; the baseline will say why.
     :raises InvalidOption: if it is not a snapshot of this organization.
     """
-    plan = RollbackPlan()
+    plan = _exports.RollbackPlan()
     snapshot = unescape(snapshot)
     controls = parse_snapshot(snapshot)
     check_organization(snapshot.get("organization"), facts.get("organization"))
     # Channels before the rules that name them, also in a snapshot that was edited.
     for control in sorted(controls, key=is_about_rules):
         resource = control["resource"]
-        restore = POLICIES[resource].restore if resource in facts else None
+        restore = _policies.POLICIES[resource].restore if resource in facts else None
         if restore is not None:
             plan.controls += restore(control, facts, plan)
         elif control["require"]:
@@ -513,7 +505,7 @@ def check_control(control: t.Any) -> None:
 
 
 def summarize_rollback(
-    plan: RollbackPlan, result: Values, check_mode: bool
+    plan: _exports.RollbackPlan, result: Values, check_mode: bool
 ) -> dict[str, list[str]]:
     """Return what a rollback leaves: ``notes``, and ``left``, what should be restored and is not.
 

@@ -58,13 +58,13 @@ def visible(text: str) -> str:
 class Secrets:
     """Texts that no message may contain, in whatever way an API spells them.
 
-    :ivar spellings: All of them as plain text, in JSON, Python, HTML and URLs. Longer ones come
+    :ivar escaped_forms: All of them as plain text, in JSON, Python, HTML and URLs. Longer ones come
         first, as one secret may be a part of another.
     :ivar minted: Those of new secrets, which Ansible does not know from the arguments.
     """
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
-        self.spellings = spell(texts)
+        self.escaped_forms = spell(texts)
         self.minted: list[str] = []
 
     def learn(self, value: t.Any) -> None:
@@ -72,11 +72,11 @@ class Secrets:
         texts = itertools.islice(texts_in(value), MOST_SECRETS)
         new = spell(text for text in texts if SHORTEST_SECRET <= len(text) <= LONGEST_SECRET)
         self.minted = sorted({*self.minted, *new}, key=len, reverse=True)
-        self.spellings = sorted({*self.spellings, *new}, key=len, reverse=True)
+        self.escaped_forms = sorted({*self.escaped_forms, *new}, key=len, reverse=True)
 
     def censor(self, text: str) -> str:
         """Return a text without the secrets."""
-        return replace_all(text, self.spellings)
+        return replace_all(text, self.escaped_forms)
 
     def censor_minted(self, text: str) -> str:
         """Return a text without the new secrets."""
@@ -100,9 +100,9 @@ def spell(texts: Iterable[str]) -> list[str]:
     return sorted(spelled, key=len, reverse=True)
 
 
-def replace_all(text: str, spellings: Iterable[str]) -> str:
+def replace_all(text: str, escaped_forms: Iterable[str]) -> str:
     """Return a text with asterisks in place of each spelling."""
-    for spelling in spellings:
+    for spelling in escaped_forms:
         text = text.replace(spelling, CENSORED)
     return text
 

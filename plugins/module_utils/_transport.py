@@ -447,7 +447,7 @@ class Contexts(threading.local):
 contexts = Contexts()
 
 
-def trusting_adapter(
+def make_adapter(
     verify: bool | str | None, proxies: t.Iterable[str] = ()
 ) -> TrustingAdapter | None:
     """An adapter with the authorities that requests' ``verify`` stands for.

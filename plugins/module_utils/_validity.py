@@ -144,7 +144,7 @@ def read_time(item: Values, name: str, subject: str) -> datetime.datetime | None
     return time
 
 
-def in_force(item: Values, now: datetime.datetime) -> bool:
+def is_in_force(item: Values, now: datetime.datetime) -> bool:
     """Return whether a listed object still counts: it is not revoked, deleted or expired.
 
     A grant (an API key or an allowlist entry) counts only if nothing speaks against it: its state

@@ -20,8 +20,8 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
     RefusedPlan,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._networks import (
+    find_uncovered,
     parse_network,
-    uncovered,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Plan
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_ip_whitelist import MODULE
@@ -488,7 +488,7 @@ def test_invalid_options(options, message):
 )
 def test_uncovered(protected, cidrs, lost):
     # Compared as networks: the text of a mapped address depends on the Python.
-    assert [parse_network(text, "x") for text in uncovered(protected, cidrs)] == [
+    assert [parse_network(text, "x") for text in find_uncovered(protected, cidrs)] == [
         parse_network(text, "x") for text in lost
     ]
 

@@ -30,7 +30,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._allowlist import
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._allowlist_writes import ALLOWLIST
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import RefusedPlan
-from ansible_collections.planasonix.admin.plugins.module_utils._networks import uncovered
+from ansible_collections.planasonix.admin.plugins.module_utils._networks import find_uncovered
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Change
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_ip_whitelist import MODULE
@@ -615,7 +615,7 @@ def check_varied(seen: Counter[str], *names: str) -> None:
     st.lists(st.sampled_from(TEXTS), max_size=5),
 )
 def test_coverage_is_that_of_each_address(protected: list[str], cidrs: list[str]) -> None:
-    assert [network_of(text) for text in uncovered(protected, cidrs)] == [
+    assert [network_of(text) for text in find_uncovered(protected, cidrs)] == [
         network_of(text) for text in protected if not covered(text, cidrs)
     ]
 

@@ -21,7 +21,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
     Keys,
     find_by_name,
     find_own_keys,
-    moment,
+    read_key_time,
 )
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_api_key import MODULE
 
@@ -440,7 +440,7 @@ def test_namesakes(seconds, newest_first):
     ],
 )
 def test_moment(text, time):
-    assert moment({"name": "x", "created_at": text}, "created_at") == (
+    assert read_key_time({"name": "x", "created_at": text}, "created_at") == (
         time and datetime.datetime.fromisoformat(time)
     )
 
@@ -448,7 +448,7 @@ def test_moment(text, time):
 @pytest.mark.parametrize("text", ["now", 12345, "2026-01", "2026-01-02T03:04:05 CET"])
 def test_moment_that_is_none(text):
     with pytest.raises(ApiError, match="no known time in created_at"):
-        moment({"name": "x", "created_at": text}, "created_at")
+        read_key_time({"name": "x", "created_at": text}, "created_at")
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from unit.plugins.secret_files import keep_key, note_of, write_note
 
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import ApiError
 from ansible_collections.planasonix.admin.plugins.module_utils._keys import (
-    scopes_of,
-    whole_days,
+    read_scopes,
+    to_days,
 )
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_api_key import MODULE
 from ansible_collections.planasonix.admin.plugins.modules.planasonix_info import MODULE as INFO
@@ -627,7 +627,7 @@ def test_a_successor_lives_as_long(api, days, asked):
 
 
 def test_whole_days():
-    assert [whole_days(datetime.timedelta(days=days)) for days in (0.5, 1, 1.9, 1.9999)] == [
+    assert [to_days(datetime.timedelta(days=days)) for days in (0.5, 1, 1.9, 1.9999)] == [
         0,
         1,
         1,
@@ -724,7 +724,7 @@ def test_an_odd_time_of_another_key_is_no_obstacle(api):
     ids=str,
 )
 def test_scopes_of(value, scopes):
-    assert scopes_of({"name": "x", "scopes": value}) == scopes
+    assert read_scopes({"name": "x", "scopes": value}) == scopes
 
 
 @pytest.mark.parametrize(
@@ -732,7 +732,7 @@ def test_scopes_of(value, scopes):
 )
 def test_scopes_of_no_known_shape(api, value):
     with pytest.raises(ApiError, match="'x' has no list of texts in scopes"):
-        scopes_of({"name": "x", "scopes": value})
+        read_scopes({"name": "x", "scopes": value})
     api.add_key("Deploy", scopes=[])
     api.keys[0]["scopes"] = value
     result = perform(api, MODULE, name="Deploy", scopes=["a"])

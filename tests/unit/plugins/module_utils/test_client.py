@@ -24,7 +24,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils import _paging
 from ansible_collections.planasonix.admin.plugins.module_utils._answers import (
     Reason,
     parse_error,
-    retry_after,
+    read_retry_after,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._client import Client
 from ansible_collections.planasonix.admin.plugins.module_utils._errors import (
@@ -132,11 +132,11 @@ def test_an_answer_that_is_late_each_time(late, verb):
         assert (type(caught.value), len(server.requests)) == (
             (AnswerLost, 1) if verb == "POST" else (TimedOut, 3)
         )
-        assert caught.value.concerns_all is (verb != "POST")
+        assert caught.value.affects_every_request is (verb != "POST")
 
 
 @pytest.mark.parametrize(
-    ("failure", "concerns_all"),
+    ("failure", "affects_every_request"),
     [
         (DROP, False),
         (TRUNCATE, False),
@@ -145,14 +145,14 @@ def test_an_answer_that_is_late_each_time(late, verb):
         (Answer(401), True),
     ],
 )
-def test_which_failures_befall_other_requests_too(failure, concerns_all):
+def test_which_failures_befall_other_requests_too(failure, affects_every_request):
     with (
         ScriptedServer(failure) as server,
         connect(server.url, Clock(), retries=0) as client,
         pytest.raises(ApiError) as caught,
     ):
         call(client, "GET")
-    assert caught.value.concerns_all is concerns_all
+    assert caught.value.affects_every_request is affects_every_request
 
 
 @pytest.mark.parametrize("verb", ["GET", "PUT", "DELETE", "POST", "POST*"])
@@ -343,7 +343,7 @@ HTTP_DATE = email.utils.formatdate(NOW + 7, usegmt=True)
     ],
 )
 def test_retry_after(headers, seconds):
-    assert retry_after(headers, NOW) == seconds
+    assert read_retry_after(headers, NOW) == seconds
 
 
 @pytest.mark.parametrize(

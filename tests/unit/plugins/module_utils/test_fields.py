@@ -27,9 +27,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._fields import (
     ZONE_ALIASES,
     Kind,
     find_kind,
+    find_unlimited,
     is_unlimited,
     read_value,
-    unlimited_fields,
 )
 
 JSON = st.recursive(
@@ -167,7 +167,7 @@ def test_find_kind(resource, path, kind):
 
 def test_what_may_mean_no_limit():
     assert [value for value in (None, 0, -1, 1, 365) if is_unlimited(value)] == [None, 0, -1]
-    assert unlimited_fields(
+    assert find_unlimited(
         "log_retention",
         {"run_logs_days": "0", "audit_logs_days": 30, "diagnostic_artifacts_days": ["x"]},
     ) == ["run_logs_days"]

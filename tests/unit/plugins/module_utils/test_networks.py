@@ -16,9 +16,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._networks import 
     canonical,
     find_counterpart,
     find_open,
+    find_uncovered,
     parse_network,
     read_network,
-    uncovered,
 )
 
 
@@ -47,7 +47,7 @@ def test_a_network_has_one_spelling(listed: str, network: str) -> None:
 )
 def test_what_is_no_network_stays_as_it_is_and_covers_nothing(listed: str) -> None:
     assert (canonical(listed), read_network(listed)) == (listed, None)
-    assert uncovered(["203.0.113.1"], [listed]) == ["203.0.113.1/32"]
+    assert find_uncovered(["203.0.113.1"], [listed]) == ["203.0.113.1/32"]
     assert find_open(["203.0.113.1"], [listed]) == set()
 
 

@@ -13,9 +13,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._plan import (
     Plan,
     describe,
     describe_mismatches,
-    differences,
     find_mismatches,
-    merged,
+    list_differences,
+    merge,
     same,
     without,
 )
@@ -75,12 +75,12 @@ def test_same(current, desired, equal):
     ],
 )
 def test_merged(current, desired, result):
-    assert merged(current, desired) == result
+    assert merge(current, desired) == result
 
 
 def test_merged_leaves_its_arguments_alone():
     current, desired = {"a": {"b": 1}}, {"a": {"c": 2}}
-    merged(current, desired)
+    merge(current, desired)
     assert (current, desired) == ({"a": {"b": 1}}, {"a": {"c": 2}})
 
 
@@ -102,7 +102,7 @@ def test_merged_leaves_its_arguments_alone():
     ],
 )
 def test_differences(before, after, texts):
-    assert differences(before, after) == texts
+    assert list_differences(before, after) == texts
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
     same_id,
 )
 from ansible_collections.planasonix.admin.plugins.module_utils._validity import (
-    in_force,
     is_expired,
     is_gone,
+    is_in_force,
     is_never,
     parse_time,
 )
@@ -175,7 +175,7 @@ PAST, FUTURE = "2025-12-31T23:59:59Z", "2026-01-01T00:01:01Z"
     ids=str,
 )
 def test_in_force(item, more, counts):
-    assert in_force({**item, **more}, NOW) is counts
+    assert is_in_force({**item, **more}, NOW) is counts
 
 
 ENDS = ["revoked_at", "deleted_at", "archived_at", "removed_at"]
@@ -189,7 +189,7 @@ def test_an_unknown_end_is_an_error(item, name, value):
     subject = repr(item.get("name", item["id"]))
     text = f"The API's answer for {subject} has no known time in {name}: {value!r}."
     with pytest.raises(ApiError) as caught:
-        in_force({**item, name: value}, NOW)
+        is_in_force({**item, name: value}, NOW)
     assert caught.value.message == text
     assert caught.value.status is None and caught.value.answered
 
@@ -244,8 +244,8 @@ GOOD += [
 
 @pytest.mark.parametrize("more", [*OFF, *INACTIVE], ids=str)
 def test_a_grant_that_is_off_does_not_count(more):
-    assert not in_force({**KEY, **more}, NOW)
-    assert not in_force({**ENTRY, **more}, NOW)
+    assert not is_in_force({**KEY, **more}, NOW)
+    assert not is_in_force({**ENTRY, **more}, NOW)
 
 
 @pytest.mark.parametrize("more", OFF, ids=str)
@@ -257,16 +257,16 @@ def test_a_grant_that_is_off_is_gone(more):
 def test_a_grant_that_may_not_be_in_force_does_not_cover_and_is_not_gone(more):
     """A key of unknown status may still open the door: it is no cover, and not ignored either."""
     for grant in (KEY, ENTRY):
-        assert not in_force({**grant, **more}, NOW)
+        assert not is_in_force({**grant, **more}, NOW)
         assert not is_gone({**grant, **more}, NOW)
         assert not is_expired({**grant, **more}, NOW)
-    assert in_force({**CHANNEL, **more}, NOW)
+    assert is_in_force({**CHANNEL, **more}, NOW)
 
 
 @pytest.mark.parametrize("more", GOOD, ids=str)
 def test_a_grant_that_is_in_force(more):
-    assert in_force({**KEY, **more}, NOW)
-    assert in_force({**ENTRY, **more}, NOW)
+    assert is_in_force({**KEY, **more}, NOW)
+    assert is_in_force({**ENTRY, **more}, NOW)
 
 
 @pytest.mark.parametrize("name", ["state", "status"])
@@ -276,36 +276,36 @@ def test_a_grant_that_is_in_force(more):
 def test_a_status_of_an_unknown_shape_is_an_error(name, value):
     for grant in (KEY, ENTRY):
         with pytest.raises(ApiError) as caught:
-            in_force({**grant, name: value}, NOW)
+            is_in_force({**grant, name: value}, NOW)
         subject = grant.get("name", grant["id"])
         assert caught.value.message == (
             f"The API's answer for {subject!r} has no known status in {name}: {value!r}."
         )
-    assert in_force({**CHANNEL, name: value}, NOW)
+    assert is_in_force({**CHANNEL, name: value}, NOW)
 
 
 @pytest.mark.parametrize("name", ["valid_from", "not_before", "starts_at", "disabled_at"])
 def test_an_unknown_time_of_a_grant_is_an_error(name):
     with pytest.raises(ApiError, match=f"'ipw_1' has no known time in {name}: 'soon'"):
-        in_force({**ENTRY, name: "soon"}, NOW)
+        is_in_force({**ENTRY, name: "soon"}, NOW)
 
 
 @pytest.mark.parametrize("more", OFF, ids=str)
 def test_a_channel_or_rule_that_is_off_counts(more):
     rule = {"id": "nrl_1", "name": "R", "event": "e", "channel_ids": []}
-    assert in_force({**CHANNEL, **more}, NOW)
-    assert in_force({**rule, **more}, NOW)
+    assert is_in_force({**CHANNEL, **more}, NOW)
+    assert is_in_force({**rule, **more}, NOW)
 
 
 @pytest.mark.parametrize("more", INACTIVE, ids=str)
 def test_a_channel_that_has_a_switch_and_is_not_active_does_not_count(more):
-    assert not in_force({**CHANNEL, "enabled": True, **more}, NOW)
-    assert in_force({"id": "nch_1", "type": "email", "name": "C", **more}, NOW)
+    assert not is_in_force({**CHANNEL, "enabled": True, **more}, NOW)
+    assert is_in_force({"id": "nch_1", "type": "email", "name": "C", **more}, NOW)
 
 
 def test_an_expiry_that_is_no_time_is_an_error():
     with pytest.raises(ApiError, match="'ci' has no known time in expires_at: 'soon'"):
-        in_force({**KEY, "expires_at": "soon"}, NOW)
+        is_in_force({**KEY, "expires_at": "soon"}, NOW)
 
 
 def test_ids_compare_by_spelling():

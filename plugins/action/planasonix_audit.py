@@ -27,7 +27,7 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._values import un
 
 
 class ActionModule(ActionBase):
-    """Writes the report of an audit, on the controller. Connects to no host."""
+    """Writes the report of an audit on the controller, without a connection."""
 
     _requires_connection = False
     _supports_check_mode = True
@@ -35,7 +35,7 @@ class ActionModule(ActionBase):
     def run(
         self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None
     ) -> dict[str, t.Any]:
-        """Run the task, in check mode too: a report changes nothing that is managed."""
+        """Run the task, also in check mode, because a report changes nothing that is managed."""
         variables = task_vars or {}
         super().run(tmp, variables)
         validator = ArgumentSpecValidator(OPTIONS, **RULES)
@@ -47,9 +47,9 @@ class ActionModule(ActionBase):
             result = write_report(options, find_play(variables), self._read_file)
         except (AnsibleError, ReportError) as error:
             return make_failure(str(error))
-        # The verdict is displayed, also if the fleet complies.
-        shown = result["msg"] == result["verdict"]["msg"]
-        return {**wrap_var(result), "_ansible_verbose_always": shown}
+        # Displays the verdict also if the fleet complies.
+        has_verdict = result["msg"] == result["verdict"]["msg"]
+        return {**wrap_var(result), "_ansible_verbose_always": has_verdict}
 
     def _read_file(self, path: str) -> bytes:
         """Return the content of a file, decrypted."""
@@ -64,11 +64,11 @@ def make_failure(message: str) -> dict[str, t.Any]:
 
 
 def find_play(variables: Mapping[str, t.Any]) -> Play:
-    """Return the play that a task is in."""
+    """Return the play of a task."""
     hosts, batch = variables["ansible_play_hosts_all"], variables["ansible_play_batch"]
-    left = variables["ansible_play_hosts"]
+    remaining = variables["ansible_play_hosts"]
     return Play(
         lambda: {host: variables["hostvars"].raw_get(host).get(REGISTERED) for host in hosts},
         is_only_batch=len(batch) == len(hosts),
-        is_last_batch=not left or left[-1] in batch,
+        is_last_batch=not remaining or remaining[-1] in batch,
     )

@@ -11,18 +11,18 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    description: Predicts in C(check_mode) what would change, without changing it.
     support: full
     details:
       - Check mode and the real run share one plan. In check mode no request but C(GET) is sent.
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    description: Returns in diff mode what changed, or in C(check_mode) would change.
     support: full
   idempotent:
-    description: When run twice in a row outside C(check_mode), with the same arguments, the second run changes nothing.
+    description: A second run with the same arguments changes nothing.
     support: full
   action_group:
-    description: Use C(group/planasonix.admin.planasonix) in C(module_defaults) to set defaults for this module.
+    description: Use C(group/planasonix.admin.planasonix) in C(module_defaults) for this module.
     support: full
     membership:
       - planasonix.admin.planasonix
@@ -33,22 +33,22 @@ attributes:
 options: {}
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    description: Predicts in C(check_mode) what would change, without changing it.
     support: full
     details:
       - This module does not modify anything.
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    description: Returns in diff mode what changed, or in C(check_mode) would change.
     support: N/A
     details:
       - This module does not modify anything.
   idempotent:
-    description: When run twice in a row outside C(check_mode), with the same arguments, the second run changes nothing.
+    description: A second run with the same arguments changes nothing.
     support: N/A
     details:
       - This module does not modify anything.
   action_group:
-    description: Use C(group/planasonix.admin.planasonix) in C(module_defaults) to set defaults for this module.
+    description: Use C(group/planasonix.admin.planasonix) in C(module_defaults) for this module.
     support: full
     membership:
       - planasonix.admin.planasonix

@@ -28,18 +28,18 @@ def baseline_controls(
     skip_tags: t.Any = None,
     as_text: t.Any = False,
 ) -> list[t.Any]:
-    """The filter; see its documentation."""
-    is_kept = isinstance(profile, str)
-    if is_kept:
+    """Return the controls of a profile, tailored to an organization."""
+    is_cached = isinstance(profile, str)
+    if is_cached:
         profile = find_profile(os.path.expanduser(str(untag(profile))))
     if not isinstance(profile, t.Mapping) or not isinstance(profile.get("controls"), list):
         raise AnsibleFilterError(
-            "baseline_controls: the input is no profile, which is a mapping with a list of "
+            "baseline_controls: the input is not a profile; expected a mapping with a list of "
             "controls."
         )
     with filter_errors("baseline_controls: "):
         controls = controls_from_profile(
-            profile["controls"] if is_kept else untag(profile["controls"]),
+            profile["controls"] if is_cached else untag(profile["controls"]),
             untag(overrides or {}),
             untag(extra or []),
             untag(skip or []),
@@ -48,7 +48,7 @@ def baseline_controls(
         )
     if as_text:
         return [json.dumps(control) for control in controls]
-    return untag(controls) if is_kept else controls  # a copy, as the cached profile is shared
+    return untag(controls) if is_cached else controls  # a copy, because the cache is shared
 
 
 def find_profile(path: str) -> t.Any:
@@ -67,7 +67,7 @@ def find_profile(path: str) -> t.Any:
             os.path.realpath(path), (state.st_ino, state.st_mtime_ns, state.st_size)
         )
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or "it is no YAML"
+        reason = getattr(error, "strerror", None) or "it is not YAML"
         raise AnsibleFilterError(
             f"baseline_controls: the profile {path} cannot be read: {reason}."
         ) from None
@@ -75,11 +75,11 @@ def find_profile(path: str) -> t.Any:
 
 @functools.cache
 def read_profile(path: str, dummy_state: tuple[int, ...]) -> t.Any:
-    """Read a file once in a process and those that it forks.
+    """Return a YAML file, from the cache of the process and its forks if it has not changed.
 
     ``from_yaml`` would take five times as long.
 
-    :param dummy_state: What changes with the file, so that a changed one is read again.
+    :param dummy_state: State of the file, so that a changed file is read again.
     """
     with open(path, encoding="utf-8") as file:
         return untag(yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))

@@ -11,7 +11,7 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._values import un
 
 
 def export_controls(facts: t.Any, unavailable: t.Any = ()) -> list[dict[str, t.Any]]:
-    """The filter; see its documentation."""
+    """Return the state of an organization as controls."""
     controls: list[dict[str, t.Any]] = build_snapshot("export_controls", facts, unavailable)[
         "controls"
     ]
@@ -19,13 +19,13 @@ def export_controls(facts: t.Any, unavailable: t.Any = ()) -> list[dict[str, t.A
 
 
 def snapshot(facts: t.Any, unavailable: t.Any = ()) -> dict[str, t.Any]:
-    """The filter; see its documentation."""
+    """Return the state of an organization as a snapshot."""
     return build_snapshot("snapshot", facts, unavailable)
 
 
 def build_snapshot(name: str, facts: t.Any, unavailable: t.Any) -> dict[str, t.Any]:
-    """Return the snapshot of an organization, for the filter of this name."""
-    # Ansible loads all filters for one, and most plays need no more of the collection.
+    """Return the snapshot of an organization for the filter ``name``."""
+    # Imported here, because Ansible loads all filters to find one.
     from ansible_collections.planasonix.admin.plugins.module_utils._snapshots import (
         take_snapshot,
     )

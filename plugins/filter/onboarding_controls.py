@@ -17,7 +17,7 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._values import un
 def onboarding_controls(
     settings: t.Any, ip_whitelist: t.Any = None, channels: t.Any = None, rules: t.Any = None
 ) -> list[dict[str, t.Any]]:
-    """The filter; see its documentation."""
+    """Return the settings of a new organization as controls."""
     for name, value in (("settings", settings), ("ip_whitelist", ip_whitelist or {})):
         if not isinstance(value, t.Mapping):
             raise AnsibleFilterError(f"onboarding_controls: {name} must be a mapping.")

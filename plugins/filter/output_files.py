@@ -18,14 +18,14 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._values import un
 
 
 def file_name(name: t.Any) -> str:
-    """The filter; see its documentation."""
+    """Return the file name of a host."""
     return to_file_name(str(untag(name)))
 
 
 def output_folder(
     folder: t.Any, variable: str, warn: t.Any = False, fail: t.Any = False
 ) -> dict[str, str]:
-    """The filter; see its documentation."""
+    """Return the absolute path of a folder, and why the run may delete it."""
     folder = str(untag(folder))
     problem = find_loss(folder, str(variable), os.environ, os.getcwd())
     if problem and fail:

@@ -22,12 +22,12 @@ def role_variable(
     required: t.Any = (),
     optional: t.Any = (),
 ) -> t.Any:
-    """The filter; see its documentation."""
+    """Return the variable of a role as a list or a mapping."""
     with filter_errors(""):
-        found = read_variable(str(name), untag(value), str(type), str(elements))
+        result = read_variable(str(name), untag(value), str(type), str(elements))
         if required or optional:
-            check_keys(str(name), found, untag(required), untag(optional))
-    return found
+            check_keys(str(name), result, untag(required), untag(optional))
+    return result
 
 
 class FilterModule:

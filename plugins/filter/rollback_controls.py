@@ -21,16 +21,16 @@ if t.TYPE_CHECKING:
 
 
 def rollback_controls(snapshot: t.Any, facts: t.Any) -> list[dict[str, t.Any]]:
-    """The filter; see its documentation."""
+    """Return the controls that restore a snapshot."""
     plan = build_plan("rollback_controls", snapshot, facts)
-    # The module reads it again, and nothing on the way there renders it.
+    # Escaped, so that Ansible does not render it before the module reads it.
     return t.cast(list[dict[str, t.Any]], escape(plan.controls))
 
 
 def rollback_report(
     snapshot: t.Any, facts: t.Any, result: t.Any, check_mode: t.Any = False
 ) -> dict[str, list[str]]:
-    """The filter; see its documentation."""
+    """Return sentences about what a rollback could not restore."""
     from ansible_collections.planasonix.admin.plugins.module_utils._snapshots import (
         summarize_rollback,
     )
@@ -43,8 +43,8 @@ def rollback_report(
 
 
 def build_plan(name: str, snapshot: t.Any, facts: t.Any) -> RollbackPlan:
-    """Return how an organization gets back to its snapshot, for the filter of this name."""
-    # Ansible loads all filters for one, and most plays need no more of the collection.
+    """Return the plan of a rollback for the filter ``name``."""
+    # Imported here, because Ansible loads all filters to find one.
     from ansible_collections.planasonix.admin.plugins.module_utils._snapshots import (
         plan_rollback,
     )

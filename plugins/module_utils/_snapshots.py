@@ -507,7 +507,9 @@ def check_control(control: t.Any) -> None:
 def summarize_rollback(
     plan: _exports.RollbackPlan, result: Values, check_mode: bool
 ) -> dict[str, list[str]]:
-    """Return what a rollback leaves: ``notes``, and ``left``, what should be restored and is not.
+    """Return what a rollback leaves, as sentences.
+
+    ``unrestored`` lists differences from the snapshot, ``notes`` what else a reader needs to know.
 
     :param result: What ``planasonix_baseline`` returned for the controls.
     :param check_mode: Whether it did so in check mode, where nothing is restored yet.
@@ -521,7 +523,7 @@ def summarize_rollback(
     left = list(plan.left)
     for control in result["controls"]:
         left += list_reasons(control, check_mode)
-    return {"notes": notes + plan.notes, "left": list(dict.fromkeys(left))}
+    return {"notes": notes + plan.notes, "unrestored": list(dict.fromkeys(left))}
 
 
 def list_reasons(control: Values, check_mode: bool) -> list[str]:

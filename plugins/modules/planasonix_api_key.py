@@ -11,10 +11,12 @@ short_description: Manage an API key of a Planasonix organization
 version_added: 1.0.0
 description:
   - Creates, replaces, rotates and revokes one API key.
-  - No secret is lost and no key is orphaned. The API shows a secret once, so the module checks that it can be stored before it makes the key, stores it before
-    it does anything else, and deletes a new key whose secret could not be stored. If the answer to a creation is lost, the key that nobody knows the secret
-    of is found and deleted before another is created.
-  - The key that the task itself uses is never deleted, recreated or regenerated, where it can be told by its prefix.
+  - The API shows a secret only once. The module therefore checks that it can store the secret
+    before it creates the key, and stores the secret first. If it cannot store the secret, it
+    deletes the new key. If the answer to a creation is lost, the module finds and deletes that key
+    before it creates another.
+  - The module refuses to delete, replace or regenerate the key that the task itself uses, if its
+    prefix identifies it.
 author:
   - Planasonix collection contributors (@planasonix)
 extends_documentation_fragment:
@@ -24,14 +26,14 @@ attributes:
   idempotent:
     support: partial
     details:
-      - Each run with O(rotate=true) makes a new secret.
+      - Each run with O(rotate=true) creates a new secret.
 options:
   name:
     description:
       - Name of the key. If several keys have this name, the module uses the newest one that has not
         expired, and returns the IDs of the others in RV(superseded).
-      - With O(key_id) the key must already bear it, since the API cannot rename keys.
-      - One of O(name) and O(key_id) is needed.
+      - With O(key_id) the key must already have this name, because the API cannot rename keys.
+      - One of O(name) and O(key_id) is required.
     type: str
   key_id:
     description:
@@ -40,7 +42,7 @@ options:
     type: str
   state:
     description:
-      - Whether the key is to exist.
+      - Whether the key must exist.
       - With V(present), a key that has expired is replaced by a new one, as if it were recreated.
         RV(msg) then says C(expired).
       - A key that the API still lists, but as revoked or deleted, counts as absent.
@@ -52,14 +54,15 @@ options:
     default: present
   scopes:
     description:
-      - What the key may do, such as V(pipelines:read). Needed to create it.
+      - Scopes of the key, such as V(pipelines:read). Required to create a key.
       - The API cannot change the scopes of a key. See O(on_mismatch).
     type: list
     elements: str
   expires_in_days:
     description:
-      - Days until a new key expires. At least 1 and at most 36500. It acts at creation only.
-      - If left out, a key that replaces another gets the lifetime of the old one, and any other new key does not expire.
+      - Days until a new key expires. At least 1 and at most 36500. Only for a new key.
+      - By default, a key that replaces another key gets the lifetime of the old key, and any other
+        new key does not expire.
       - If the API gives the key another lifetime, the module deletes the new key again and fails. A
         difference of less than one day, such as an expiry at the end of the day, is accepted.
     type: int
@@ -67,7 +70,7 @@ options:
     description:
       - What to do if an existing key has other O(scopes).
       - V(fail) changes nothing and says so.
-      - V(recreate) replaces the key by a new one.
+      - V(recreate) replaces the key with a new key.
     type: str
     choices: [fail, recreate]
     default: fail
@@ -78,28 +81,31 @@ options:
     type: int
   renew_before_days:
     description:
-      - Replace the key once it expires within this number of days. At least 1 and at most 36500.
+      - Replace the key when it expires within this number of days. At least 1 and at most 36500.
       - If the API gives the new key no longer lifetime than this, the module deletes the new key
         again and fails.
     type: int
   rotate:
     description:
-      - Whether to give the key a new secret now. It keeps its id, and the old secret is void at once.
-      - Each run does so and is changed. Use O(rotate_after_days) or O(renew_before_days) for a rotation that a second run leaves alone.
+      - Give the key a new secret now. The key keeps its ID, and the old secret is invalid at once.
+      - Each run is changed. For an idempotent rotation, use O(rotate_after_days) or
+        O(renew_before_days).
     type: bool
     default: false
   revoke_old:
     description:
-      - Whether a key that was replaced is deleted, once the new secret is stored, with the older ones of its name.
-      - With V(false) it stays alive, and its id is in RV(superseded). Remove it later with O(state=absent) and O(key_id).
+      - Delete the replaced key and the older keys of its name after the new secret is stored.
+      - With V(false) the old key stays valid, and its ID is in RV(superseded). Delete it later with
+        O(state=absent) and O(key_id).
     type: bool
     default: true
   secret_file:
     description:
-      - Absolute path of a file, on the host that runs the module, that a new secret is written to. The file holds exactly the secret, has mode V(0600), and
-        is written before the task can end. Its folder must exist.
+      - Write a new secret to this file on the host that runs the module. The path must be absolute,
+        and its folder must exist. The file contains only the secret, has mode V(0600), and is
+        written before the task ends.
       - A file that is not empty is only replaced if it contains a secret of this very key.
-        Otherwise the task fails before it makes a key, in check mode as well. See
+        Otherwise the task fails before it creates a key, in check mode as well. See
         O(secret_file_overwrite).
       - The module recognizes its file by a small record, with C(.owner) added to the name and mode
         V(0600). The record contains the name and ID of the key, the API URL, and hashes of the
@@ -107,10 +113,11 @@ options:
       - The file, the record and the note must be regular files of the user that runs the module.
         Symbolic links are refused.
       - If the record names a key that the API does not list, the module reads that key by its ID.
-        If the key exists, the module waits until it is listed and makes no other key.
-      - Before a key is made, a note is written beside it, with C(.pending) added to the name, and removed once the secret is stored and the keys that
-        it replaces are revoked. After a run was killed, the next one finds the note and cleans up.
-      - A missing file alone is no reason to make a new key.
+        If the key exists, the module waits until it is listed and creates no other key.
+      - Before the module creates a key, it writes a note next to the file, with C(.pending) added
+        to the name. It removes the note after the secret is stored and the replaced keys are
+        revoked. After a killed run, the next run finds the note and cleans up.
+      - A missing file does not cause a new key.
     type: path
   secret_file_overwrite:
     description:
@@ -120,8 +127,10 @@ options:
     default: false
   return_secret:
     description:
-      - Whether a new secret is returned. The display of the task is then censored, while C(register) keeps it.
-      - It is V(true) unless O(secret_file) is given. V(false) needs O(secret_file).
+      - Return a new secret. Ansible then censors the output of the task, and C(register) has the
+        secret.
+      - The default is V(true) without O(secret_file), and V(false) with it. V(false) requires
+        O(secret_file).
     type: bool
 notes:
   - With C(async), O(state=present) is refused, since Ansible keeps the result of such a task in a
@@ -132,7 +141,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make a key for the deployment pipeline, and keep its secret in a file
+- name: Create a key for the deployment pipeline, and write its secret to a file
   planasonix.admin.planasonix_api_key:
     api_key: "{{ planasonix_api_key }}"
     name: Deployment pipeline
@@ -149,7 +158,7 @@ EXAMPLES = r"""
     renew_before_days: 14
     secret_file: /etc/planasonix/deployment.key
 
-- name: Make a key and hand its secret to the next task
+- name: Create a key and return its secret
   planasonix.admin.planasonix_api_key:
     api_key: "{{ planasonix_api_key }}"
     name: Airflow production
@@ -172,11 +181,11 @@ msg:
   sample: "API key 'Deployment pipeline': created"
 plan:
   description:
-    - What the task changes. It is the same in check mode and in the real run.
+    - The changes of the task, the same in check mode and in the real run.
     - C(changes) lists the changes in their order. C(resource) is the subset of
       M(planasonix.admin.planasonix_info), C(action) such as V(create), V(update) or V(delete),
       C(object) the name of the object (empty where there is only one), and C(before) and C(after)
-      its fields. Secrets are named by their keys, without values.
+      its fields. Of secrets, only the keys are listed.
     - C(controls) has the IDs of the controls that the change is for, with
       M(planasonix.admin.planasonix_baseline).
   returned: success
@@ -190,7 +199,7 @@ diff:
     after: {"name": "Deployment pipeline", "scopes": ["pipelines:read"], "expires_in_days": 90}
 api_key:
   description:
-    - The key as it now is. Empty once it is deleted.
+    - The key after the task. Empty after its deletion.
     - In check mode a key that would be created has only C(name) and C(scopes).
   returned: success
   type: dict
@@ -203,14 +212,15 @@ api_key:
     last_used_at:
     expires_at: "2026-06-25T15:00:00Z"
 secret:
-  description: The secret of the key. The result is censored wherever it is displayed or logged.
-  returned: when a secret was just made and O(return_secret) allows it, or it could be kept nowhere else
+  description: The secret of the key. Ansible censors the result in its output and logs.
+  returned: if a secret was created and O(return_secret) allows it, or it could not be stored
   type: str
   sample: plnx_live_01jq8fullsecretshownonce
 superseded:
   description:
-    - IDs of the other keys of the same name that are listed and not revoked, also of expired ones.
-    - With O(key_id), the IDs of the older ones.
+    - IDs of the other keys of the same name that are listed and not revoked, including expired
+      keys.
+    - With O(key_id), the IDs of the older keys.
   returned: success and O(state=present)
   type: list
   elements: str

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: planasonix_audit
-short_description: Report on the audit of many organizations, and give one verdict
+short_description: Write a report on the audit of many organizations, with one verdict
 version_added: 1.0.0
 description:
   - Writes one report over all organizations of a play, in one or more formats, and fails if they do
     not comply.
-  - Takes the results that M(planasonix.admin.planasonix_baseline) returned in check mode, or merges
-    the JSON reports of several runs.
+  - Uses the results of M(planasonix.admin.planasonix_baseline) in check mode, or merges the JSON
+    reports of several runs.
   - An organization that could not be read is in the report as an error.
   - The role P(planasonix.admin.compliance_audit#role) evaluates the controls and runs this module.
 author:
@@ -20,11 +20,11 @@ author:
 options:
   results:
     description:
-      - Host names, each with the result of M(planasonix.admin.planasonix_baseline) there. A failed
-        or empty result makes the organization an error.
-      - By default, the results are those that the hosts of the play registered as
-        C(compliance_audit_result). Under C(serial), the report is then written with each batch of
-        hosts, and the verdict comes with the last batch.
+      - Results of M(planasonix.admin.planasonix_baseline) by host name. An organization with a
+        failed or empty result is an error.
+      - By default, the variable C(compliance_audit_result) of the hosts of the play. Under
+        C(serial), the report is then written with each batch of hosts, and the verdict comes with
+        the last batch.
       - Mutually exclusive with O(sources).
     type: dict
   sources:
@@ -39,14 +39,14 @@ options:
     elements: path
   organizations:
     description:
-      - Names of the organizations that are expected. An organization without a result is in the
-        report as one that was not reached.
+      - Names of the expected organizations. An organization without a result is in the report as
+        not reached.
       - By default, the report is about the organizations that have a result.
     type: list
     elements: str
   profile:
     description:
-      - Name of the profile that the controls come from, for the report.
+      - Name of the profile of the controls, for the report.
       - Mutually exclusive with O(sources).
     type: str
   report_dir:
@@ -68,8 +68,7 @@ options:
   fail_on:
     description:
       - Lowest severity of a failing control that fails the task. A control or an organization that
-        could not be read fails the task whatever its severity, and so does an audit of no
-        organization.
+        could not be read fails the task at any severity, and so does an audit of no organization.
       - With V(never), the verdict does not fail the task.
     type: str
     choices: [never, low, medium, high, critical]
@@ -81,22 +80,17 @@ options:
     type: path
 attributes:
   check_mode:
-    description:
-      Can run in C(check_mode) and return changed status prediction without modifying target.
+    description: Predicts in C(check_mode) what would change, without changing it.
     support: full
     details:
       - In check mode the report is written, too. A report changes nothing that is managed.
   diff_mode:
-    description:
-      Will return details on what has changed (or possibly needs changing in C(check_mode)), when in
-      diff mode.
+    description: Returns in diff mode what changed, or in C(check_mode) would change.
     support: N/A
     details:
       - This module does not modify anything that is managed.
   idempotent:
-    description:
-      When run twice in a row outside C(check_mode), with the same arguments, the second run changes
-      nothing.
+    description: A second run with the same arguments changes nothing.
     support: full
     details:
       - The task is never changed.
@@ -143,7 +137,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: The verdict, or why there is no report.
+  description: The verdict, or the reason why there is no report.
   returned: always
   type: str
   sample: "1 of 2 organizations does not comply: 1 control fails (1 high); 1 waived."
@@ -171,17 +165,16 @@ verdict:
       sample: "1 of 2 organizations does not comply: 1 control fails (1 high); 1 waived."
     causes:
       description:
-        - The reasons as data. How many controls of each severity fail, under C(critical), C(high),
-          C(medium) and C(low), and how many C(unreadable_controls) and C(unreadable_organizations)
-          there are. Only reasons that count at O(fail_on) are listed.
-        - It is C(nothing_audited) if there is no organization, and empty if the organizations
-          comply.
+        - The reasons as data. The number of failing controls by severity, under C(critical),
+          C(high), C(medium) and C(low), and the numbers of C(unreadable_controls) and
+          C(unreadable_organizations). Only reasons that count at O(fail_on) are listed.
+        - Has C(nothing_audited) if there is no organization. Empty if the organizations comply.
       type: dict
       returned: always
       sample:
         high: 1
 summary:
-  description: How many organizations and controls there are, by status.
+  description: Numbers of organizations and controls, by status.
   returned: unless there is no report
   type: dict
   sample:

@@ -31,35 +31,35 @@ extends_documentation_fragment:
 options:
   controls:
     description:
-      - What is required. Two controls that cannot both hold are an error before anything is read.
-      - A text that begins with C(ESCAPED:) is decoded first. P(planasonix.admin.snapshot#filter)
-        writes texts like that if Ansible could take them for templates.
+      - Controls to evaluate. If two controls contradict each other, the task fails before it reads.
+      - The module decodes a text that begins with C(ESCAPED:). P(planasonix.admin.snapshot#filter)
+        writes such texts if Ansible could read them as templates.
     type: list
     elements: dict
     required: true
     suboptions:
       id:
-        description: Id of the control, by which it is waived. By default the name of the resource.
+        description: ID of the control, for waivers. By default the name of the resource.
         type: str
       title:
-        description: What it requires, in words.
+        description: Title of the control.
         type: str
       severity:
-        description: How much it matters. By default V(medium).
+        description: Severity of the control. By default V(medium).
         type: str
         choices: [low, medium, high, critical]
       rationale:
-        description: Why it is required.
+        description: Reason for the control.
         type: str
       remediation:
-        description: What to do by hand, where that is needed.
+        description: Manual steps, if the module cannot remediate the control.
         type: str
       resource:
         description:
-          - The subset of M(planasonix.admin.planasonix_info) that it is about.
+          - The subset of M(planasonix.admin.planasonix_info) that the control evaluates.
           - V(settings), V(session_timeout), V(log_retention), V(profile), V(preferences),
             V(ip_whitelist), V(notification_channels) and V(notification_rules) can be remediated.
-            All others are audited only.
+            All other resources are only audited.
         type: str
         choices:
           - profile
@@ -84,22 +84,22 @@ options:
           - The operators are C(at_least), C(at_most), C(one_of), C(not_one_of), C(contains) and
             C(excludes). C(one_of) is remediated to its first value. C(not_one_of) alone cannot be
             remediated. C(contains) and C(excludes) add and remove just these elements.
-          - Of V(ip_whitelist) it contains C(enabled), C(entries) with C(cidr) and C(label),
+          - For V(ip_whitelist) it contains C(enabled), C(entries) with C(cidr) and C(label),
             C(purge), whether no other entry may be listed, and C(forbid), a list of networks that
             may not be open as a whole. Entries that open one together, such as two halves, are not
             allowed either. Entries that are not in force do not count.
-          - Of V(notification_channels) it contains C(present), a list of channels with the options
+          - For V(notification_channels) it contains C(present), a list of channels with the options
             of M(planasonix.admin.planasonix_notification_channel), and C(purge). A value of
             C(secret_config) that begins with C(PLACEHOLDER:) stands for the secret that the
             channel has.
-          - Of V(notification_rules) it contains C(present), a list of rules with the options of
+          - For V(notification_rules) it contains C(present), a list of rules with the options of
             M(planasonix.admin.planasonix_notification_rule).
-          - Of V(api_keys) it contains C(max_age_days), C(must_expire), C(max_lifetime_days),
+          - For V(api_keys) it contains C(max_age_days), C(must_expire), C(max_lifetime_days),
             C(unused_days) and C(forbidden_scopes). Offending keys are listed.
         type: dict
         required: true
       references:
-        description: Where it comes from, name of a standard to a list of its parts.
+        description: Maps the name of a standard to a list of its parts.
         type: dict
   waivers:
     description:
@@ -111,11 +111,11 @@ options:
     default: []
     suboptions:
       id:
-        description: Id of the control.
+        description: ID of the control.
         type: str
         required: true
       reason:
-        description: Why it is waived.
+        description: Reason for the waiver.
         type: str
         required: true
       expires:
@@ -125,8 +125,8 @@ options:
         type: str
   protected_addresses:
     description:
-      - As in M(planasonix.admin.planasonix_ip_whitelist). A remediation that would lock one of them
-        out is not done; its control stays V(fail).
+      - As in M(planasonix.admin.planasonix_ip_whitelist). The module skips a remediation that would
+        lock one of them out. Its control stays V(fail).
     type: list
     elements: str
   allow_lockout:
@@ -135,14 +135,14 @@ options:
     default: false
   snapshot_file:
     description:
-      - Write what was read to this file, before the first write, if the task changes something.
+      - If the task changes something, write a snapshot to this file before the first write.
         The playbook C(planasonix.admin.rollback) restores it.
       - The file is on the host that runs the module. A relative path starts at its working
         directory. Missing folders are created with mode 0700, and the file has mode 0600.
-      - An older file is kept beside it, with the process and the time in its name. A task that
+      - An older file is kept next to it, with the process and the time in its name. A task that
         changes nothing, or runs in check mode, writes no file.
-      - The task also reads the resources that can be restored and that no control is about. What
-        the API key is not allowed to read is left out, and listed in RV(snapshot_notes).
+      - The task also reads the resources that can be restored and that no control is about. The
+        snapshot leaves out what the API key may not read, and RV(snapshot_notes) lists it.
       - If the snapshot cannot be taken or written, the task fails and changes nothing. It also
         fails if the organization cannot be read.
     type: path
@@ -151,7 +151,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Audit an organization, also without --check
+- name: Audit an organization
   planasonix.admin.planasonix_baseline:
     api_key: "{{ planasonix_api_key }}"
     controls: &controls
@@ -165,7 +165,7 @@ EXAMPLES = r"""
         references:
           nist_800_53: [AC-12]
       - id: SSO-1
-        title: Users sign in by single sign-on
+        title: Users sign in with single sign-on
         severity: critical
         resource: settings
         require:
@@ -196,17 +196,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: How many controls have which status, on one line.
+  description: Number of controls by status, on one line.
   returned: always
   type: str
   sample: "baseline: 12 pass, 3 fixed, 1 waived"
 plan:
   description:
-    - What the task changes. It is the same in check mode and in the real run.
+    - The changes of the task, the same in check mode and in the real run.
     - C(changes) lists the changes in their order. C(resource) is the subset of
       M(planasonix.admin.planasonix_info), C(action) such as V(create), V(update) or V(delete),
       C(object) the name of the object (empty where there is only one), and C(before) and C(after)
-      its fields. Secrets are named by their keys, without values.
+      its fields. Of secrets, only the keys are listed.
     - C(controls) has the IDs of the controls that the change is for, with
       M(planasonix.admin.planasonix_baseline).
   returned: success
@@ -236,7 +236,7 @@ controls:
   elements: dict
   contains:
     id:
-      description: Id of the control.
+      description: ID of the control.
       type: str
       returned: always
     status:
@@ -247,20 +247,19 @@ controls:
       returned: always
     current:
       description:
-        - What the organization had when the task began, so with V(fixed) it is the state before the
-          change.
-        - With the resource V(api_keys) it is the list of the keys that offend, each with C(name),
+        - State of the organization when the task began, with V(fixed) the state before the change.
+        - With the resource V(api_keys) it is the list of the offending keys, each with C(name),
           C(id) and C(reasons).
-        - It is null where that is not known, as with V(error), unless only the write failed.
+        - Null if unknown, as with V(error), unless only the write failed.
       type: raw
       returned: always
     expected:
-      description: What is required.
+      description: Required values.
       type: dict
       returned: always
     detail:
       description:
-        - Why it has this status, in words for people. Empty where it passes.
+        - Reason for the status, as a sentence. Empty if the control passes.
         - The same is in RV(controls[].waiver) and RV(controls[].unremedied), as data.
       type: str
       returned: always
@@ -272,12 +271,12 @@ controls:
       type: dict
       returned: always
     unremedied:
-      description: Why the module does not remediate the control, a text for each reason.
+      description: Reasons why the module does not remediate the control.
       type: list
       elements: str
       returned: always
     remediable:
-      description: Whether the module can remediate it.
+      description: Whether the module can remediate the control.
       type: bool
       returned: always
   sample:
@@ -299,7 +298,7 @@ compliant:
   type: bool
   sample: true
 summary:
-  description: How many controls have which status.
+  description: Number of controls by status.
   returned: success, and if a write failed
   type: dict
   sample: {"pass": 12, "fixed": 3, "waived": 1, "not_entitled": 0, "fail": 0, "error": 0}
@@ -309,7 +308,7 @@ snapshot_file:
   type: str
   sample: /srv/planasonix-snapshots/acme.yml
 snapshot_notes:
-  description: What the snapshot does not contain, in words for people.
+  description: Sentences about what the snapshot does not contain.
   returned: if O(snapshot_file) is set and something is changed
   type: list
   elements: str

@@ -10,7 +10,7 @@ module: planasonix_info
 short_description: Read the state of a Planasonix organization
 version_added: 1.0.0
 description:
-  - Reads what the API has of an organization and of the user behind the key, over one connection.
+  - Reads the state of an organization and of the user of the API key, over one connection.
   - Half a character (a lone surrogate) in a text, which Ansible does not accept from a module, is
     returned as an escape such as C(\ud83d).
 author:
@@ -21,7 +21,7 @@ extends_documentation_fragment:
 options:
   gather_subset:
     description:
-      - What to read. A name with C(!) before it is left out, and wins over the same name without.
+      - Subsets to read. A name with the prefix C(!) is excluded, even if the list also includes it.
       - If all names are exclusions, all other subsets are read. V([!all, tier]) reads only V(tier).
     type: list
     elements: str
@@ -62,7 +62,7 @@ options:
       - What to do if the API answers C(403) or C(404) for a subset, for example because the key
         lacks a scope, or if its answer has another shape than documented.
       - V(fail) fails the task.
-      - V(skip) lists the subset in RV(unavailable) and goes on.
+      - V(skip) lists the subset in RV(unavailable) and continues.
     type: str
     choices: [fail, skip]
     default: fail
@@ -74,7 +74,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Read everything that the key may see
+- name: Read everything that the key may read
   planasonix.admin.planasonix_info:
     api_key: "{{ planasonix_api_key }}"
     on_forbidden: skip
@@ -96,13 +96,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What was read, on one line.
+  description: Number of subsets, on one line.
   returned: always
   type: str
   sample: "read 3 subsets"
 planasonix:
   description:
-    - The subsets that were read, each as the API gives it. Lists come whole.
+    - The subsets, as in the answers of the API. Lists are complete.
     - Objects without a name are listed, too.
     - C(features) is the list of the names of the enabled features, C(settings) are all settings,
       and C(ip_whitelist) is as M(planasonix.admin.planasonix_ip_whitelist) returns it.
@@ -114,7 +114,7 @@ planasonix:
     tier: {"tier": "enterprise", "billing_period": "annual", "renewal_date": "2027-06-01"}
 unavailable:
   description:
-    - The subsets that could not be read, with O(on_forbidden=skip).
+    - Subsets that could not be read, with O(on_forbidden=skip).
     - C(status) and C(code) are null if the API answered in another shape than documented; C(msg)
       names the field.
   returned: success

@@ -133,11 +133,11 @@ msg:
   sample: "ip_whitelist: added 203.0.113.0/24, enforcement off -> on"
 plan:
   description:
-    - What the task changes. It is the same in check mode and in the real run.
+    - The changes of the task, the same in check mode and in the real run.
     - C(changes) lists the changes in their order. C(resource) is the subset of
       M(planasonix.admin.planasonix_info), C(action) such as V(create), V(update) or V(delete),
       C(object) the name of the object (empty where there is only one), and C(before) and C(after)
-      its fields. Secrets are named by their keys, without values.
+      its fields. Of secrets, only the keys are listed.
     - C(controls) has the IDs of the controls that the change is for, with
       M(planasonix.admin.planasonix_baseline).
   returned: success
@@ -151,7 +151,7 @@ diff:
     after: {"enabled": true, "entries": [{"cidr": "203.0.113.0/24", "label": "Office"}]}
 ip_whitelist:
   description:
-    - The allowlist as it now is. New entries have no C(id) and C(created_at) in check mode.
+    - The allowlist after the task. New entries have no C(id) and C(created_at) in check mode.
   returned: success
   type: dict
   contains:
@@ -168,7 +168,11 @@ ip_whitelist:
       description: The entries in force, by address.
       type: list
       elements: dict
-      sample: [{"id": "ipw_01jq801", "cidr": "203.0.113.0/24", "label": "Office", "created_at": "2026-02-01T12:00:00Z"}]
+      sample:
+        - id: ipw_01jq801
+          cidr: 203.0.113.0/24
+          label: Office
+          created_at: "2026-02-01T12:00:00Z"
     inactive_entries:
       description: The entries that are listed but not in force, by address.
       returned: if there are any

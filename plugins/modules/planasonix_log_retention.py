@@ -10,8 +10,10 @@ module: planasonix_log_retention
 short_description: Manage the log retention of a Planasonix organization
 version_added: 1.0.0
 description:
-  - Sets for how many days the logs of an organization are kept. What is older is deleted for good, so a shorter retention cannot be taken back.
-  - An option that is left out is left alone. The module sends the object whole, merged with what it is.
+  - Sets the number of days for which the logs of an organization are kept. Older logs are deleted
+    permanently, so you cannot undo a shorter retention.
+  - If you leave out an option, its value does not change. The module sends the whole object, with
+    the values that did not change.
   - After a change the object is read back, and the task fails if the API did not apply a field, or
     changed another one.
   - The API documents numbers from 1 on. V(0), V(-1) and V(null) may mean no limit. The module
@@ -38,7 +40,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Keep the audit log for a year, and the logs of runs for a month
+- name: Keep the audit log for 365 days, and the logs of runs for 30 days
   planasonix.admin.planasonix_log_retention:
     api_key: "{{ planasonix_api_key }}"
     audit_logs_days: 365
@@ -53,24 +55,24 @@ msg:
   sample: "log_retention: run_logs_days 30 -> 14"
 plan:
   description:
-    - What the task changes. It is the same in check mode and in the real run.
+    - The changes of the task, the same in check mode and in the real run.
     - C(changes) lists the changes in their order. C(resource) is the subset of
       M(planasonix.admin.planasonix_info), C(action) such as V(create), V(update) or V(delete),
       C(object) the name of the object (empty where there is only one), and C(before) and C(after)
-      its fields. Secrets are named by their keys, without values.
+      its fields. Of secrets, only the keys are listed.
     - C(controls) has the IDs of the controls that the change is for, with
       M(planasonix.admin.planasonix_baseline).
   returned: success
   type: dict
 diff:
-  description: The given options, before and after.
+  description: The options of the task, before and after.
   returned: success
   type: dict
   sample:
     before: {"run_logs_days": 30}
     after: {"run_logs_days": 14}
 log_retention:
-  description: The log retention as it now is.
+  description: The log retention after the task.
   returned: success
   type: dict
   sample: {"run_logs_days": 14, "audit_logs_days": 365, "diagnostic_artifacts_days": 7}

@@ -10,12 +10,14 @@ module: planasonix_mfa
 short_description: Manage multi-factor authentication of a Planasonix user
 version_added: 1.0.0
 description:
-  - Enables multi-factor authentication (MFA) by time-based codes (TOTP) for the user that the API key acts as, or disables it.
-  - Enrollment needs no one with a phone. The module computes the code from the secret that the API gives, verifies it, and hands over the secret and the
-    backup codes, once.
-  - The secret is in O(secret_file), if there is one, before the verification is sent, so no user is locked out by a secret that nobody has. The backup codes
-    are added after it.
-  - If the answer to the verification is lost, the module reads whether MFA is on. If it is, the task succeeds with an empty list of backup codes and a warning.
+  - Enables multi-factor authentication (MFA) by time-based codes (TOTP) for the user of the API
+    key, or disables it.
+  - Enrollment does not require a phone. The module computes the code from the secret of the API,
+    verifies it, and returns the secret and the backup codes once.
+  - With O(secret_file), the module writes the secret before it sends the verification, so that a
+    lost secret does not lock out the user. It adds the backup codes afterwards.
+  - If the answer to the verification is lost, the module reads whether MFA is on. If it is, the
+    task succeeds with an empty list of backup codes and a warning.
 author:
   - Planasonix collection contributors (@planasonix)
 extends_documentation_fragment:
@@ -25,39 +27,44 @@ options:
   state:
     description:
       - Whether MFA is on.
-      - V(disabled) needs O(password), and O(totp_secret) or O(code), but only while MFA is on.
+      - V(disabled) requires O(password), and O(totp_secret) or O(code), but only while MFA is on.
     type: str
     choices: [enabled, disabled]
     required: true
   method:
-    description: How the user proves who they are. The API knows one method.
+    description: Method of authentication. The API has one method.
     type: str
     choices: [totp]
     default: totp
   totp_secret:
     description:
       - With O(state=disabled), the TOTP secret in Base32, from which the current code is computed.
-      - If the code is refused, its half minute may have ended on the way. The next one is then tried once, after up to 30 seconds, which count for
-        O(retry_budget). The same holds for enrollment.
+      - If the API refuses the code, its 30 seconds may have ended. The module then tries the next
+        code once, after up to 30 seconds, which count for O(retry_budget). Enrollment does the
+        same.
     type: str
   password:
     description: With O(state=disabled), the user's password.
     type: str
   code:
-    description: With O(state=disabled), a current code instead of O(totp_secret). Quote it, or YAML may read it as another number.
+    description:
+      - With O(state=disabled), a current code instead of O(totp_secret). Quote it, or YAML may read
+        it as another number.
     type: str
   secret_file:
     description:
-      - Absolute path, on the host that runs the module, of a file that gets the secret, its C(otpauth) URI and the backup codes, as a JSON object with the keys
-        C(secret), C(otpauth_uri) and C(backup_codes). It is written with mode 0600. They are not returned then.
-      - It is written on enrollment only. In check mode, the module checks that it could be written.
-        Give each user a file of its own.
+      - Write the secret, its C(otpauth) URI and the backup codes to this file on the host that runs
+        the module, instead of returning them. The path must be absolute. The file is a JSON object
+        with the keys C(secret), C(otpauth_uri) and C(backup_codes), and has mode 0600.
+      - The module writes it only on enrollment. In check mode, the module checks that it could
+        write it. Use a separate file for each user.
       - A file that is not empty is only replaced if it contains an earlier enrollment with the same
         O(api_key) and O(api_url). Otherwise the task fails before it starts the enrollment, in
         check mode as well. See O(secret_file_overwrite).
       - The module recognizes its file by a small record, with C(.owner) added to the name and mode
         V(0600). The record contains hashes of the content and of the O(api_key), but no secret.
-      - Without it, they are returned. What is displayed and logged of such a result is censored, while C(register) keeps it.
+      - Without it, the result has them. Ansible then censors the result in its output and logs, and
+        C(register) has it.
     type: path
   secret_file_overwrite:
     description:
@@ -68,7 +75,7 @@ options:
 requirements:
   - pyotp >= 2.9, but not 2.12.0, which refuses secrets as short as those of the API
 notes:
-  - The clock of the host that runs the module must be right, to within half a minute.
+  - The clock of the host that runs the module must be right, to within 30 seconds.
   - With C(async), O(state=enabled) is refused, since Ansible keeps the result of such a task in a
     file that other users may read.
 seealso:
@@ -77,19 +84,19 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Enable MFA, and keep the secret and the backup codes in a file
+- name: Enable MFA, and write the secret and the backup codes to a file
   planasonix.admin.planasonix_mfa:
     api_key: "{{ planasonix_api_key }}"
     state: enabled
     secret_file: /etc/planasonix/mfa.json
 
-- name: Enable MFA, and hand the secret to a secret manager
+- name: Enable MFA, and return the secret
   planasonix.admin.planasonix_mfa:
     api_key: "{{ planasonix_api_key }}"
     state: enabled
   register: mfa
 
-- name: Hand it on; this task would display it
+- name: Store the secret in a secret manager, without displaying it
   ansible.builtin.uri:
     url: https://vault.example.com/v1/secret/planasonix
     method: POST
@@ -116,11 +123,11 @@ msg:
   sample: "mfa: enabled false -> true, methods [] -> [\"totp\"]"
 plan:
   description:
-    - What the task changes. It is the same in check mode and in the real run.
+    - The changes of the task, the same in check mode and in the real run.
     - C(changes) lists the changes in their order. C(resource) is the subset of
       M(planasonix.admin.planasonix_info), C(action) such as V(create), V(update) or V(delete),
       C(object) the name of the object (empty where there is only one), and C(before) and C(after)
-      its fields. Secrets are named by their keys, without values.
+      its fields. Of secrets, only the keys are listed.
     - C(controls) has the IDs of the controls that the change is for, with
       M(planasonix.admin.planasonix_baseline).
   returned: success
@@ -133,20 +140,21 @@ diff:
     before: {"enabled": false, "methods": []}
     after: {"enabled": true, "methods": ["totp"]}
 mfa:
-  description: The MFA status as it now is. In check mode a change leaves C(backup_codes_remaining) out.
+  description: The MFA status after the task, in check mode without C(backup_codes_remaining) if it
+    changes.
   returned: success
   type: dict
   sample: {"enabled": true, "methods": ["totp"], "backup_codes_remaining": 8}
 secret:
-  description: The TOTP secret in Base32. The result is censored wherever it is displayed or logged.
-  returned: on enrollment without O(secret_file), or if it could be kept nowhere else
+  description: The TOTP secret in Base32. Ansible censors the result in its output and logs.
+  returned: on enrollment without O(secret_file), or if it could not be stored
   type: str
   sample: JBSWY3DPEHPK3PXP
 otpauth_uri:
   description: The secret as a URI, as authenticator apps read it.
   returned: as RV(secret)
   type: str
-  sample: otpauth://totp/Planasonix:alex.morgan%40example.com?secret=JBSWY3DPEHPK3PXP&issuer=Planasonix
+  sample: otpauth://totp/Planasonix:alex?secret=JBSWY3DPEHPK3PXP&issuer=Planasonix
 backup_codes:
   description:
     - Codes for use without the authenticator, each once.

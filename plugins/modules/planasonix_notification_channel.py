@@ -11,7 +11,7 @@ short_description: Manage a notification channel of a Planasonix organization
 version_added: 1.0.0
 description:
   - Creates, updates, renames, replaces, tests and deletes one notification channel.
-  - An option that is left out is left alone.
+  - If you leave out an option, its value does not change.
   - After a change the module reads the channel back. The task fails if the API did not apply a
     field, or changed one that the task does not name.
 author:
@@ -27,43 +27,43 @@ attributes:
 options:
   name:
     description:
-      - Name of the channel. If several channels have it, the task fails with their ids. Address one
-        by O(channel_id).
-      - With O(channel_id) the channel is renamed to it.
+      - Name of the channel. If several channels have this name, the task fails and lists their
+        IDs. Use O(channel_id) to address one of them.
+      - With O(channel_id), the module renames the channel to this name.
       - Outer spaces are removed, and characters are composed (Unicode NFC), here and in what the
         API lists. If the API stores the name of a new channel otherwise, for example in lower case,
         the module deletes the channel again and the task fails.
-      - One of O(name) and O(channel_id) is needed.
+      - One of O(name) and O(channel_id) is required.
     type: str
   channel_id:
     description:
-      - Id of an existing channel. C(43) and C("43") are the same id.
-      - With O(state=absent) and an id that no channel has, nothing changes, and RV(msg) says so.
+      - ID of an existing channel. C(43) and C("43") are the same ID.
+      - With O(state=absent), an ID that no channel has changes nothing, and RV(msg) says so.
     type: str
   state:
     description:
-      - Whether the channel is to exist.
-      - V(absent) fails while an enabled rule uses the channel, and names the rules.
+      - Whether the channel must exist.
+      - V(absent) fails while an enabled rule uses the channel, and lists the rules.
     type: str
     choices: [present, absent]
     default: present
   type:
     description:
       - Type of the channel, such as V(email), V(slack), V(pagerduty) or V(webhook), in any case.
-        Needed to create it.
+        Required to create a channel.
       - The API cannot change the type of a channel. If it differs, the task fails unless
         O(replace=true).
     type: str
   config:
     description:
-      - What the type needs, such as C(recipients) of an email channel.
-      - It is merged key by key, at every level. A key that is not named keeps its value, so V({})
-        changes nothing.
+      - Configuration of the type, such as C(recipients) of an email channel.
+      - The module merges it key by key, at every level. A key that you leave out keeps its value,
+        so V({}) changes nothing.
       - Lists compare in any order, e-mail addresses in any case, and a number equals the text that
         spells it.
       - A value that the API shows is compared. A value that it hides, such as V(****) or
         V([REDACTED]), or a secret that its answer leaves out, cannot be compared. Then RV(msg) and
-        RV(not_compared) name the key. To send it, give it in O(secret_config) with
+        RV(not_compared) name the key. To send it, set it in O(secret_config) with
         O(update_secrets=always).
       - Under the name of a secret, a text of 32 or more hexadecimal digits may be a hash, and a
         short text may be the end of the secret. They are compared only with a text of this kind.
@@ -71,13 +71,12 @@ options:
     type: dict
   secret_config:
     description:
-      - The secrets of the configuration, such as a token or a webhook's URL. They are sent along
-        with each update, and are neither compared nor shown. They must not be empty or null.
-      - Only secrets belong here. Ansible censors each of these values wherever it occurs in the
-        result.
+      - The secrets of the configuration, such as a token or a webhook's URL. The module sends
+        them with each update, and does not compare or display them. They must not be empty or null.
+      - Use this option only for secrets. Ansible censors each of these values in the whole result.
       - An update of O(config) sends the configuration whole, without the secrets that the module
-        read. If the channel has a key with a secret, the task fails before it writes, and names the
-        keys to give here.
+        read. If the channel has a key with a secret, the task fails before it writes, and lists the
+        missing keys.
       - A key has a secret if the API hides its value, or if it is named like a secret, such as
         C(url), C(webhook_url), C(token), C(password), C(routing_key) or C(api_key).
       - A channel of a type other than V(email), V(in_app) and V(sms) may have a secret that the API
@@ -92,9 +91,9 @@ options:
     type: dict
   update_secrets:
     description:
-      - When O(secret_config) is sent to a channel that exists and needs no other change.
-      - V(on_create) never does. The secrets are still sent along with any other update.
-      - V(always) does on each run, which is then always changed.
+      - When to send O(secret_config) to a channel that exists and needs no other change.
+      - V(on_create) does not send them then, but sends them with any other update.
+      - V(always) sends them on each run, which is then always changed.
     type: str
     choices: [on_create, always]
     default: on_create
@@ -103,16 +102,16 @@ options:
     type: bool
   replace:
     description:
-      - Whether a channel of another type is deleted and created again with O(config) and
+      - If the channel has another type, delete it and create it again with O(config) and
         O(secret_config).
-      - It fails while an enabled rule uses the channel, and names the rules.
+      - Fails while an enabled rule uses the channel, and lists the rules.
     type: bool
     default: false
   test:
     description:
       - When to send a test notification. A test does not count as a change, and is not sent in
         check mode.
-      - The test is sent once, after the change of the channel shows.
+      - The module sends the test once, after the API shows the change of the channel.
     type: str
     choices: [never, on_change, always]
     default: never
@@ -121,7 +120,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Mail the on-call team, and prove that it works
+- name: Send alerts to the on-call team by email, and test the channel
   planasonix.admin.planasonix_notification_channel:
     api_key: "{{ planasonix_api_key }}"
     name: Data platform on-call
@@ -167,42 +166,56 @@ msg:
   sample: "notification channel 'Incident webhook': enabled true -> false"
 plan:
   description:
-    - What the task changes. It is the same in check mode and in the real run.
+    - The changes of the task, the same in check mode and in the real run.
     - C(changes) lists the changes in their order. C(resource) is the subset of
       M(planasonix.admin.planasonix_info), C(action) such as V(create), V(update) or V(delete),
       C(object) the name of the object (empty where there is only one), and C(before) and C(after)
-      its fields. Secrets are named by their keys, without values.
+      its fields. Of secrets, only the keys are listed.
     - C(controls) has the IDs of the controls that the change is for, with
       M(planasonix.admin.planasonix_baseline).
   returned: success
   type: dict
 diff:
-  description: The channel without its id, before and after. Of its configuration these are the keys that O(config) names.
+  description: The channel without its ID, before and after. Of its configuration, only the keys in
+    O(config).
   returned: success
   type: dict
   sample:
-    before: {"type": "webhook", "name": "Incident webhook", "enabled": true, "config": {"method": "POST"}}
-    after: {"type": "webhook", "name": "Incident webhook", "enabled": false, "config": {"method": "POST"}}
+    before:
+      type: webhook
+      name: Incident webhook
+      enabled: true
+      config: {"method": "POST"}
+    after:
+      type: webhook
+      name: Incident webhook
+      enabled: false
+      config: {"method": "POST"}
 channel:
   description:
-    - The channel as it now is, without the keys of O(secret_config), without keys that are named
-      like a secret, and without values that the API hides. Empty once it is deleted.
+    - The channel after the task, without the keys of O(secret_config), without keys that are named
+      like a secret, and without values that the API hides. Empty after its deletion.
     - In check mode a channel that would be created has no C(id), and has C(enabled) only if
       O(enabled) is given. One that would be replaced has no C(id).
   returned: success
   type: dict
-  sample: {"id": "nch_01jq802", "type": "webhook", "name": "Incident webhook", "enabled": false, "config": {"method": "POST"}}
+  sample:
+    id: nch_01jq802
+    type: webhook
+    name: Incident webhook
+    enabled: false
+    config: {"method": "POST"}
 not_compared:
   description:
-    - The keys that O(config) names and that could not be compared, since the API hides or may hide
-      their values. They are not sent.
+    - Keys of O(config) that could not be compared, because the API hides or may hide their values.
+      The module does not send them.
   returned: when there are such keys
   type: list
   elements: str
   sample: ["config.url"]
 lost_config:
   description:
-    - What the configuration held before an update that lost some of it, without its secrets.
+    - The configuration before an update that lost some of it, without its secrets.
   returned: when the API lost a part of the configuration, and the module could not restore it
   type: dict
   sample: {"method": "POST"}

@@ -10,9 +10,8 @@ module: planasonix_notification_rule
 short_description: Manage a notification rule of a Planasonix organization
 version_added: 1.0.0
 description:
-  - Creates a notification rule, or changes the one of that name. The API replaces a rule whole, so
-    the module sends it merged, and what is not named keeps its value. The API may give it another
-    id then.
+  - Creates a notification rule, or updates the rule with this name. If you leave out an option, its
+    value does not change. The API replaces the whole rule, and may then give it another ID.
   - The API cannot delete a rule. To retire one, set O(enabled=false). Only the product's UI can
     remove it.
   - After a change the module reads all rules back. The task fails if the API did not apply a field,
@@ -28,34 +27,36 @@ extends_documentation_fragment:
 options:
   name:
     description:
-      - Name of the rule. If several rules have it, the task fails with their ids, since only the
-        product's UI can remove one.
+      - Name of the rule. If several rules have this name, the task fails and lists their IDs,
+        because only the product's UI can remove one.
       - Outer spaces are removed, and characters are composed (Unicode NFC), here and in what the
         API lists.
     type: str
     required: true
   event:
-    description: What it is about, such as V(pipeline.run.failed) or V(dlq.threshold_exceeded). Needed to create it.
+    description:
+      - Event of the rule, such as V(pipeline.run.failed) or V(dlq.threshold_exceeded). Required to
+        create a rule.
     type: str
   channels:
     description:
-      - Names or ids of the notification channels that it sends to, in any order. Needed to create
-        it.
+      - Names or IDs of the notification channels of the rule, in any order. Required to create a
+        rule.
       - A channel that does not exist is an error, in check mode, too. Manage channels with
         M(planasonix.admin.planasonix_notification_channel) before rules.
     type: list
     elements: str
   filters:
     description:
-      - Which of these events count, such as C(pipeline_ids) or a C(threshold).
-      - They are replaced whole. V({}) takes all filters away, and so does V(null) a single one.
+      - Filters of the events, such as C(pipeline_ids) or a C(threshold).
+      - The module replaces all filters. V({}) removes all of them, and V(null) a single one.
       - An empty filter (null, an empty text or list) is the same as no filter.
       - An undocumented filter with a number, boolean or text stays if the task does not name it,
         and RV(msg) lists it. It may be a default that the API adds to each rule. To remove it, name
         it with V(null).
     type: dict
   enabled:
-    description: Whether the rule is in force. A new rule is, unless this says otherwise.
+    description: Whether the rule is enabled. A new rule is enabled by default.
     type: bool
 seealso:
   - module: planasonix.admin.planasonix_notification_channel
@@ -63,7 +64,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Tell the on-call team when a pipeline fails
+- name: Notify the on-call team when a pipeline fails
   planasonix.admin.planasonix_notification_rule:
     api_key: "{{ planasonix_api_key }}"
     name: Pipeline failures
@@ -72,7 +73,7 @@ EXAMPLES = r"""
       - Data platform on-call
       - "#data-alerts"
 
-- name: Tell them when a dead-letter queue grows
+- name: Notify the on-call team when a dead-letter queue grows
   planasonix.admin.planasonix_notification_rule:
     api_key: "{{ planasonix_api_key }}"
     name: DLQ growth alert
@@ -113,27 +114,39 @@ msg:
   sample: "notification rule 'DLQ growth alert': enabled true -> false"
 plan:
   description:
-    - What the task changes. It is the same in check mode and in the real run.
+    - The changes of the task, the same in check mode and in the real run.
     - C(changes) lists the changes in their order. C(resource) is the subset of
       M(planasonix.admin.planasonix_info), C(action) such as V(create), V(update) or V(delete),
       C(object) the name of the object (empty where there is only one), and C(before) and C(after)
-      its fields. Secrets are named by their keys, without values.
+      its fields. Of secrets, only the keys are listed.
     - C(controls) has the IDs of the controls that the change is for, with
       M(planasonix.admin.planasonix_baseline).
   returned: success
   type: dict
 diff:
-  description: The rule without its id, with the names of its channels, before and after. Before it was created it is empty.
+  description:
+    - The rule without its ID, with the names of its channels, before and after. Empty before the
+      rule is created.
   returned: success
   type: dict
   sample:
-    before: {"name": "Failures", "event": "pipeline.run.failed", "channels": ["On-call"], "filters": {}, "enabled": true}
-    after: {"name": "Failures", "event": "pipeline.run.failed", "channels": ["On-call"], "filters": {}, "enabled": false}
+    before:
+      name: Failures
+      event: pipeline.run.failed
+      channels: [On-call]
+      filters: {}
+      enabled: true
+    after:
+      name: Failures
+      event: pipeline.run.failed
+      channels: [On-call]
+      filters: {}
+      enabled: false
 rule:
   description:
-    - The rule as it now is, with C(channels), the names of its channels, next to C(channel_ids). The
-      id of a channel that is gone stands for itself.
-    - In check mode a rule that would be made or replaced has no C(id).
+    - The rule after the task, with C(channels), the names of its channels, in addition to
+      C(channel_ids). If a channel no longer exists, C(channels) has its ID.
+    - In check mode, a rule that would be created or replaced has no C(id).
   returned: success
   type: dict
   sample:

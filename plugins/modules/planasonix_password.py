@@ -10,11 +10,13 @@ module: planasonix_password
 short_description: Change the password of a Planasonix user
 version_added: 1.0.0
 description:
-  - Changes the password of the user that the API key acts as.
-  - The API does not tell whether a password is in force. The task is changed unless both passwords are the same, and then nothing is sent, so a second run
-    with the same options fails, since the old password is no longer the current one. Run it once, from a playbook of its own.
-  - In check mode it cannot be known whether O(current_password) is right.
-  - If the answer to the change is lost, the task fails and says so. No reading could tell which of the passwords is in force.
+  - Changes the password of the user of the API key.
+  - The API does not show whether a password is valid. If both passwords are the same, the task
+    sends nothing. Otherwise it is changed, and a second run with the same options fails, because
+    O(current_password) is no longer valid. Run it once, from a separate playbook.
+  - Check mode cannot check O(current_password).
+  - If the answer to the change is lost, the task fails and says so, because the API does not show
+    which password is valid.
 author:
   - Planasonix collection contributors (@planasonix)
 extends_documentation_fragment:
@@ -24,10 +26,11 @@ attributes:
   idempotent:
     support: none
     details:
-      - A second run fails, unless both passwords are the same, since O(current_password) is no longer in force.
+      - A second run fails unless both passwords are the same, because O(current_password) is no
+        longer valid.
 options:
   current_password:
-    description: The password that is in force.
+    description: The password that is valid now.
     type: str
     required: true
   new_password:
@@ -54,17 +57,17 @@ msg:
   sample: "password of alex.morgan@example.com: changed"
 plan:
   description:
-    - What the task changes. It is the same in check mode and in the real run.
+    - The changes of the task, the same in check mode and in the real run.
     - C(changes) lists the changes in their order. C(resource) is the subset of
       M(planasonix.admin.planasonix_info), C(action) such as V(create), V(update) or V(delete),
       C(object) the name of the object (empty where there is only one), and C(before) and C(after)
-      its fields. Secrets are named by their keys, without values.
+      its fields. Of secrets, only the keys are listed.
     - C(controls) has the IDs of the controls that the change is for, with
       M(planasonix.admin.planasonix_baseline).
   returned: success
   type: dict
 diff:
-  description: That the password is new. No password is in it.
+  description: Whether the password is new, without the passwords.
   returned: success
   type: dict
   sample:

@@ -10,7 +10,8 @@ module: planasonix_preferences
 short_description: Manage the preferences of a Planasonix user
 version_added: 1.0.0
 description:
-  - Sets preferences of the user that the API key acts as, such as those of the canvas. One that is not named is left alone.
+  - Sets preferences of the user of the API key, such as those of the canvas. A preference that you
+    leave out does not change.
   - The API cannot remove a preference.
   - A preference that the list does not show as the task asks for is read by itself before and after
     a change. The task fails if the API did not apply it.
@@ -22,7 +23,8 @@ extends_documentation_fragment:
 options:
   preferences:
     description:
-      - Preferences, key to value. A value may be of any JSON type; it replaces the old one whole. Lists of scalars are compared as sets.
+      - Maps the key of a preference to its value, of any JSON type. It replaces the whole old
+        value. Lists of scalars are compared as sets.
       - V({}) changes nothing.
     type: dict
     required: true
@@ -49,27 +51,31 @@ msg:
   sample: "preferences: canvas.snap_to_grid true -> false"
 plan:
   description:
-    - What the task changes. It is the same in check mode and in the real run.
+    - The changes of the task, the same in check mode and in the real run.
     - C(changes) lists the changes in their order. C(resource) is the subset of
       M(planasonix.admin.planasonix_info), C(action) such as V(create), V(update) or V(delete),
       C(object) the name of the object (empty where there is only one), and C(before) and C(after)
-      its fields. Secrets are named by their keys, without values.
+      its fields. Of secrets, only the keys are listed.
     - C(controls) has the IDs of the controls that the change is for, with
       M(planasonix.admin.planasonix_baseline).
   returned: success
   type: dict
 diff:
-  description: The given preferences, before and after. One that was not set before is missing there.
+  description: The preferences of the task, before and after. A preference that was not set is
+    missing.
   returned: success
   type: dict
   sample:
     before: {"canvas.snap_to_grid": true}
     after: {"canvas.snap_to_grid": false}
 preferences:
-  description: All preferences as they now are.
+  description: All preferences after the task.
   returned: success
   type: dict
-  sample: {"canvas.snap_to_grid": false, "canvas.show_minimap": false, "notifications.email_digest": "weekly"}
+  sample:
+    canvas.snap_to_grid: false
+    canvas.show_minimap: false
+    notifications.email_digest: weekly
 """
 
 from ansible_collections.planasonix.admin.plugins.module_utils._runner import Module, run_as_module

@@ -11,7 +11,8 @@ short_description: Manage the profile of a Planasonix user
 version_added: 1.0.0
 description:
   - Sets the name, time zone and locale of the user that the API key acts as.
-  - An option that is left out is left alone. The module sends the object whole, merged with what it is.
+  - If you leave out an option, its value does not change. The module sends the whole object, with
+    the values that did not change.
   - After a change the object is read back, and the task fails if the API did not apply a field, or
     changed another one.
   - Names of one time zone, such as V(UTC) and V(Etc/UTC), and spellings of one locale count as
@@ -37,7 +38,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Give the automation's user a name that people recognize in the audit log
+- name: Set the name, time zone and locale of the automation's user
   planasonix.admin.planasonix_profile:
     api_key: "{{ planasonix_api_key }}"
     display_name: Automation
@@ -53,11 +54,11 @@ msg:
   sample: "profile: timezone \"America/Los_Angeles\" -> \"Etc/UTC\""
 plan:
   description:
-    - What the task changes. It is the same in check mode and in the real run.
+    - The changes of the task, the same in check mode and in the real run.
     - C(changes) lists the changes in their order. C(resource) is the subset of
       M(planasonix.admin.planasonix_info), C(action) such as V(create), V(update) or V(delete),
       C(object) the name of the object (empty where there is only one), and C(before) and C(after)
-      its fields. Secrets are named by their keys, without values.
+      its fields. Of secrets, only the keys are listed.
     - C(controls) has the IDs of the controls that the change is for, with
       M(planasonix.admin.planasonix_baseline).
   returned: success
@@ -70,7 +71,7 @@ diff:
     before: {"timezone": "America/Los_Angeles"}
     after: {"timezone": "Etc/UTC"}
 profile:
-  description: The profile as it now is.
+  description: The profile after the task.
   returned: success
   type: dict
   sample:

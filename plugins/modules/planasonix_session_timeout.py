@@ -10,8 +10,10 @@ module: planasonix_session_timeout
 short_description: Manage the session timeout of a Planasonix organization
 version_added: 1.0.0
 description:
-  - Sets after how many idle minutes, and after how many in all, a session of the product's UI ends. API keys ignore it.
-  - An option that is left out is left alone. The module sends the object whole, merged with what it is.
+  - Sets the number of idle minutes, and the total number of minutes, after which a session of the
+    product's UI ends. The timeout does not apply to API keys.
+  - If you leave out an option, its value does not change. The module sends the whole object, with
+    the values that did not change.
   - After a change the object is read back, and the task fails if the API did not apply a field, or
     changed another one.
   - The API documents numbers from 1 on. V(0), V(-1) and V(null) may mean no limit. The module
@@ -27,13 +29,14 @@ options:
   idle_timeout_minutes:
     description:
       - Minutes without activity after which a session ends. At least 1.
-      - It may not exceed O(absolute_timeout_minutes). This is checked against what the organization would have after the change, before anything is written.
+      - It must not exceed O(absolute_timeout_minutes). The module checks the values after the
+        change before it writes anything.
     type: int
   absolute_timeout_minutes:
     description: Minutes after which any session ends. At least 1.
     type: int
   extend_on_activity:
-    description: Whether activity begins the idle time anew.
+    description: Whether activity restarts the idle time.
     type: bool
 seealso:
   - module: planasonix.admin.planasonix_log_retention
@@ -41,13 +44,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: End idle sessions after half an hour, and all of them after a working day
+- name: End idle sessions after 30 minutes, and all sessions after 12 hours
   planasonix.admin.planasonix_session_timeout:
     api_key: "{{ planasonix_api_key }}"
     idle_timeout_minutes: 30
     absolute_timeout_minutes: 720
 
-- name: See whether it is so
+- name: Check the session timeout without changing it
   planasonix.admin.planasonix_session_timeout:
     api_key: "{{ planasonix_api_key }}"
     idle_timeout_minutes: 30
@@ -65,24 +68,24 @@ msg:
   sample: "session_timeout: idle_timeout_minutes 60 -> 30"
 plan:
   description:
-    - What the task changes. It is the same in check mode and in the real run.
+    - The changes of the task, the same in check mode and in the real run.
     - C(changes) lists the changes in their order. C(resource) is the subset of
       M(planasonix.admin.planasonix_info), C(action) such as V(create), V(update) or V(delete),
       C(object) the name of the object (empty where there is only one), and C(before) and C(after)
-      its fields. Secrets are named by their keys, without values.
+      its fields. Of secrets, only the keys are listed.
     - C(controls) has the IDs of the controls that the change is for, with
       M(planasonix.admin.planasonix_baseline).
   returned: success
   type: dict
 diff:
-  description: The given options, before and after.
+  description: The options of the task, before and after.
   returned: success
   type: dict
   sample:
     before: {"idle_timeout_minutes": 60}
     after: {"idle_timeout_minutes": 30}
 session_timeout:
-  description: The session timeout as it now is.
+  description: The session timeout after the task.
   returned: success
   type: dict
   sample: {"idle_timeout_minutes": 30, "absolute_timeout_minutes": 1440, "extend_on_activity": true}

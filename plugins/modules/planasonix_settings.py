@@ -10,9 +10,11 @@ module: planasonix_settings
 short_description: Manage the settings of a Planasonix organization
 version_added: 1.0.0
 description:
-  - Sets the time zone, the SSO requirement, the data residency and other settings of an organization.
-  - An option that is left out is left alone.
-  - Only the settings that differ are sent. They are read back afterwards, and the task fails if the API did not apply one.
+  - Sets the time zone, the SSO requirement, the data residency and other settings of an
+    organization.
+  - If you leave out an option, its value does not change.
+  - The module sends only the settings that differ, and reads them back. The task fails if the API
+    did not apply one of them.
   - The task also fails if the API changed another setting, or a feature flag that O(extra) does not
     name. The message shows its old value.
   - Names of one time zone, such as V(UTC) and V(Etc/UTC), count as equal.
@@ -26,16 +28,18 @@ options:
     description: The organization's default time zone, such as V(UTC) or V(America/New_York).
     type: str
   require_sso:
-    description: Whether members must sign in by single sign-on. The organization's plan must include it.
+    description: Whether members must sign in with SSO. The plan of the organization must include
+      SSO.
     type: bool
   data_residency:
     description: Region in which data is kept, such as V(us) or V(eu).
     type: str
   extra:
     description:
-      - Settings that have no option of their own, by the name that the API gives them. Read them with the subset V(settings) of
-        M(planasonix.admin.planasonix_info).
-      - They are merged key by key, at every level. A key that is not named keeps its value, so V({}) changes nothing.
+      - Settings without an option, by their name in the API. To list them, use the subset
+        V(settings) of M(planasonix.admin.planasonix_info).
+      - The module merges them key by key, at every level. A key that you leave out keeps its value,
+        so V({}) changes nothing.
     type: dict
 seealso:
   - module: planasonix.admin.planasonix_info
@@ -47,7 +51,7 @@ EXAMPLES = r"""
     api_key: "{{ planasonix_api_key }}"
     require_sso: true
 
-- name: Set the time zone and switch one feature flag on, leaving the others alone
+- name: Set the time zone and enable one feature flag
   planasonix.admin.planasonix_settings:
     api_key: "{{ planasonix_api_key }}"
     default_timezone: Europe/Berlin
@@ -64,11 +68,11 @@ msg:
   sample: "settings: require_sso false -> true"
 plan:
   description:
-    - What the task changes. It is the same in check mode and in the real run.
+    - The changes of the task, the same in check mode and in the real run.
     - C(changes) lists the changes in their order. C(resource) is the subset of
       M(planasonix.admin.planasonix_info), C(action) such as V(create), V(update) or V(delete),
       C(object) the name of the object (empty where there is only one), and C(before) and C(after)
-      its fields. Secrets are named by their keys, without values.
+      its fields. Of secrets, only the keys are listed.
     - C(controls) has the IDs of the controls that the change is for, with
       M(planasonix.admin.planasonix_baseline).
   returned: success
@@ -79,7 +83,8 @@ diff:
   type: dict
   sample: {"before": {"require_sso": false}, "after": {"require_sso": true}}
 settings:
-  description: The settings as they now are. All of them where O(extra) is given, otherwise those that have an option.
+  description: The settings after the task. With O(extra) all settings, otherwise those that have an
+    option.
   returned: success
   type: dict
   sample: {"default_timezone": "Europe/Berlin", "require_sso": true, "data_residency": "eu"}

@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one action plugin: runs a module in Ansible's worker where the task allows it.
+"""Action plugin that runs a module in Ansible's worker if the task allows it.
 
-A packed module costs a start of Python and all imports. The worker is forked already, so a task in
-it costs about as much as ``debug``. Each file in ``plugins/action`` binds this class to one module:
-Ansible imports these files before it forks, so the imports cost once per play. (With
-``action_plugin`` in ``meta/runtime.yml`` each worker would import; with ``redirect`` the
-``module_defaults`` of one module would apply to all.)
+A packed module starts Python and imports everything. The worker is already forked, so a task in it
+costs about as much as ``debug``. Each file in ``plugins/action`` binds this class to one module,
+because Ansible imports these files before it forks, once per play. (With ``action_plugin`` in
+``meta/runtime.yml`` each worker would import; with ``redirect`` the ``module_defaults`` of one
+module would apply to all.)
 
 This file is private to the collection; it can change at any time.
 """
@@ -44,18 +44,18 @@ CHECKS: dict[str, tuple[str, t.Callable[[str], t.Any]]] = {
     "bool": ("a boolean", check_type_bool),
     "float": ("a number", check_type_float),
 }
-"""What Ansible accepts for an option of a type."""
+"""Name and validation of each type of an option."""
 
 
 @dataclass(frozen=True)
 class Variable:
-    """An environment variable that gives the value of an option."""
+    """Environment variable with the value of an option."""
 
     name: str
     value: str
 
     def fault(self, kind: str) -> str | None:
-        """Say what is wrong with the value, as Ansible's own message names only the option."""
+        """Return the error of the value, because Ansible's own message names only the option."""
         if kind not in CHECKS:
             return None
         expected, check = CHECKS[kind]
@@ -70,24 +70,18 @@ class Variable:
 
 
 HIDDEN_RESULT = "__planasonix_hidden_result"
-"""Variable of a task whose result is for ``register`` only. A failure is displayed."""
-
+"""Variable of a task whose result is only for ``register``; a failure is displayed."""
 HIDDEN_CONTROLS = "__planasonix_hidden_controls"
-"""Variable of a task whose controls may have secrets that the API does not mask.
-
-The verdicts are displayed, and the values are not.
-"""
-
-
+"""Variable of a task whose controls may have unmasked secrets; only verdicts are displayed."""
 ASYNC_SECRET = (
     "{} cannot create a secret with async: Ansible keeps the result of such a task in a file that "
     "other users may read. Remove async from the task."
 )
-"""Why a task fails that could leave a secret in the job file of async, which has mode 0644."""
+"""Error of a task that could write a secret to the job file of async, which has mode 0644."""
 
 
 class PlanasonixAction(ActionBase):
-    """Runs :attr:`MODULE` in the worker, or hands the task to the packed module."""
+    """Runs :attr:`MODULE` in the worker, or as a packed module."""
 
     MODULE: Module
 
@@ -97,23 +91,19 @@ class PlanasonixAction(ActionBase):
     def run(
         self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None
     ) -> dict[str, t.Any]:
-        """Run the task, and hide a result with a secret from display and logs.
-
-        ``register`` keeps the whole result.
-        """
+        """Run the task, and hide a secret in its result from display and logs."""
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
         arguments = self._read_arguments(task_vars)
         makes_secret = self.MODULE.makes_secret
         if self._task.async_val and makes_secret and makes_secret(arguments):
             return {"failed": True, "msg": ASYNC_SECRET.format(self._task.action)}
-        for option, variable in self._from_environment().items():
-            if option in arguments:
-                continue
-            fault = variable.fault(CONNECTION_SPEC[option]["type"])
-            if fault:
-                return {"failed": True, "msg": fault}
-            arguments[option] = variable.value
+        for option, variable in self._read_environment().items():
+            if option not in arguments:
+                fault = variable.fault(CONNECTION_SPEC[option]["type"])
+                if fault:
+                    return {"failed": True, "msg": fault}
+                arguments[option] = variable.value
         if self._can_run_here():
             result = mark_unsafe(
                 run_in_worker(
@@ -125,27 +115,33 @@ class PlanasonixAction(ActionBase):
                 )
             )
         else:
-            result = self._execute_elsewhere(arguments, task_vars)
+            result = self._run_packed_module(arguments, task_vars)
+        return self._hide_secrets(result, task_vars)
+
+    def _hide_secrets(
+        self, result: dict[str, t.Any], task_vars: dict[str, t.Any]
+    ) -> dict[str, t.Any]:
+        """Return the result as Ansible may display it; ``register`` keeps the secrets."""
         if task_vars.get(HIDDEN_CONTROLS):
             result = hide_controls(result)
         if contains_secret(result) or (task_vars.get(HIDDEN_RESULT) and not result.get("failed")):
             result["_ansible_no_log"] = True
-            # Of a loop, ansible-core before 2.19 would display the results of all items.
+            # Before 2.19, ansible-core would display the results of all items of a loop.
             self._task.no_log = True
-            # As the display hides the result, failures and warnings are displayed here.
+            # Here, because the display hides the result.
             if result.get("failed"):
                 self._display.error(str(result.get("msg")))
-            # A copy, as ansible-core may add what is displayed to the same list.
+            # A copy, because ansible-core may append to the same list.
             for warning in list(result.get("warnings", [])):
                 self._display.warning(str(warning))
         return result
 
-    def _execute_elsewhere(
+    def _run_packed_module(
         self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]:
-        """Hand the task to the packed module."""
+        """Run the packed module on the target host, and return its result."""
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
-        # Some connections, such as ssh, print the output of a module at -vvv.
+        # Because some connections, such as ssh, print the output of a module at -vvv.
         context = self._connection._play_context
         no_log = context.no_log
         hidden = task_vars.get(HIDDEN_RESULT) or task_vars.get(HIDDEN_CONTROLS)
@@ -181,9 +177,9 @@ class PlanasonixAction(ActionBase):
         )
 
     def _can_run_here(self) -> bool:
-        """Return whether the task needs no process of its own.
+        """Return whether the task can run in the worker.
 
-        On macOS it does: there, a forked worker crashes when it looks up the system's proxies.
+        Not on macOS, where a forked worker crashes when it reads the proxies of the system.
         """
         return not (
             self._connection.transport.rpartition(".")[2] != "local"
@@ -195,9 +191,9 @@ class PlanasonixAction(ActionBase):
         )
 
     def _read_arguments(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return the arguments, with connection options that only variables of the host have.
+        """Return the arguments, with the connection options of the host's variables.
 
-        ``planasonix_api_key`` is the option ``api_key``. One that is null or ``omit`` is not set.
+        ``planasonix_api_key`` is the option ``api_key``. A null or ``omit`` value is not set.
         """
         arguments = dict(untag(self._task.args))
         names = {option: f"planasonix_{option}" for option in CONNECTION_SPEC}
@@ -206,19 +202,21 @@ class PlanasonixAction(ActionBase):
             for option, name in names.items()
             if option not in arguments and task_vars.get(name) is not None
         }
-        # In one mapping, as ansible-core 2.19 removes omit from a mapping only.
-        found = untag(self._templar.template(templates))
+        # As one mapping, because ansible-core 2.19 removes omit only from mappings.
+        options = untag(self._templar.template(templates))
         unset = (None, task_vars.get("omit"))
-        found = {option: value for option, value in found.items() if value not in unset}
-        return {**arguments, **found}
+        options = {option: value for option, value in options.items() if value not in unset}
+        return {**arguments, **options}
 
-    def _from_environment(self) -> dict[str, Variable]:
-        """Return the connection options that an environment has: the task's own, else the
-        controller's. Blank variables count as unset."""
+    def _read_environment(self) -> dict[str, Variable]:
+        """Return the connection options of the environment.
+
+        The environment of the task wins over that of the controller. Blank variables are unset.
+        """
         environment: dict[str, t.Any] = {}
         if any(self._task.environment or []):
             self._compute_environment_string(environment)
-        found = {}
+        options = {}
         for name, specification in CONNECTION_SPEC.items():
             for variable in specification.get("fallback", (None, []))[1]:
                 values = [
@@ -228,31 +226,31 @@ class PlanasonixAction(ActionBase):
                 ]
                 value = next(filter(str.strip, values), None)
                 if value is not None:
-                    found[name] = Variable(variable, value)
-        return found
+                    options[name] = Variable(variable, value)
+        return options
 
 
 VERDICT = (
     *("id", "title", "severity", "resource", "status", "detail", "remediable"),
     *("unremedied", "waiver"),
 )
-"""What is displayed of a control whose values are not."""
+"""Fields of a control that are displayed although its values are not."""
 
 
 def hide_controls(result: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return the result of a baseline without its arguments and what its controls require."""
-    shown = {name: value for name, value in result.items() if name != "invocation"}
-    if "controls" in shown:
-        shown["controls"] = list(map(keep_verdict, shown["controls"]))
-    if shown.get("diff"):
-        shown["diff"] = hide_configs(shown["diff"])
-    if shown.get("plan"):
-        shown["plan"] = {"changes": list(map(hide_change, shown["plan"]["changes"]))}
-    return shown
+    """Return the result of a baseline without its arguments and the values of its controls."""
+    visible = {name: value for name, value in result.items() if name != "invocation"}
+    if "controls" in visible:
+        visible["controls"] = list(map(keep_verdict, visible["controls"]))
+    if visible.get("diff"):
+        visible["diff"] = hide_configs(visible["diff"])
+    if visible.get("plan"):
+        visible["plan"] = {"changes": list(map(hide_change, visible["plan"]["changes"]))}
+    return visible
 
 
 def keep_verdict(control: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return the verdict on a control. How a channel will be changed is in the diff."""
+    """Return the verdict on a control, without the change of a channel, which is in the diff."""
     verdict = {name: control[name] for name in VERDICT if name in control}
     can_be_met = verdict["status"] == "fixed" or (
         verdict["status"] == "fail" and verdict["remediable"]
@@ -292,8 +290,9 @@ def hide_configs(diff: dict[str, t.Any]) -> dict[str, t.Any]:
         for name, channel in channels.items():
             there = diff[other].get("notification_channels", {}).get(name, {})
             channels[name] = hide_config(channel, there, side)
-        shown = {"notification_channels": channels} if channels else {}
-        sides[side] = {**diff[side], **shown}
+        sides[side] = dict(diff[side])
+        if channels:
+            sides[side]["notification_channels"] = channels
     return {**diff, **sides}
 
 
@@ -304,7 +303,7 @@ def hide_values(config: dict[str, t.Any], other: dict[str, t.Any], side: str) ->
 
 
 def wants_invocation(task_vars: dict[str, t.Any]) -> bool:
-    """Return whether results contain the arguments: always before ansible-core 2.21's setting."""
+    """Return whether results contain the arguments, as always before ansible-core 2.21."""
     if C.config.get_configuration_definition("INJECT_INVOCATION") is None:
         return True
     return bool(C.config.get_config_value("INJECT_INVOCATION", variables=task_vars))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files of a report: the reports to merge are found, and new ones are written at once.
+"""Files of a report: find the reports to merge, and write all files of a new report.
 
 This file is private to the collection; it can change at any time.
 """
@@ -22,24 +22,24 @@ FILE_MODE = 0o640
 
 
 def find_sources(patterns: Iterable[str]) -> list[str]:
-    """Return the files that match paths and patterns, each once, sorted.
+    """Return the sorted files that match the patterns, without duplicates.
 
-    A pattern that matches nothing stays, so that reading it is an error.
+    A pattern without a match stays, so that reading it is an error.
     """
-    found: set[str] = set()
+    paths: set[str] = set()
     for pattern in patterns:
         path = os.path.realpath(pattern)
         matches = list(filter(os.path.isfile, glob.glob(path)))
-        found.update(map(os.path.realpath, matches or [path]))
-    return sorted(found)
+        paths.update(map(os.path.realpath, matches or [path]))
+    return sorted(paths)
 
 
 def write_files(folder: str, texts: Mapping[str, str]) -> None:
-    """Write files into a folder, which is created if it is missing; a file is never incomplete.
+    """Write complete files into a folder, and create the folder if it does not exist.
 
-    An existing folder keeps its mode. Nothing is replaced before all files are written.
+    An existing folder keeps its mode. No file is replaced before all files are written.
 
-    :param texts: Name of each file, and its content, in the order in which files are replaced.
+    :param texts: Content by file name, in the order of replacement.
     :raises ReportError: if a file cannot be written.
     """
     drafts: dict[str, str] = {}
@@ -62,7 +62,7 @@ def write_files(folder: str, texts: Mapping[str, str]) -> None:
 
 
 def create_folder(folder: str) -> None:
-    """Create a folder and the missing ones above it, whatever the umask is."""
+    """Create a folder and its missing parents, independent of the umask."""
     if os.path.isdir(folder):
         return
     create_folder(os.path.dirname(os.path.abspath(folder)))
@@ -71,7 +71,7 @@ def create_folder(folder: str) -> None:
 
 
 def write_draft(folder: str, name: str, text: str) -> str:
-    """Write an unfinished file next to the one that it will replace, and return its path."""
+    """Write a temporary file next to the file that it will replace, and return its path."""
     handle, draft = tempfile.mkstemp(prefix=f".{name}-", dir=folder)
     try:
         with open(handle, "w", encoding="utf-8", newline="") as stream:

@@ -46,7 +46,7 @@ SARIF_SCHEMA = (
 )
 SARIF_LEVELS = {"low": "note", "medium": "warning", "high": "error", "critical": "error"}
 SECURITY_SEVERITIES = {"low": "3.0", "medium": "5.5", "high": "8.0", "critical": "9.5"}
-"""What GitHub's code scanning reads as low, medium, high and critical."""
+"""Scores that GitHub reads as low, medium, high and critical."""
 
 UNREADABLE = ReportedControl(
     "organization-unreadable",
@@ -59,12 +59,12 @@ UNREADABLE = ReportedControl(
 
 
 def render_json(report: Report) -> str:
-    """Return the report for programs, and for the next run to compare with."""
+    """Return the report as JSON, for programs and for the comparison by the next run."""
     return dump(report_to_json(report))
 
 
 def dump(value: t.Any) -> str:
-    """Return strict JSON for people and programs."""
+    """Return strict, readable JSON."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return f"{text}\n"
 
@@ -91,7 +91,7 @@ def report_to_json(report: Report) -> JsonObject:
 
 
 def summarize(report: Report) -> JsonObject:
-    """Return how many organizations and findings there are, by status."""
+    """Return the numbers of organizations and findings, by status."""
     return {
         "organizations": {
             "total": len(report.organizations),
@@ -154,9 +154,9 @@ ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
 FORMULA = re.compile(
     r"""(^|[;\t\r\n])(?=(?:[^\S\t\r\n]|")*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])"""
 )
-"""Where a spreadsheet may take the text after it for a formula.
+"""Positions after which a spreadsheet may read a formula.
 
-Where the list separator is a semicolon or a tab, a cell begins after it, even in quotes.
+With a semicolon or tab as the list separator, a cell begins after it, even in quotes.
 """
 
 
@@ -206,8 +206,8 @@ def finding_to_csv(finding: Finding) -> dict[str, str]:
 
 
 def neutralize(fields: dict[str, str]) -> dict[str, str]:
-    """Return fields that no spreadsheet takes for formulas."""
-    return {name: FORMULA.sub(lambda found: f"{found[0]}'", text) for name, text in fields.items()}
+    """Return the fields so that no spreadsheet reads a formula."""
+    return {name: FORMULA.sub(lambda match: f"{match[0]}'", text) for name, text in fields.items()}
 
 
 # JUnit
@@ -376,10 +376,10 @@ def sarif_suppression(finding: Finding) -> JsonObject:
     """Return the waiver of a finding."""
     waiver = finding.waiver
     justification = waiver.reason if waiver else finding.detail
-    found = {"kind": "external", "status": "accepted", "justification": justification}
+    suppression = {"kind": "external", "status": "accepted", "justification": justification}
     if waiver and waiver.expires:
-        return {**found, "properties": {"expires": waiver.expires}}
-    return found
+        return {**suppression, "properties": {"expires": waiver.expires}}
+    return suppression
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class Table:
     rows: list[str] = field(default_factory=list)
 
     def add(self, *texts: str) -> None:
-        """Add a row of texts, which are escaped."""
+        """Add a row of texts, and escape them."""
         self.rows.append(to_row(*(escape_markdown(text, 240) for text in texts)))
 
     def to_lines(self, budget: int) -> list[str]:
@@ -77,7 +77,7 @@ def render_markdown(report: Report) -> str:
 
 
 def head_lines(report: Report) -> list[str]:
-    """Return the verdict, what the report is about, and the counts by severity."""
+    """Return the verdict, the origin of the report, and the counts by severity."""
     verdict = report.verdict
     mark = "✅" if report.complies else "⚠️"
     about = [report.display_time]
@@ -125,7 +125,7 @@ def list_failures(report: Report) -> Table:
 
 
 def list_changes(report: Report) -> Table:
-    """Return what changed since the earlier run."""
+    """Return the changes since the earlier run."""
     table = Table("Changes", "change", ("Change", "Control", "Status", "Organizations"))
     trend = report.trend
     if trend is None:
@@ -142,7 +142,7 @@ def list_changes(report: Report) -> Table:
 
 
 def list_waivers(report: Report) -> Table:
-    """Return the waivers, the first to expire first."""
+    """Return the waivers by expiry date."""
     table = Table("Waivers", "waiver", ("Organization", "Control", "Expires", "Reason"))
     for one in report.waivers:
         expires = one.waiver.expires or "never"
@@ -158,9 +158,9 @@ def to_row(*cells: str) -> str:
 
 
 def escape_markdown(text: str, length: int) -> str:
-    """Return a text that Markdown shows as it is: no markup, no line break, no mention."""
-    shown = re.sub(r"\s+", " ", shorten(text, length)).strip()
-    shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    shown = re.sub(r"([\\`*_{}\[\]|~!$])", r"\\\1", shown)
+    """Return a text without markup, line breaks and mentions in Markdown."""
+    escaped = re.sub(r"\s+", " ", shorten(text, length)).strip()
+    escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    escaped = re.sub(r"([\\`*_{}\[\]|~!$])", r"\\\1", escaped)
     # A zero-width space keeps GitHub from linking a person or an issue.
-    return re.sub(r"([@#])(?=\w)", "\\1\u200b", shown)
+    return re.sub(r"([@#])(?=\w)", "\\1\u200b", escaped)

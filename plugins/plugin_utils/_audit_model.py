@@ -27,14 +27,14 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_values imp
 
 FORMAT = "planasonix.admin.audit"
 FORMAT_VERSION = 1
-"""Rises when an older version of the collection could not read the JSON report back."""
+"""Increases if an older version of the collection cannot read the JSON report."""
 
 TITLE = "Planasonix compliance audit"
 FAILING = ("fail", "error")
 FAIL_ON = ("never", *SEVERITIES)
 CHANGES = ("worse", "better", "new", "gone")
 STATUS_ORDER = ("error", "fail", "waived", "not_entitled", "fixed", "pass")
-"""The worst first."""
+"""Statuses from worst to best."""
 
 STANDARDS = {
     "nist_800_53": "NIST SP 800-53 r5",
@@ -42,18 +42,18 @@ STANDARDS = {
     "soc2": "SOC 2",
     "iso_27001_2022": "ISO/IEC 27001:2022",
 }
-"""Titles of the standards that the profiles refer to; another one is shown by its key."""
+"""Titles of the standards in the profiles; other standards are displayed by their key."""
 
 
 class ReportError(ValueError):
-    """Why there can be no report, in sentences for the user."""
+    """Error without a report, in sentences for the user."""
 
 
 @dataclass(frozen=True)
 class ReportedWaiver:
     """The decision to accept a failing control.
 
-    :param expires: The last day, in UTC, on which it holds; ``None``: no expiry date.
+    :param expires: Last day in UTC; ``None`` without an expiry date.
     """
 
     reason: str
@@ -63,7 +63,7 @@ class ReportedWaiver:
 
 @dataclass(frozen=True)
 class ReportedControl:
-    """What a control requires, whichever organization it is about.
+    """Control, independent of an organization.
 
     :param references: Key of a standard, and its parts.
     """
@@ -79,25 +79,25 @@ class ReportedControl:
 
     @property
     def heading(self) -> str:
-        """The id, with the title if there is another one."""
+        """ID, and the title if it differs."""
         return self.id if self.title == self.id else f"{self.id}: {self.title}"
 
     @property
     def references_text(self) -> str:
-        """The references in one line."""
+        """References in one line."""
         standards = [(STANDARDS.get(key, key), parts) for key, parts in self.references]
         return "; ".join(f"{standard}: {', '.join(parts)}" for standard, parts in standards)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The status of one control in one organization.
+    """Status of a control in an organization.
 
     :param control: Id of the control.
-    :param severity: As this organization's list of controls has it.
-    :param unremedied: Why it is not remediated.
-    :param previous: Its status in the earlier run; ``None`` if there was none.
-    :param change: One of :data:`CHANGES`; ``None`` if it is neither better nor worse.
+    :param severity: Severity for this organization.
+    :param unremedied: Reasons why it is not remediated.
+    :param previous: Status in the earlier run; ``None`` without an earlier run.
+    :param change: One of :data:`CHANGES`; ``None`` if neither better nor worse.
     """
 
     control: str
@@ -119,21 +119,21 @@ class Finding:
 
     @property
     def rank(self) -> int:
-        """Its place in a list, failures first."""
+        """Sort key: failures first."""
         return 0 if self.fails else STATUS_ORDER.index(self.status)
 
     def counts_at(self, threshold: str) -> bool:
-        """Return whether it counts at a threshold. An error counts whatever its severity."""
+        """Return whether it counts at a threshold; an error counts at any severity."""
         severe = SEVERITIES.index(self.severity) >= SEVERITIES.index(threshold)
         return self.status == "error" or (self.status == "fail" and severe)
 
 
 @dataclass(frozen=True)
 class AuditedOrganization:
-    """One organization.
+    """Organization of a report.
 
     :param name: Name of its host in the inventory.
-    :param findings: In the order of the controls; none if nothing was evaluated.
+    :param findings: In the order of the controls; empty if nothing was evaluated.
     :param message: Why it could not be audited, or why the audit stopped; empty otherwise.
     :param change: As in :class:`Finding`, for the organization as a whole.
     """
@@ -145,30 +145,30 @@ class AuditedOrganization:
 
     @cached_property
     def readable(self) -> bool:
-        """Whether anything of it could be read."""
+        """Whether a control of it could be read."""
         return any(finding.status != "error" for finding in self.findings)
 
     @cached_property
     def status(self) -> str:
-        """``pass``, ``fail`` or ``error``, which is never folded into the others."""
+        """``pass``, ``fail`` or ``error`` (unreadable, or no failure but an error)."""
         if not self.readable:
             return "error"
-        found = {finding.status for finding in self.findings}
-        return next((status for status in FAILING if status in found), "pass")
+        statuses = {finding.status for finding in self.findings}
+        return next((status for status in FAILING if status in statuses), "pass")
 
     @cached_property
     def by_control(self) -> dict[str, Finding]:
-        """The findings by the id of their control."""
+        """Findings by the ID of their control."""
         return {finding.control: finding for finding in self.findings}
 
     def complies_at(self, threshold: str) -> bool:
         """Return whether it complies at a threshold."""
-        return self.readable and not any(one.counts_at(threshold) for one in self.findings)
+        return self.readable and not any(finding.counts_at(threshold) for finding in self.findings)
 
 
 @dataclass(frozen=True)
 class GrantedWaiver:
-    """A waiver, with the organization and the control that it is for."""
+    """Waiver with its organization and control."""
 
     organization: str
     control: str
@@ -176,18 +176,18 @@ class GrantedWaiver:
 
     @property
     def last_day(self) -> str:
-        """Its last day, for sorting."""
+        """Last day, for sorting."""
         return self.waiver.expires or "9999"
 
 
 @dataclass(frozen=True)
 class TrendChange:
-    """A difference from the earlier run.
+    """Difference from the earlier run.
 
-    :param control: Id of the control; ``None`` if it is about the organization as a whole.
+    :param control: ID of the control; ``None`` for the whole organization.
     :param change: One of :data:`CHANGES`.
-    :param before: Status in the earlier run; ``None`` if it was not in it.
-    :param after: Status now; ``None`` if it is gone.
+    :param before: Status in the earlier run; ``None`` if absent.
+    :param after: Status now; ``None`` if absent.
     """
 
     organization: str
@@ -199,7 +199,7 @@ class TrendChange:
 
 @dataclass(frozen=True)
 class ChangeGroup:
-    """The same change in several organizations, by their names."""
+    """Same change in several organizations, by name."""
 
     first: TrendChange
     organizations: tuple[str, ...]
@@ -207,12 +207,12 @@ class ChangeGroup:
 
 @dataclass(frozen=True)
 class Trend:
-    """This run compared with an earlier one.
+    """Comparison with an earlier run.
 
-    :param time: When the earlier run was, as its report states.
-    :param profile: Its profile.
-    :param compliant: How many of its organizations complied.
-    :param total: How many organizations it had.
+    :param time: Time of the earlier run, from its report.
+    :param profile: Profile of the earlier run.
+    :param compliant: Number of its compliant organizations.
+    :param total: Number of its organizations.
     """
 
     time: str
@@ -222,34 +222,34 @@ class Trend:
     changes: tuple[TrendChange, ...]
 
     def count(self, change: str) -> int:
-        """Return how many changes of one kind there are."""
-        return sum(one.change == change for one in self.changes)
+        """Return the number of changes of one kind."""
+        return sum(item.change == change for item in self.changes)
 
     @property
     def counts_text(self) -> str:
-        """How many changes of each kind there are; empty if nothing changed."""
+        """Number of changes by kind; empty if nothing changed."""
         return ", ".join(f"{self.count(kind)} {kind}" for kind in CHANGES if self.count(kind))
 
     def group(self, change: str) -> list[ChangeGroup]:
-        """Return the changes of one kind, each once, with the names of the organizations."""
+        """Return the distinct changes of one kind with their organizations."""
         groups: dict[tuple[str | None, ...], list[TrendChange]] = {}
-        for one in self.changes:
-            if one.change == change:
-                groups.setdefault((one.control, one.before, one.after), []).append(one)
+        for item in self.changes:
+            if item.change == change:
+                groups.setdefault((item.control, item.before, item.after), []).append(item)
         return [
-            ChangeGroup(found[0], tuple(one.organization for one in found))
-            for found in groups.values()
+            ChangeGroup(items[0], tuple(item.organization for item in items))
+            for items in groups.values()
         ]
 
 
 @dataclass(frozen=True)
 class FleetVerdict:
-    """Whether a fleet complies.
+    """Verdict on a fleet.
 
-    :param failed: Whether the play is to fail.
+    :param failed: Whether the play must fail.
     :param msg: The reason in one line.
-    :param causes: How many controls of each severity fail, and how many controls and organizations
-        are unreadable; empty if the fleet complies.
+    :param causes: Numbers of failing controls by severity, and of unreadable controls and
+        organizations; empty if the fleet complies.
     """
 
     failed: bool
@@ -259,13 +259,13 @@ class FleetVerdict:
 
 @dataclass(frozen=True)
 class Report:
-    """One report over all organizations.
+    """Report on all organizations.
 
-    :param time: When the audit was, in UTC.
-    :param fail_on: The least severity that counts against an organization, or ``never``.
+    :param time: Time of the audit in UTC.
+    :param fail_on: Lowest severity that counts against an organization, or ``never``.
     :param controls: In the order of their first occurrence.
     :param organizations: By name.
-    :param trend: ``None`` if there is no earlier run to compare with.
+    :param trend: ``None`` without an earlier run.
     """
 
     time: datetime.datetime
@@ -279,22 +279,22 @@ class Report:
 
     @property
     def iso_time(self) -> str:
-        """The time as ISO 8601."""
+        """Time as ISO 8601."""
         return self.time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     @property
     def display_time(self) -> str:
-        """The time for readers."""
+        """Time for readers."""
         return self.time.strftime("%Y-%m-%d %H:%M UTC")
 
     @cached_property
     def verdict(self) -> FleetVerdict:
-        """The verdict at the report's own threshold."""
+        """Verdict at the threshold of the report."""
         return judge(self.organizations, self.fail_on)
 
     @property
     def compliant(self) -> int:
-        """How many organizations meet every control."""
+        """Number of organizations that meet every control."""
         return sum(organization.status == "pass" for organization in self.organizations)
 
     @property
@@ -304,50 +304,51 @@ class Report:
 
     @cached_property
     def by_id(self) -> dict[str, ReportedControl]:
-        """The controls by their id."""
+        """Controls by ID."""
         return {control.id: control for control in self.controls}
 
     @cached_property
     def findings(self) -> list[tuple[AuditedOrganization, Finding]]:
         """All findings, each with its organization."""
-        found = []
+        pairs = []
         for organization in self.organizations:
-            found += [(organization, finding) for finding in organization.findings]
-        return found
+            pairs += [(organization, finding) for finding in organization.findings]
+        return pairs
 
     @property
     def failures(self) -> list[tuple[AuditedOrganization, Finding]]:
-        """The findings that count against readable organizations, the most severe first."""
-        found = [(one, finding) for one, finding in self.findings if finding.fails and one.readable]
+        """Findings that count against readable organizations, the most severe first."""
+        failures = [pair for pair in self.findings if pair[1].fails and pair[0].readable]
         order = {control.id: place for place, control in enumerate(self.controls)}
         return sorted(
-            found, key=lambda one: (MOST_SEVERE_FIRST.index(one[1].severity), order[one[1].control])
+            failures,
+            key=lambda pair: (MOST_SEVERE_FIRST.index(pair[1].severity), order[pair[1].control]),
         )
 
     @property
     def unreadable(self) -> list[AuditedOrganization]:
-        """The organizations of which nothing could be read."""
+        """Organizations of which nothing could be read."""
         return [organization for organization in self.organizations if not organization.readable]
 
     @property
     def waivers(self) -> list[GrantedWaiver]:
-        """The waivers of the findings, the first to expire first."""
-        found = []
+        """Waivers of the findings, by expiry date."""
+        waivers = []
         for organization, finding in self.findings:
             if finding.waiver:
-                found.append(GrantedWaiver(organization.name, finding.control, finding.waiver))
-        return sorted(found, key=lambda one: (one.last_day, one.organization, one.control))
+                waivers.append(GrantedWaiver(organization.name, finding.control, finding.waiver))
+        return sorted(waivers, key=lambda item: (item.last_day, item.organization, item.control))
 
     def count_by_severity(self) -> dict[str, dict[str, int]]:
-        """Return how many findings of each severity have which status, the most severe first."""
+        """Return the number of findings by severity and status, the most severe first."""
         groups: dict[str, list[Finding]] = {severity: [] for severity in MOST_SEVERE_FIRST}
         for _organization, finding in self.findings:
             groups[finding.severity].append(finding)
-        return {severity: count_statuses(found) for severity, found in groups.items()}
+        return {severity: count_statuses(findings) for severity, findings in groups.items()}
 
 
 def count_statuses(findings: Iterable[Finding]) -> dict[str, int]:
-    """Return how many findings have which status."""
+    """Return the number of findings by status."""
     counts = dict.fromkeys(STATUSES, 0)
     for finding in findings:
         counts[finding.status] += 1
@@ -358,7 +359,7 @@ def count_statuses(findings: Iterable[Finding]) -> dict[str, int]:
 
 
 def judge(organizations: Sequence[AuditedOrganization], fail_on: str) -> FleetVerdict:
-    """Return the verdict over organizations. An audit of no organization fails, too."""
+    """Return the verdict on organizations; an audit of no organization fails."""
     threshold = SEVERITIES[0] if fail_on == "never" else fail_on
     if not organizations:
         causes = {"nothing_audited": 1}
@@ -391,11 +392,11 @@ def judge(organizations: Sequence[AuditedOrganization], fail_on: str) -> FleetVe
 
 
 def describe_causes(severities: Sequence[str], errors: int, unreadable: int) -> list[str]:
-    """Return why a fleet does not comply, in words.
+    """Return the reasons why a fleet does not comply, as parts of a sentence.
 
-    :param severities: Of the controls that fail, one for each finding.
-    :param errors: How many controls of readable organizations could not be read.
-    :param unreadable: How many organizations could not be read.
+    :param severities: Severity of each failing control.
+    :param errors: Number of unreadable controls of readable organizations.
+    :param unreadable: Number of unreadable organizations.
     """
     parts = []
     if severities:
@@ -411,7 +412,7 @@ def describe_causes(severities: Sequence[str], errors: int, unreadable: int) -> 
 
 
 def describe_total(failed: int, total: int, threshold: str) -> str:
-    """Return how many organizations comply, in words.
+    """Return the number of organizations that comply, as a part of a sentence.
 
     :param threshold: Empty if no control fails below it.
     """

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A report as one page of HTML that needs no other file and no network.
+"""Report as one HTML page that needs no other file and no network.
 
-The page stays small with hundreds of organizations: what a control requires stands once, and a cell
-of the matrix is one word. A short script adds a filter and arrow keys; the page's own policy lets
-no other run. The template escapes all values.
+The page stays small with hundreds of organizations: each requirement is in it once, and a cell of
+the matrix is one word. A short script adds a filter and arrow keys. The content security policy of
+the page blocks any other script. The template escapes all values.
 
 This file is private to the collection; it can change at any time.
 """
@@ -47,12 +47,12 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_values imp
 FOLDER = Path(__file__).with_name("audit_page")
 
 LOOKS = {"pass": "p", "fixed": "x", "waived": "w", "not_entitled": "n", "fail": "f", "error": "e"}
-"""Classes of the statuses in the style sheet, in the order of the columns."""
+"""CSS classes of the statuses, in the order of the columns."""
 WORDS = {**{status: status for status in LOOKS}, "not_entitled": "n/a"}
 LEGEND = {
     "pass": "The control is met.",
     "fixed": "The control was not met, and was remediated in this run.",
-    "waived": "The control was evaluated and may fail, for the reason and until the day given.",
+    "waived": "The control may fail, for the reason and until the day of the waiver.",
     "not_entitled": "Not entitled: the organization's plan lacks the feature.",
     "fail": "The control is not met.",
     "error": "The control could not be read. An error never counts as a pass.",
@@ -64,7 +64,7 @@ ORGANIZATION_CHANGES = {
     "worse": "could be read last time",
 }
 MANY = 12
-"""With more organizations than this, those that comply begin folded; findings from ten times on."""
+"""Maximum number of organizations that the page lists unfolded; ten times as many findings."""
 LONGEST_DETAIL = 2000
 LONGEST_LINE = 400
 SOON = datetime.timedelta(days=30)
@@ -72,7 +72,7 @@ SOON = datetime.timedelta(days=30)
 
 @dataclass(frozen=True)
 class Mood:
-    """The color of the verdict, and a word for it."""
+    """Color and word for the verdict."""
 
     look: str
     text: str
@@ -80,10 +80,10 @@ class Mood:
 
 @dataclass(frozen=True)
 class FindingRow:
-    """A finding that is listed with its control.
+    """Finding in the section of its control.
 
     :param place: Number of the organization.
-    :param detail: Why, and what is required of this organization if that differs.
+    :param detail: Reason, and the requirement for this organization if it differs.
     """
 
     organization: str
@@ -94,10 +94,10 @@ class FindingRow:
 
 @dataclass(frozen=True)
 class ControlSection:
-    """A control, and the organizations that do not meet it.
+    """Control with the organizations that do not meet it.
 
-    :param counts: Statuses, each with its count, the worst first.
-    :param open: Whether the section begins unfolded.
+    :param counts: Counts by status, the worst first.
+    :param open: Whether the section is unfolded at first.
     """
 
     control: ReportedControl
@@ -110,7 +110,7 @@ class ControlSection:
 
 @dataclass(frozen=True)
 class ChangeRow:
-    """The same change in several organizations."""
+    """Same change in several organizations."""
 
     heading: str
     severity: str | None
@@ -119,13 +119,13 @@ class ChangeRow:
 
     @property
     def rank(self) -> int:
-        """Its place: changes of whole organizations first, then the most severe."""
+        """Sort key: changes of whole organizations first, then the most severe."""
         return -1 if self.severity is None else MOST_SEVERE_FIRST.index(self.severity)
 
 
 @dataclass(frozen=True)
 class ChangeTable:
-    """The changes of one kind."""
+    """Changes of one kind."""
 
     heading: str
     count: int
@@ -133,13 +133,13 @@ class ChangeTable:
 
     @property
     def open(self) -> bool:
-        """Whether the table begins unfolded."""
+        """Whether the table is unfolded at first."""
         return self.count <= MANY * 5
 
 
 @dataclass(frozen=True)
 class Page:
-    """The files of the page, read and compiled once per process."""
+    """Files of the page, read and compiled once per process."""
 
     template: Template
     style: str
@@ -147,13 +147,13 @@ class Page:
 
     @property
     def script_hash(self) -> str:
-        """The hash by which the page's policy admits the script: of all text between its tags."""
+        """Hash of the script for the content security policy: of all text between its tags."""
         return base64.b64encode(hashlib.sha256(f"\n{self.script}".encode()).digest()).decode()
 
 
 @functools.cache
 def load_page() -> Page:
-    """Return the page. Its template escapes all values."""
+    """Return the page, with a template that escapes all values."""
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
@@ -190,33 +190,33 @@ def render_html(report: Report) -> str:
 
 
 def choose_mood(report: Report) -> Mood:
-    """Return how the verdict looks."""
+    """Return the color and word for the verdict."""
     if report.verdict.failed:
         return Mood("bad", "✗ Does not comply")
     return Mood("good", "✓ Complies") if report.complies else Mood("mild", "! Tolerated")
 
 
 def cut_lines(value: t.Any, limit: int) -> list[str]:
-    """Return a value as at most this number of lines, and one that counts the rest."""
+    """Return a value as at most ``limit`` lines, and a line with the number of the rest."""
     lines = describe_lines(value)
     rest = [f"… and {len(lines) - limit} more"] if len(lines) > limit else []
     return [*(shorten(line, LONGEST_LINE) for line in lines[:limit]), *rest]
 
 
 def rank_statuses(findings: Iterable[Finding]) -> list[tuple[str, int]]:
-    """Return how many findings have which status, the worst first."""
+    """Return the number of findings by status, the worst first."""
     counts = count_statuses(findings)
     return [(status, counts[status]) for status in STATUS_ORDER if counts[status]]
 
 
 def list_control_sections(report: Report) -> list[ControlSection]:
-    """Return the controls: those that fail first, the most severe at the top."""
+    """Return the sections of the controls: failing controls first, by severity."""
     findings: dict[str, list[Finding]] = {control.id: [] for control in report.controls}
     rows: dict[str, list[FindingRow]] = {control.id: [] for control in report.controls}
     for place, organization in enumerate(report.organizations, 1):
         for finding in organization.findings:
             findings[finding.control].append(finding)
-            # What passes, and what could not be read at all, is only counted.
+            # Counts only the others, to keep the page small.
             if organization.readable and finding.status != "pass":
                 row = make_row(report.by_id[finding.control], organization, place, finding)
                 rows[finding.control].append(row)
@@ -228,7 +228,11 @@ def list_control_sections(report: Report) -> list[ControlSection]:
         counts = rank_statuses(findings[control.id])
         sections.append(ControlSection(control, place, counts, own, failing, failing and few))
     return sorted(
-        sections, key=lambda one: (not one.failing, MOST_SEVERE_FIRST.index(one.control.severity))
+        sections,
+        key=lambda section: (
+            not section.failing,
+            MOST_SEVERE_FIRST.index(section.control.severity),
+        ),
     )
 
 
@@ -243,15 +247,15 @@ def make_row(
 
 
 def describe_waiver(waiver: ReportedWaiver, today: datetime.date) -> str:
-    """Return whether a waiver holds, and for how many days if it ends soon."""
+    """Return whether a waiver is active, with the number of days if it expires soon."""
     if waiver.expired:
         return "expired"
     try:
         rest = datetime.date.fromisoformat(waiver.expires or "") - today
     except ValueError:
-        return "holds"
+        return "active"
     soon = datetime.timedelta(0) <= rest <= SOON
-    return f"{count_noun(rest.days, 'day')} left" if soon else "holds"
+    return f"{count_noun(rest.days, 'day')} left" if soon else "active"
 
 
 def list_change_tables(report: Report) -> list[ChangeTable]:
@@ -277,7 +281,9 @@ def list_change_tables(report: Report) -> list[ChangeTable]:
 def describe_change(change: TrendChange) -> str:
     """Return the statuses of a change."""
     if change.control is not None:
-        before, after = (WORDS.get(one or "", "absent") for one in (change.before, change.after))
+        before, after = (
+            WORDS.get(status or "", "absent") for status in (change.before, change.after)
+        )
         return f"{before} → {after}"
     read = {"pass": "was read", "fail": "was read", "error": "could not be read", None: "absent"}
     now = {**read, "pass": "could be read", "fail": "could be read"}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From results of ``planasonix_baseline``, or JSON reports, to a report. Pure functions, no I/O.
+"""Build a report from results of ``planasonix_baseline`` or JSON reports. No I/O.
 
 This file is private to the collection; it can change at any time.
 """
@@ -42,10 +42,10 @@ NO_STATUS = "the result contains no status"
 
 @dataclass(frozen=True)
 class Origin:
-    """What a report states about itself.
+    """Origin of a report.
 
-    :param time: When the organizations were audited, in UTC.
-    :param profile: Name of the profile that the controls come from, or several.
+    :param time: Time of the audit in UTC.
+    :param profile: Names of the profiles of the controls.
     """
 
     time: datetime.datetime
@@ -56,8 +56,8 @@ class Origin:
 def build_report(results: Mapping[str, t.Any], origin: Origin, fail_on: str) -> Report:
     """Return the report of a fleet.
 
-    :param results: Name of a host to the result of ``planasonix_baseline`` there. An organization
-        with a failed result, an empty one, or none is an error.
+    :param results: Results of ``planasonix_baseline`` by host name. An organization with a failed,
+        empty or missing result is an error.
     """
     names = sorted(results, key=lambda name: (str(name).casefold(), str(name)))
     organizations = []
@@ -65,7 +65,7 @@ def build_report(results: Mapping[str, t.Any], origin: Origin, fail_on: str) -> 
     for name in names:
         organization = read_organization(to_text(name), results[name])
         organizations.append(organization)
-        # Each control as the first organization has it.
+        # The first organization defines the control.
         for item in results[name]["controls"] if organization.findings else ():
             if read_id(item) not in controls:
                 controls[read_id(item)] = read_control(item)
@@ -80,7 +80,7 @@ def build_report(results: Mapping[str, t.Any], origin: Origin, fail_on: str) -> 
 
 
 def read_organization(name: str, result: t.Any) -> AuditedOrganization:
-    """Return one organization, from the result of its host."""
+    """Return an organization from the result of its host."""
     if not isinstance(result, Mapping) or not isinstance(result.get("controls"), list):
         message = to_text(result.get("msg")) if isinstance(result, Mapping) else ""
         return AuditedOrganization(name, message=message or NOT_REACHED)
@@ -111,7 +111,7 @@ def read_severity(item: JsonObject) -> str:
 
 
 def read_finding(item: t.Any) -> Finding:
-    """Return one finding. An unknown status is an error, because it is no pass."""
+    """Return a finding; an unknown status is an error."""
     if not isinstance(item, Mapping):
         return Finding(read_id(item), "error", "medium", detail=NO_STATUS)
     status, detail = item.get("status"), to_text(item.get("detail"))
@@ -139,7 +139,7 @@ def read_waiver(item: t.Any) -> ReportedWaiver | None:
 
 
 def read_control(item: t.Any) -> ReportedControl:
-    """Return what one control requires."""
+    """Return a control."""
     identity = read_id(item)
     if not isinstance(item, Mapping):
         return ReportedControl(identity, identity, "medium")
@@ -158,11 +158,11 @@ def read_control(item: t.Any) -> ReportedControl:
 
 
 def read_texts(value: t.Any) -> tuple[str, ...]:
-    """Return a list of texts, or a single value as the only one."""
+    """Return a list of texts; a single value becomes a list."""
     return tuple(map(to_text, value if isinstance(value, (list, tuple)) else [value]))
 
 
-# Reports that are read back.
+# Reading of JSON reports.
 
 
 def check_report(report: t.Any, name: str, expected: str, advice: str) -> JsonObject:
@@ -171,10 +171,10 @@ def check_report(report: t.Any, name: str, expected: str, advice: str) -> JsonOb
     :param name: What the report is called in the error.
     :param expected: What to give instead of something else.
     :param advice: What to do with a report of another version.
-    :raises ReportError: if it is something else, or of another version.
+    :raises ReportError: if it is no report or has another version.
     """
     if not isinstance(report, Mapping) or report.get("format") != FORMAT:
-        raise ReportError(f"{name} is no JSON report of this collection: give {expected}.")
+        raise ReportError(f"{name} is not a JSON report of this collection; expected {expected}.")
     version = report.get("format_version")
     if version != FORMAT_VERSION:
         raise ReportError(
@@ -187,26 +187,26 @@ def check_report(report: t.Any, name: str, expected: str, advice: str) -> JsonOb
 def parse_report(content: str | bytes, name: str, expected: str, advice: str) -> JsonObject:
     """Parse a JSON report; parameters and errors are those of :func:`check_report`."""
     try:
-        found = json.loads(content)
+        report = json.loads(content)
     except (ValueError, RecursionError):
-        found = None
-    return check_report(found, name, expected, advice)
+        report = None
+    return check_report(report, name, expected, advice)
 
 
 def parse_time(text: t.Any) -> datetime.datetime:
     """Return the time of a report, in UTC.
 
-    :raises ValueError: if it is no time in ISO 8601.
+    :raises ValueError: if it is not an ISO 8601 time.
     """
-    found = datetime.datetime.fromisoformat(re.sub("[Zz]$", "+00:00", str(text)))
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=datetime.timezone.utc)
-    return found.astimezone(datetime.timezone.utc)
+    time = datetime.datetime.fromisoformat(re.sub("[Zz]$", "+00:00", str(text)))
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=datetime.timezone.utc)
+    return time.astimezone(datetime.timezone.utc)
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one of several reports contains: the results that it was made of, by organization."""
+    """Content of a report: the results by organization."""
 
     results: list[tuple[str, dict[str, t.Any]]]
     profiles: set[str]
@@ -214,10 +214,10 @@ class Part:
 
 
 def read_part(name: str, content: str | bytes) -> Part:
-    """Return what one report contains.
+    """Return the content of a report.
 
     :param name: What the report is called in the error.
-    :raises ReportError: if it is no report, of another version, or incomplete.
+    :raises ReportError: if it is no report, has another version, or is incomplete.
     """
     advice = "merge reports that it wrote itself"
     report = parse_report(content, name, "a planasonix-audit.json", advice)
@@ -227,7 +227,7 @@ def read_part(name: str, content: str | bytes) -> Part:
             (to_text(organization["name"]), restore_result(organization, controls))
             for organization in report["organizations"]
         ]
-        # A report that was merged may name several profiles.
+        # A merged report may name several profiles.
         profiles = set(filter(None, to_text(report["profile"]).split(", ")))
         return Part(results, profiles, parse_time(report["time"]))
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
@@ -239,7 +239,7 @@ def read_part(name: str, content: str | bytes) -> Part:
 def restore_result(
     organization: JsonObject, controls: Mapping[str, JsonObject]
 ) -> dict[str, t.Any]:
-    """Return the result of ``planasonix_baseline`` that an organization of a report was made of.
+    """Return the result of ``planasonix_baseline`` for an organization of a report.
 
     Where organizations have different versions of a control, a report shows the version of its
     first organization, by name. So does a report that is made of these results.
@@ -253,17 +253,17 @@ def restore_result(
 
 @dataclass(frozen=True)
 class MergedReports:
-    """What several reports contain, as one audit of all their organizations would have read it."""
+    """Content of several reports, like that of one audit of all their organizations."""
 
     results: dict[str, dict[str, t.Any]]
     origin: Origin
 
 
 def merge_reports(reports: Mapping[str, str | bytes], collection_version: str) -> MergedReports:
-    """Return what several reports contain together. The time is that of the latest report.
+    """Return the merged content of reports, with the time of the latest report.
 
     :param reports: Names of JSON reports, for errors, and their content.
-    :raises ReportError: if there is none, one is unusable, or two contain the same organization.
+    :raises ReportError: without reports, or if one is unusable or two contain an organization.
     """
     if not reports:
         raise ReportError("There is no report to merge.")
@@ -286,5 +286,5 @@ def merge_reports(reports: Mapping[str, str | bytes], collection_version: str) -
 
 
 def add_missing(results: Mapping[str, t.Any], organizations: Iterable[str]) -> dict[str, t.Any]:
-    """Return results with an empty one for each expected organization that has none."""
+    """Return the results, with an empty one for each missing organization."""
     return {**{to_text(name): {} for name in organizations}, **results}

@@ -73,9 +73,9 @@ ReadFile = Callable[[str], bytes]
 
 @dataclass(frozen=True)
 class Play:
-    """The play that a task is in.
+    """Play of a task.
 
-    :param results: Name of each host, with what it registered.
+    :param results: Returns the registered result of each host.
     :param is_only_batch: Whether all hosts are in one batch.
     :param is_last_batch: Whether no host is in a later batch than the task's.
     """
@@ -88,9 +88,9 @@ class Play:
 def write_report(options: Mapping[str, t.Any], play: Play, read_file: ReadFile) -> dict[str, t.Any]:
     """Write one report, and return the result of the task.
 
-    :param options: Validated options; ``None`` where an option is left out.
+    :param options: Validated options; ``None`` if an option is not set.
     :param read_file: Returns the content of a file, decrypted.
-    :raises ReportError: if there can be no report, or if it cannot be written.
+    :raises ReportError: if the report cannot be made or written.
     """
     folder = os.path.realpath(options["report_dir"])
     files = {
@@ -98,7 +98,7 @@ def write_report(options: Mapping[str, t.Any], play: Play, read_file: ReadFile) 
         for name in dict.fromkeys(options["formats"])
     }
     report = make_report(options, play, folder, read_file)
-    # The JSON last: a run that is stopped leaves the earlier report for the next comparison.
+    # JSON last, so that a stopped run keeps the earlier report for the next comparison.
     names = sorted(files, key=lambda name: name == "json")
     write_files(
         folder, {os.path.basename(files[name]): FORMATS[name].render(report) for name in names}
@@ -122,8 +122,8 @@ def make_report(
 ) -> Report:
     """Return the report.
 
-    :param folder: Where it will be written.
-    :raises ReportError: if there can be none.
+    :param folder: Folder of the report.
+    :raises ReportError: if it cannot be made.
     """
     json_file = os.path.join(folder, f"{NAME}.json")
     previous = options["previous"]
@@ -148,9 +148,9 @@ def make_report(
 
 
 def check_previous(previous: str | None, json_file: str, play: Play) -> None:
-    """Refuse an earlier report that the batches of a play would replace one after another.
+    """Refuse an earlier report that each batch of the play would replace.
 
-    :raises ReportError: if it is the JSON of this report.
+    :raises ReportError: if it is the JSON file of this report.
     """
     if previous and not play.is_only_batch and os.path.realpath(previous) == json_file:
         raise ReportError(
@@ -160,9 +160,9 @@ def check_previous(previous: str | None, json_file: str, play: Play) -> None:
 
 
 def read_sources(patterns: list[str], json_file: str, read_file: ReadFile) -> MergedReports:
-    """Return what reports contain together.
+    """Return the merged reports.
 
-    :raises ReportError: if one cannot be read, would be replaced, or they cannot be merged.
+    :raises ReportError: if a report cannot be read or merged, or would be replaced.
     """
     paths = find_sources(patterns)
     if json_file in paths:
@@ -188,9 +188,9 @@ def read_report(path: str, read_file: ReadFile) -> bytes:
 
 
 def read_result(result: t.Any) -> t.Any:
-    """Return what a report needs of the result of one organization, without Ansible's types.
+    """Return the fields of a result that a report needs, without Ansible's types.
 
-    A result that cannot be read costs no other organization the report.
+    An unreadable result must not prevent the report on other organizations.
     """
     if not isinstance(result, Mapping):
         return {}
@@ -202,10 +202,7 @@ def read_result(result: t.Any) -> t.Any:
 
 @functools.cache
 def find_version() -> str:
-    """Return the version of this collection, or an empty text.
-
-    An installed collection has a manifest, a checkout has the file that it is built from.
-    """
+    """Return the version of this collection, from its manifest or from a checkout."""
     root = Path(__file__).resolve().parents[2]
     manifest, source = root / "MANIFEST.json", root / "galaxy.yml"
     if manifest.exists():

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What changed since an earlier audit. Pure functions, no I/O.
+"""Comparison with an earlier audit. Pure functions, no I/O.
 
 This file is private to the collection; it can change at any time.
 """
@@ -26,7 +26,7 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_values imp
 
 @dataclass(frozen=True)
 class EarlierOrganization:
-    """An organization of the earlier report, with its statuses by the id of the control."""
+    """Organization of the earlier report, with the statuses by control ID."""
 
     readable: bool
     compliant: bool
@@ -39,22 +39,24 @@ def read_earlier(previous: Mapping[str, t.Any]) -> dict[str, EarlierOrganization
     :param previous: The parsed JSON report.
     :raises ReportError: if it is incomplete.
     """
-    found = {}
+    organizations = {}
     try:
-        for one in previous["organizations"]:
-            statuses = {to_text(item["id"]): to_text(item["status"]) for item in one["controls"]}
-            readable, compliant = bool(one["readable"]), bool(one["compliant"])
-            found[to_text(one["name"])] = EarlierOrganization(readable, compliant, statuses)
+        for item in previous["organizations"]:
+            statuses = {to_text(one["id"]): to_text(one["status"]) for one in item["controls"]}
+            readable, compliant = bool(item["readable"]), bool(item["compliant"])
+            organizations[to_text(item["name"])] = EarlierOrganization(
+                readable, compliant, statuses
+            )
     except (KeyError, TypeError):
         raise ReportError(
             "previous is an incomplete report: its organizations lack name, readable, compliant "
             "or controls."
         ) from None
-    return found
+    return organizations
 
 
 def compare_report(report: Report, previous: Mapping[str, t.Any]) -> Report:
-    """Return the report with what changed since an earlier one.
+    """Return the report with the changes since an earlier report.
 
     :param previous: The parsed JSON report.
     :raises ReportError: if it is incomplete.
@@ -83,7 +85,7 @@ def compare_report(report: Report, previous: Mapping[str, t.Any]) -> Report:
 def compare_organization(
     organization: AuditedOrganization, earlier: EarlierOrganization | None
 ) -> tuple[AuditedOrganization, list[TrendChange]]:
-    """Return an organization with what changed, and the changes."""
+    """Return an organization with its changes, and the changes."""
     name = organization.name
     if earlier is None:
         joined = TrendChange(name, None, "new", None, organization.status)
@@ -110,9 +112,9 @@ def compare_organization(
 
 
 def classify_change(before: str | None, after: str) -> str | None:
-    """Return what a change of status means.
+    """Return the kind of a change of status.
 
-    Between ``fail`` and ``error``, or from ``pass`` to ``waived``, it is neither better nor worse.
+    ``None`` for a change such as ``fail`` to ``error``, or ``pass`` to ``waived``.
     """
     if before is None:
         return "new"

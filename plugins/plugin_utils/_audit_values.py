@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Values of a report: cleaned for every format, and described for readers. Pure functions, no I/O.
+"""Values of a report, cleaned for every format and described for readers. No I/O.
 
 This file is private to the collection; it can change at any time.
 """
@@ -22,29 +22,29 @@ from ansible_collections.planasonix.admin.plugins.module_utils._controls import 
 
 MOST_SEVERE_FIRST = tuple(reversed(SEVERITIES))
 
-# What XML cannot contain, halves of characters, and marks that change the order of text.
+# Not allowed in XML, lone surrogates, and marks that change the order of text.
 UNWANTED = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
 MAXIMUM_DEPTH = 110
-"""Mappings and lists inside each other; an answer of the API has up to 100, a report adds some."""
+"""Nested mappings and lists; an answer of the API has up to 100 levels, a report adds some."""
 TOO_DEEP = "(nested too deeply)"
 INTEGER_BITS = 64
-"""What programs that read JSON expect of an integer at most."""
+"""Limit of programs that read JSON."""
 
 
 def clean(value: t.Any, depth: int = 0) -> t.Any:
-    """Return a value that every format can contain, and that hides nothing from a reader.
+    """Return a value that every format can contain, without invisible characters.
 
-    Names come first, all other keys are sorted. What JSON has no form for becomes text: numbers
-    that are not finite or too large, and what is nested too deeply.
+    Names come first, all other keys are sorted. Infinite or too large numbers and too deeply nested
+    values become text.
 
-    :param depth: How many mappings and lists are around the value.
+    :param depth: Number of mappings and lists around the value.
     """
     if isinstance(value, str):
         return UNWANTED.sub("\ufffd", value)
     if isinstance(value, int) and value.bit_length() > INTEGER_BITS:
-        return hex(value)  # Python refuses to write large numbers in decimal
+        return hex(value)  # because Python refuses to write large numbers in decimal
     if isinstance(value, float) and not math.isfinite(value):
         return json.dumps(value)
     if value is None or isinstance(value, (int, float)):
@@ -60,29 +60,29 @@ def clean(value: t.Any, depth: int = 0) -> t.Any:
 
 
 def to_text(value: t.Any) -> str:
-    """Return a value as clean text; ``None`` is an empty one."""
+    """Return a value as clean text, empty for ``None``."""
     return "" if value is None else str(clean(value)).strip()
 
 
 def count_noun(count: int, noun: str) -> str:
-    """Return a count and its noun in the right number."""
+    """Return a count with its noun in singular or plural."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def shorten(text: str, length: int) -> str:
-    """Return a text of at most this number of characters."""
+    """Return a text cut to ``length`` characters."""
     return text if len(text) <= length else f"{text[: length - 1].rstrip()}\u2026"
 
 
 def count_severities(severities: Iterable[str]) -> str:
-    """Return how often each severity occurs, as a sentence part, the most severe first."""
-    found = list(severities)
-    counts = ((found.count(severity), severity) for severity in MOST_SEVERE_FIRST)
+    """Return the counts of the severities as a part of a sentence, the most severe first."""
+    occurrences = list(severities)
+    counts = ((occurrences.count(severity), severity) for severity in MOST_SEVERE_FIRST)
     return ", ".join(f"{count} {severity}" for count, severity in counts if count)
 
 
 def describe_lines(value: t.Any, name: str = "") -> list[str]:
-    """Return a clean value, or requirement, as lines of text: one per field or object."""
+    """Return a clean value or requirement as lines of text, one per field or object."""
     head = f"{name}: " if name else ""
     if isinstance(value, dict) and value and set(value) <= set(OPERATORS):
         bounds = [f"{key.replace('_', ' ')} {describe(item)}" for key, item in value.items()]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names of the files that a run leaves on the controller, and whether they outlast the run.
+"""Names of files on the controller, and detection of folders that a run may delete.
 
 This file is private to the collection; it can change at any time.
 """
@@ -17,18 +17,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 JOB_VARIABLES = ("AWX_PRIVATE_DATA_DIR", "AWX_ISOLATED_DATA_DIR")
-"""What AWX and ansible-runner set. Their project folder is often a copy, deleted after the run."""
+"""Set by AWX and ansible-runner, whose project folder is often deleted after the run."""
 
 UNSAFE = re.compile("^\\.|[%/\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 MAXIMUM = 180
-"""Bytes of a name. File systems allow 255, and a backup adds a number and a time."""
+"""Bytes of a name, because file systems allow 255 and a backup adds a number and a time."""
 
 
 def to_file_name(name: str) -> str:
-    """Return a file name for a host. Two hosts never get the same, and a plain name stays as it is.
+    """Return a unique file name for a host; a plain name does not change.
 
-    A character that could lead to another folder, or that controls a terminal, is written as ``%``
-    and its number. A long name ends with its digest.
+    Characters of paths and control characters become ``%`` and a number. A long name ends with its
+    digest.
     """
     if not name:
         return "%"
@@ -36,22 +36,22 @@ def to_file_name(name: str) -> str:
     if len(safe.encode()) <= MAXIMUM:
         return safe
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
-    # No character is encoded as %~, so no short name ends like this.
+    # %~ keeps it distinct from short names, because no character is encoded like this.
     return f"{safe.encode()[: MAXIMUM - 66].decode('utf-8', 'ignore')}%~{digest}"
 
 
-def encode_character(found: re.Match[str]) -> str:
-    """Return one character as the numbers of its bytes."""
-    data = found[0].encode("utf-8", "surrogatepass")
+def encode_character(match: re.Match[str]) -> str:
+    """Return a character as the numbers of its bytes."""
+    data = match[0].encode("utf-8", "surrogatepass")
     return "".join(f"%{number:02X}" for number in data)
 
 
 def find_loss(folder: str, variable: str, environment: Mapping[str, str], current: str) -> str:
     """Return why a folder may be deleted when the run ends, and what to do, or an empty text.
 
-    :param folder: As the user gave it.
-    :param variable: What the user can set to another folder.
-    :param current: The folder in which the run was started.
+    :param folder: Value of the variable.
+    :param variable: Name of the variable, for the message.
+    :param current: Folder in which the run was started.
     """
     temporary = os.path.realpath(tempfile.gettempdir())
     copies = {
@@ -78,5 +78,5 @@ def find_loss(folder: str, variable: str, environment: Mapping[str, str], curren
 
 
 def is_below(path: str, root: str) -> bool:
-    """Return whether a path is a folder, or below it, wherever links lead."""
+    """Return whether a path is a folder or below it, with links resolved."""
     return Path(path).resolve().is_relative_to(root)

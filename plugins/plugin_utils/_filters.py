@@ -20,11 +20,11 @@ from ansible_collections.planasonix.admin.plugins.module_utils._texts import vis
 
 @contextlib.contextmanager
 def filter_errors(invalid: str, malformed: str = "") -> Iterator[None]:
-    """Raise what fails inside as the error of a filter.
+    """Raise errors of the block as errors of a filter.
 
-    :param invalid: What the message of an invalid input begins with, such as the filter's name.
-    :param malformed: What the message of an input of another shape begins with.
-    :raises AnsibleFilterError: if something fails.
+    :param invalid: Prefix of the message about an invalid input.
+    :param malformed: Prefix of the message about an input of another shape.
+    :raises AnsibleFilterError: if the block raises an error.
     """
     try:
         yield

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The organizations as an inventory file lists them: what it may say, and where each key is.
+"""Entries of an inventory file: their validation, and the location of each API key.
 
 This file is private to the collection; it can change at any time.
 """
@@ -29,8 +29,8 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._values import ma
 NAME = "planasonix.admin.orgs"
 KEY_OPTIONS = ("api_key_env", "api_key_file", "api_key")
 ENTRY_OPTIONS = ("name", "api_url", *KEY_OPTIONS, "organization")
-PLAIN_OPTIONS = ("name", "api_url", "organization")
-"""Options of an entry that are taken as they are written."""
+TEXT_OPTIONS = ("name", "api_url", "organization")
+"""Options of an entry that cannot be templates."""
 UNREACHABLE = "planasonix_unreachable"
 """Group of the organizations that cannot be used."""
 LONGEST_NAME = 100
@@ -38,10 +38,10 @@ RESERVED = frozenset(
     {"all", "ungrouped", "omit", "none", "null", "true", "false", UNREACHABLE, *C.LOCALHOST}
 )
 PLACEHOLDER = re.compile(r"organization_\d+")
-"""What this plugin calls a host whose name it does not know."""
+"""Name of a host without a name or slug."""
 KEY_PREFIX = "plnx_live_"
-"""What an API key begins with, to notice one where its place was asked for."""
-COMPLAINTS = {
+"""Prefix of an API key, to detect a key where its location is expected."""
+KEY_ERRORS = {
     "env": ("The environment variable {place} is not set, or is empty.",) * 2,
     "file": ("The file {place} does not exist, or cannot be read.", "The file {place} is empty."),
     "vault": (
@@ -54,19 +54,19 @@ COMPLAINTS = {
         "The template of api_key gives an empty text.",
     ),
 }
-"""By the kind of a key's source: what to say if the key cannot be had, and if there is nothing."""
+"""By the kind of a key's source: the errors of an unreadable and of an empty key."""
 
 Encrypted: t.Any = getattr(vault, "EncryptedString", None) or objects.AnsibleVaultEncryptedUnicode
-"""The type of a value that a YAML file has encrypted."""
+"""Type of an encrypted value in a YAML file."""
 
 
 @dataclass(frozen=True)
 class KeySource:
-    """Where the API key of an organization is.
+    """Location of the API key of an organization.
 
-    :param kind: One of those in :data:`COMPLAINTS`.
-    :param place: Tells it from others of its kind. Holds no secret.
-    :param variable: The host variable: an unrendered lookup, or a value that is still encrypted.
+    :param kind: A key of :data:`KEY_ERRORS`.
+    :param place: Identifies it among others of its kind, without a secret.
+    :param variable: Host variable: an unrendered lookup, or an encrypted value.
     """
 
     kind: str
@@ -75,23 +75,23 @@ class KeySource:
 
     @property
     def failed(self) -> str:
-        """What to say if the key cannot be had."""
-        return COMPLAINTS[self.kind][0].format(place=self.place)
+        """Error if the key cannot be read."""
+        return KEY_ERRORS[self.kind][0].format(place=self.place)
 
     @property
     def empty(self) -> str:
-        """What to say if there is nothing."""
-        return COMPLAINTS[self.kind][1].format(place=self.place)
+        """Error if the key is empty."""
+        return KEY_ERRORS[self.kind][1].format(place=self.place)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An organization as the inventory file lists it.
+    """Entry of an organization in the inventory file.
 
-    :param position: Its place in the list, from 1 on.
+    :param position: Position in the list, from 1 on.
     :param name: Name of the host, ``None`` for the slug.
-    :param organization: Id or slug of the organization that the key must belong to.
-    :param connection: Where and how to read it, with a key that is none.
+    :param organization: ID or slug of the organization that the key must belong to.
+    :param connection: Connection with a placeholder as its key.
     """
 
     position: int
@@ -102,96 +102,92 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """What messages call it."""
-        return label_of(self.position, self.name)
+        """Name in messages."""
+        return make_label(self.position, self.name)
 
     @property
     def fallback(self) -> str:
-        """Name of the host where the slug cannot be it."""
+        """Name of the host if the slug cannot be used."""
         return self.name or f"organization_{self.position}"
 
     @property
     def identity(self) -> str:
-        """What the cache calls it. Holds no secret."""
+        """Name in the cache, without a secret."""
         return f"{self.connection.url} {self.source.kind} {self.source.place}"
 
 
-def label_of(position: int, name: str | None) -> str:
-    """What messages call an entry."""
+def make_label(position: int, name: str | None) -> str:
+    """Return the name of an entry in messages."""
     return f"entry {position} of organizations" + (f" ({name})" if name and name.strip() else "")
 
 
-def native(value: t.Any) -> str:
-    """The text without what Ansible tags it with, decrypted if it is encrypted."""
+def to_text(value: t.Any) -> str:
+    """Return a text without the tags of Ansible, decrypted if it is encrypted."""
     return str.__str__(str(value))
 
 
-def misconfigured(message: str) -> AnsibleParserError:
-    """An error in the inventory file."""
+def config_error(message: str) -> AnsibleParserError:
+    """Return an error in the inventory file."""
     return AnsibleParserError(f"{NAME}: {message}")
 
 
 def check_organizations(organizations: t.Any) -> None:
-    """Refuse a list of organizations of another shape than the documented one.
+    """Validate the shape of the list of organizations, without reading files or variables.
 
-    It reads no files and no environment.
-
-    :raises AnsibleParserError: with a sentence that names the entry, and quotes no possible key.
+    :raises AnsibleParserError: with the entry, and without quoting a possible key.
     """
     if not isinstance(organizations, list):
-        raise misconfigured("organizations must be a list with an entry for each organization.")
+        raise config_error("organizations must be a list with an entry for each organization.")
     if not organizations:
-        raise misconfigured("organizations has no entry; list at least one organization.")
+        raise config_error("organizations has no entry; list at least one organization.")
     named: dict[str, int] = {}
     for position, entry in enumerate(organizations, 1):
-        complaint = complaint_of(entry)
+        error = validate_entry(entry)
         name = entry.get("name") if isinstance(entry, Mapping) else None
-        if complaint:
+        if error:
             printable = isinstance(name, str) and name.isprintable()
-            label = label_of(position, native(name) if printable else None)
-            raise misconfigured(f"{label}: {complaint}")
-        if name is not None and named.setdefault(native(name), position) != position:
-            raise misconfigured(
-                f"{label_of(position, native(name))}: entry {named[native(name)]} "
-                "has the same name; give each a name of its own."
+            label = make_label(position, to_text(name) if printable else None)
+            raise config_error(f"{label}: {error}")
+        if name is not None and named.setdefault(to_text(name), position) != position:
+            raise config_error(
+                f"{make_label(position, to_text(name))}: entry {named[to_text(name)]} "
+                "has the same name; give each a separate name."
             )
 
 
 def is_reserved(name: str) -> bool:
-    """Return whether Ansible or this plugin gives a name another meaning.
+    """Return whether Ansible or this plugin reserves a name, in any case.
 
-    The case makes no difference, as in the names of files on some systems.
+    Some file systems ignore the case.
     """
     return name.lower() in RESERVED or bool(PLACEHOLDER.fullmatch(name.lower()))
 
 
-def complaint_of(entry: t.Any) -> str | None:
-    """What is wrong with the shape of an entry, in one sentence; ``None`` if nothing is."""
+def validate_entry(entry: t.Any) -> str | None:
+    """Return the error in the shape of an entry, ``None`` if there is none."""
     if not isinstance(entry, Mapping):
         return "it must be a mapping with a key such as api_key_env."
     unknown = sorted(str(option) for option in entry if option not in ENTRY_OPTIONS)
     if unknown:
         return f"{', '.join(unknown)} is unknown; there are {', '.join(ENTRY_OPTIONS)}."
-    given = [option for option in KEY_OPTIONS if option in entry]
-    if len(given) != 1:
-        found = f", not {' and '.join(given)}" if given else ""
-        return f"give exactly one of {', '.join(KEY_OPTIONS)}{found}."
+    key_options = [option for option in KEY_OPTIONS if option in entry]
+    if len(key_options) != 1:
+        extra = f", not {' and '.join(key_options)}" if key_options else ""
+        return f"give exactly one of {', '.join(KEY_OPTIONS)}{extra}."
     for option, value in entry.items():
         encrypted = option == "api_key" and isinstance(value, Encrypted)
         if not encrypted and not isinstance(value, str):
             return f"{option} must be a text that is not empty."
         if not encrypted and not value.strip():
             return f"{option} is empty; is the variable that it comes from set?"
-    complaints = [
-        complaint_of_text(option, entry[option]) for option in PLAIN_OPTIONS if option in entry
-    ]
+    errors = [validate_text(option, entry[option]) for option in TEXT_OPTIONS if option in entry]
     if "name" in entry:
-        complaints.append(complaint_of_name(entry["name"]))
-    return next(filter(None, complaints), None) or complaint_of_key(given[0], entry[given[0]])
+        errors.append(validate_name(entry["name"]))
+    return next(filter(None, errors), None) or validate_key(key_options[0], entry[key_options[0]])
 
 
-def complaint_of_text(option: str, value: str) -> str | None:
-    """What is wrong with what is to be taken as it is, in one sentence; ``None`` if nothing is."""
+def validate_text(option: str, value: str) -> str | None:
+    """Return the error in an option that cannot be a template, ``None`` if there is none."""
     if set("{}") & set(value) or not value.isprintable() or value != value.strip():
         return (
             f"{option} must be plain text, not a template, without line breaks, "
@@ -200,8 +196,8 @@ def complaint_of_text(option: str, value: str) -> str | None:
     return None
 
 
-def complaint_of_name(name: str) -> str | None:
-    """Return what keeps a name from being that of a host; ``None`` if nothing does.
+def validate_name(name: str) -> str | None:
+    """Return why a name cannot be a host name, ``None`` if it can.
 
     Files are named after hosts, so a name must not lead out of a folder.
     """
@@ -217,8 +213,8 @@ def complaint_of_name(name: str) -> str | None:
     return None
 
 
-def complaint_of_key(option: str, value: t.Any) -> str | None:
-    """What is wrong with what says where a key is, in one sentence; ``None`` if nothing is."""
+def validate_key(option: str, value: t.Any) -> str | None:
+    """Return the error in the location of a key, ``None`` if there is none."""
     if option == "api_key":
         if isinstance(value, Encrypted) or "{{" in value or "{%" in value:
             return None
@@ -243,22 +239,22 @@ def complaint_of_key(option: str, value: t.Any) -> str | None:
     return None
 
 
-def source_of(entry: Mapping[str, t.Any], folder: str) -> KeySource:
-    """Where the key of a checked entry is.
+def find_key_source(entry: Mapping[str, t.Any], folder: str) -> KeySource:
+    """Return the location of the key of a valid entry.
 
-    :param folder: Where relative paths start.
+    :param folder: Base of relative paths.
     :raises InvalidOption: if the path of a file cannot be used.
     """
     if "api_key_env" in entry:
-        name = native(entry["api_key_env"])
+        name = to_text(entry["api_key_env"])
         return KeySource(
             "env", name, mark_trusted(f"{{{{ lookup('ansible.builtin.env', '{name}') }}}}")
         )
     if "api_key_file" in entry:
-        path = os.path.join(folder, os.path.expanduser(native(entry["api_key_file"])))
-        complaint = complaint_of_key("api_key_file", path)  # the folder counts as well
-        if complaint:
-            raise InvalidOption(complaint)
+        path = os.path.join(folder, os.path.expanduser(to_text(entry["api_key_file"])))
+        error = validate_key("api_key_file", path)  # with the folder
+        if error:
+            raise InvalidOption(error)
         quote = '"' if "'" in path else "'"
         return KeySource(
             "file",
@@ -268,25 +264,25 @@ def source_of(entry: Mapping[str, t.Any], folder: str) -> KeySource:
     value = entry["api_key"]
     if isinstance(value, Encrypted):
         return KeySource("vault", hashlib.sha256(to_bytes(value._ciphertext)).hexdigest(), value)
-    # The template itself may hold a secret, for example one that opens a secret manager.
-    return KeySource("template", hashlib.sha256(to_bytes(native(value))).hexdigest(), value)
+    # Hashed, because a template may contain a secret, such as a token of a secret manager.
+    return KeySource("template", hashlib.sha256(to_bytes(to_text(value))).hexdigest(), value)
 
 
-def entry_of(
+def parse_entry(
     position: int,
     entry: Mapping[str, t.Any],
     settings: Callable[[str | None], Connection],
     folder: str,
 ) -> Entry:
-    """A checked entry.
+    """Return a valid entry as an object.
 
-    :param settings: Makes the connection of a URL, or of the default one.
+    :param settings: Returns the connection for a URL, or for the default URL.
     :raises AnsibleParserError: if the URL, the path of the key or an option cannot be used.
     """
-    plain_texts = {option: native(entry[option]) for option in PLAIN_OPTIONS if option in entry}
+    plain_texts = {option: to_text(entry[option]) for option in TEXT_OPTIONS if option in entry}
     name, organization = plain_texts.get("name"), plain_texts.get("organization")
     try:
         connection = settings(plain_texts.get("api_url"))
-        return Entry(position, name, organization, connection, source_of(entry, folder))
+        return Entry(position, name, organization, connection, find_key_source(entry, folder))
     except InvalidOption as error:
-        raise misconfigured(f"{label_of(position, name)}: {error.message}") from None
+        raise config_error(f"{make_label(position, name)}: {error.message}") from None

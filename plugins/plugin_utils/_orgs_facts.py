@@ -4,7 +4,7 @@
 
 """Facts of an organization for the inventory: their shape, their bounds, and safe texts.
 
-An answer of one organization must not harm the others, whatever is in it.
+No answer of one organization may affect another organization.
 
 This file is private to the collection; it can change at any time.
 """
@@ -24,7 +24,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._texts import (
 from ansible_collections.planasonix.admin.plugins.plugin_utils._values import untag
 
 Facts = dict[str, t.Any]
-"""What was read of one organization, by subset."""
+"""Facts of one organization, by subset."""
 
 PATHS = {
     "organization": "/api/organization",
@@ -32,11 +32,11 @@ PATHS = {
     "features": "/api/features",
     "limits": "/api/features/limits",
 }
-"""What is read of each organization, and where."""
+"""Path of each subset that the plugin reads."""
 DEEPEST = 20
 MOST_VALUES = 10_000
 MOST_CHARACTERS = 200_000
-"""Bounds of each of them. The documented answers have a depth of 2 and at most some 100 values."""
+"""Bounds of each answer. Documented answers have a depth of 2 and about 100 values at most."""
 LONGEST_MESSAGE = 1_000
 NO_SECRETS = Secrets()
 MARK = "__ansible"
@@ -58,9 +58,9 @@ def clean(value: t.Any, secrets: Secrets = NO_SECRETS) -> t.Any:
 
 
 def find_fault(value: t.Any) -> str | None:
-    """Return why a value is unfit for an inventory; ``None`` if it is fit.
+    """Return why a value cannot be in an inventory, ``None`` if it can.
 
-    It looks at one level after the other, since a recursion could be too deep.
+    Checks one level after the other, because a recursion could be too deep.
     """
     level = [value]
     values = characters = 0
@@ -82,14 +82,14 @@ def find_fault(value: t.Any) -> str | None:
             elif isinstance(item, float) and not math.isfinite(item):
                 return "has a number that is not finite"
             elif item is not None and not isinstance(item, (str, int, float)):
-                return "has a value that JSON has not"
+                return "has a value that JSON does not support"
         if not below:
             return None
         level = below
     return f"is nested more than {DEEPEST} levels deep"
 
 
-def unfit(subset: str, fault: str) -> ApiError:
+def unusable_answer(subset: str, fault: str) -> ApiError:
     """Return the error for an answer that cannot be used."""
     return ApiError(
         f"Could not read the {subset}: the answer to GET {PATHS[subset]} {fault}.",
@@ -99,47 +99,47 @@ def unfit(subset: str, fault: str) -> ApiError:
 
 
 def check_facts(facts: t.Any, secrets: Secrets = NO_SECRETS) -> Facts:
-    """Return what was read, or cached, of an organization as plain values with clean texts.
+    """Return read or cached facts of an organization as plain values with clean texts.
 
-    :param secrets: What may be in no text.
-    :raises ApiError: if it has another shape than the documented one, or is out of bounds.
+    :param secrets: Secrets to censor in all texts.
+    :raises ApiError: if the facts have an undocumented shape or exceed a bound.
     """
     checked: Facts = {}
     for subset in PATHS:
         value = facts.get(subset) if isinstance(facts, Mapping) else None
         fault = find_fault(value)
         if fault:
-            raise unfit(subset, fault)
+            raise unusable_answer(subset, fault)
         checked[subset] = clean(value, secrets)
         if subset == "features":
             checked[subset] = NAMES.read_or_none(checked[subset])
             if checked[subset] is None:
-                raise unfit(subset, "has no list of features")
+                raise unusable_answer(subset, "has no list of features")
         elif not isinstance(checked[subset], dict):
-            raise unfit(subset, "is not the documented object")
+            raise unusable_answer(subset, "is not the documented object")
     check_identity(checked["organization"])
     return checked
 
 
 def recall_identity(item: t.Any) -> dict[str, str]:
-    """Return the id and slug of an organization that is cached, however old; empty if unknown."""
+    """Return the cached ID and slug of an organization, of any age; empty if unknown."""
     facts = item.get("facts") if isinstance(item, Mapping) else None
-    found = facts.get("organization") if isinstance(facts, Mapping) else None
-    if not isinstance(found, Mapping):
+    organization = facts.get("organization") if isinstance(facts, Mapping) else None
+    if not isinstance(organization, Mapping):
         return {}
-    identifier, slug = found.get("id"), found.get("slug")
+    identifier, slug = organization.get("id"), organization.get("slug")
     if identifier is None or not isinstance(slug, str):
         return {}
     return {"id": str(identifier), "slug": str.__str__(slug)}
 
 
 def check_identity(organization: Mapping[str, t.Any]) -> None:
-    """Refuse an organization without an id, or with a slug that is no text.
+    """Require an ID, and a text as the slug, if any.
 
     :raises ApiError: with the name of the field.
     """
     identifier, slug = organization.get("id"), organization.get("slug")
     if IDENTIFYING["id"].read_or_none(identifier) is None:
-        raise unfit("organization", "has no id that is a text")
+        raise unusable_answer("organization", "has no ID that is text")
     if slug is not None and not isinstance(slug, str):
-        raise unfit("organization", "has a slug that is no text")
+        raise unusable_answer("organization", "has a slug that is not text")

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which organization each entry of an inventory file is, and which name its host may have.
+"""Hosts of an inventory file: the organization of each entry, and the name of its host.
 
-Variables with secrets follow the name of a host, and the slug is in the hands of whoever
-administers the organization. So a slug must not be a name that has another meaning already.
+Variables with secrets depend on the host name, and administrators of an organization can change its
+slug. A slug must therefore not be a name with another meaning.
 
 This file is private to the collection; it can change at any time.
 """
@@ -36,20 +36,20 @@ from ansible_collections.planasonix.admin.plugins.plugin_utils._orgs_facts impor
 T = t.TypeVar("T")
 K = t.TypeVar("K")
 VARIABLE_FILES = tuple(t.cast(t.Any, C).YAML_FILENAME_EXTENSIONS)
-"""How the names of files end in which Ansible looks for the variables of a host."""
+"""Extensions of the files in which Ansible looks for the variables of a host."""
 PLAIN_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Refused(PlanasonixError):
-    """The organization can be read, but not be a host as it is."""
+    """The organization can be read, but cannot be a host."""
 
 
 class Right(IntEnum):
-    """How good a claim to the name of a host is."""
+    """Priority of a claim to a host name."""
 
     NONE = 0
     CACHE = 1
-    """It had this slug when it was read last."""
+    """Had this slug at the last read."""
     SLUG = 2
     """The file has this slug."""
     NAME = 3
@@ -57,15 +57,15 @@ class Right(IntEnum):
 
 
 class WrongOrganization(Refused):
-    """The key belongs to another organization than the file means, so nothing may use it."""
+    """The key belongs to another organization than the file says; no task may use it."""
 
 
 @dataclass(frozen=True)
 class Organization:
-    """What came of reading an organization: facts, or an error.
+    """Organization of an entry, with facts or an error.
 
     :param host: Name of its host.
-    :param last: Its id and slug when it was read last, however long ago; empty if not known.
+    :param last: ID and slug at the last read, of any age; empty if unknown.
     """
 
     entry: Entry
@@ -75,58 +75,58 @@ class Organization:
     last: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def found(self) -> Mapping[str, t.Any]:
-        """What the API says that it is; empty if that is not known."""
+    def answer(self) -> Mapping[str, t.Any]:
+        """Answer of the API about the organization; empty if unknown."""
         return self.facts.get("organization", {})
 
     @property
     def identity(self) -> tuple[str, str] | None:
-        """Where it is, and its id there; ``None`` if that is not known."""
-        identifier = self.found.get("id")
+        """URL and ID; ``None`` if unknown."""
+        identifier = self.answer.get("id")
         return None if identifier is None else (self.url, str(identifier))
 
     @property
     def url(self) -> str:
-        """Where it is, in one spelling."""
+        """URL in a normalized form."""
         return self.entry.connection.url.rstrip("/").lower()
 
     @property
     def claim(self) -> str:
-        """The name that the file means it to have, or that its slug gives it."""
-        return self.entry.name or self.found.get("slug") or self.entry.organization or ""
+        """Name in the file, or slug."""
+        return self.entry.name or self.answer.get("slug") or self.entry.organization or ""
 
     @property
     def last_slug(self) -> str:
-        """The slug that named its host when it was read last, in lower case."""
+        """Slug that was the host name at the last read, in lower case."""
         return "" if self.entry.name else self.last.get("slug", "").lower()
 
     @property
     def right(self) -> Right:
-        """How good its claim is."""
+        """Priority of its claim."""
         if self.entry.name:
             return Right.NAME
         if self.claim == self.entry.organization:
             return Right.SLUG
-        same = self.found and self.last.get("id") == str(self.found.get("id"))
+        same = self.answer and self.last.get("id") == str(self.answer.get("id"))
         return Right.CACHE if same and self.claim.lower() == self.last_slug else Right.NONE
 
     @property
     def is_unknown(self) -> bool:
-        """Whether it was not read, and nothing says which name its host had before."""
+        """Whether it was not read and its former host name is unknown."""
         unread = isinstance(self.error, WrongOrganization) or not isinstance(self.error, Refused)
         return bool(self.error) and unread and not self.entry.name and not self.last_slug
 
     @property
     def reason(self) -> str:
-        """Why it cannot be used, on one line."""
+        """Reason why it cannot be used, on one line."""
         return clean_message(self.error.message) if self.error else ""
 
     def refuse(self, error: Refused) -> Organization:
-        """Return it with an error instead of its facts."""
+        """Return a copy with an error instead of its facts."""
         return replace(self, host=self.entry.fallback, facts={}, error=error)
 
     def is_rival(self, other: Organization) -> bool:
-        """Return whether its claim to the slug of another organization is as good."""
+        """Return whether its claim to the slug of another organization has the same priority."""
         name = other.claim.lower()
         if self is other:
             return False
@@ -137,7 +137,7 @@ class Organization:
 
 
 def group_by(items: Iterable[T], key: t.Callable[[T], K]) -> dict[K, list[T]]:
-    """Return the items by what they have in common."""
+    """Return the items by their key."""
     groups: dict[K, list[T]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)
@@ -149,15 +149,15 @@ def identify(
 ) -> Organization:
     """Return an entry with the facts or the error of its organization.
 
-    If its key belongs to another organization than the file says, it is refused.
+    Refuses it if its key belongs to another organization than the file says.
 
-    :param last: Its id and slug when it was read last.
+    :param last: ID and slug at the last read.
     """
     if isinstance(result, PlanasonixError):
         return Organization(entry, entry.fallback, error=result, last=last)
     organization = Organization(entry, entry.fallback, facts=result, last=last)
-    found = organization.found
-    if entry.organization not in (None, str(found.get("id")), found.get("slug")):
+    answer = organization.answer
+    if entry.organization not in (None, str(answer.get("id")), answer.get("slug")):
         return organization.refuse(
             WrongOrganization(
                 f"The key belongs to {describe(organization)}, not to {entry.organization}. "
@@ -168,24 +168,23 @@ def identify(
 
 
 def describe(organization: Organization) -> str:
-    """Return what to call an organization in a message, from what the API says."""
-    found = organization.found
-    return one_line(f"{found.get('name') or found.get('slug')} ({found.get('id')})", 80)
+    """Return the name of an organization in messages, from the answer of the API."""
+    answer = organization.answer
+    return one_line(f"{answer.get('name') or answer.get('slug')} ({answer.get('id')})", 80)
 
 
 def refuse_shared(organizations: Collection[Organization]) -> list[Organization]:
     """Refuse entries whose keys belong to the same organization.
 
-    One of the keys is mistyped, and nobody can say which. Two entries that both name the
-    organization are meant to be the same.
+    One of the keys is probably mistyped. Entries with the option ``organization`` may share one.
     """
-    holders = group_by(organizations, lambda organization: organization.identity)
+    entries = group_by(organizations, lambda organization: organization.identity)
     checked: list[Organization] = []
     for organization in organizations:
-        others = [other for other in holders[organization.identity] if other is not organization]
+        others = [other for other in entries[organization.identity] if other is not organization]
         if organization.identity and others and organization.entry.organization is None:
             error = WrongOrganization(
-                f"Its key and that of {others[0].entry.label} belong to the same organization, "
+                f"Its key and the key of {others[0].entry.label} belong to the same organization, "
                 f"{describe(organization)}. Correct one of the keys, or remove one of the entries."
             )
             organization = organization.refuse(error)
@@ -198,7 +197,7 @@ def name_hosts(
 ) -> list[Organization]:
     """Name the host of each entry without a name after its slug, or refuse it.
 
-    :param groups: Names of groups of the inventory, and of those that the file makes.
+    :param groups: Names of the groups of the inventory and of the file.
     :param hosts: Hosts of other sources of the inventory, whose variables would apply.
     """
     claimants = group_by(organizations, lambda organization: organization.claim.lower())
@@ -208,7 +207,7 @@ def name_hosts(
         if organization.error or organization.entry.name:
             named.append(organization)
             continue
-        slug, name = organization.found.get("slug"), organization.claim.lower()
+        slug, name = organization.answer.get("slug"), organization.claim.lower()
         others = [*claimants[name], *former.get(name, ())]
         rival = next((other for other in others if other.is_rival(organization)), None)
         fault = validate_slug(slug, groups, hosts)
@@ -230,29 +229,29 @@ def validate_slug(
     """Return why a slug cannot be the name of a host, ``None`` if it can."""
     if not slug:
         return "The API gives no slug to name the host after"
-    shown = one_line(slug, 60)
+    text = one_line(slug, 60)
     if len(slug) > LONGEST_NAME or not PLAIN_NAME.fullmatch(slug):
-        return f"The slug {shown!r} is not plain enough for the name of a host"
+        return f"The slug {text!r} is not plain enough for the name of a host"
     if is_reserved(slug):
-        return f"The slug {shown} is a name that Ansible or this plugin reserves"
+        return f"The slug {text} is a name that Ansible or this plugin reserves"
     if slug.lower().endswith(VARIABLE_FILES):
-        return f"The slug {shown} is what a file with variables of another host may be called"
+        return f"The slug {text} is what a file with variables of another host may be called"
     if slug in groups:
-        return f"The slug {shown} is the name of a group"
+        return f"The slug {text} is the name of a group"
     if slug in hosts:
-        return f"The slug {shown} is a host of another inventory source"
+        return f"The slug {text} is a host of another inventory source"
     return None
 
 
 def find_group_clashes(
     organizations: Collection[Organization], groups: Mapping[str, Collection[str]]
 ) -> dict[str, str]:
-    """Find organizations that have to go, since a group has the name of a host.
+    """Return by host why it clashes with a group of the same name.
 
-    :param groups: Names of the groups that each usable host is in.
-    :returns: By host, why. Of a slug and a group, it is the organization with the slug. Where the
-        file gives the name, it is each organization that is in such a group. One that can be used
-        must not hide from plays in the group of those that cannot.
+    A slug that is a group name is refused. If the name is from the file, each organization in that
+    group is refused, and so is each usable organization in the group of the unusable ones.
+
+    :param groups: Names of the groups of each usable host.
     """
     hosts = {organization.host: organization for organization in organizations}
     clashes: dict[str, str] = {}

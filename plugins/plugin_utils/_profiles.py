@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Controls of one organization, made from a profile, or from what a new one is to have. No I/O.
+"""Controls of an organization, from a profile or from the settings of a new one. No I/O.
 
 This file is private to the collection; it can change at any time.
 """
@@ -16,7 +16,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._errors import In
 from ansible_collections.planasonix.admin.plugins.module_utils._plan import Values, without
 
 DEFAULTS = {"state": "present", "update_secrets": "on_create"}
-"""Options of modules that no control has. These values say nothing that a control does not."""
+"""Default values of module options that controls do not have."""
 
 
 def controls_from_profile(
@@ -29,14 +29,14 @@ def controls_from_profile(
 ) -> list[Values]:
     """Return the controls of a profile, tailored to one organization.
 
-    :param overrides: Maps the id of a control to the fields to change. Values under ``require``
+    :param overrides: Maps a control ID to the fields to change. Values under ``require``
         replace those of the profile.
-    :param extra: Controls besides those of the profile.
-    :param skip: Ids of controls to leave out.
-    :param run_tags: Tags that the command line asks for. If names of resources are among them, only
-        the controls of these resources are returned.
-    :param skip_tags: Tags that the command line leaves out; likewise.
-    :raises InvalidOption: if an id is not one of the profile's.
+    :param extra: Additional controls.
+    :param skip: IDs of controls to leave out.
+    :param run_tags: Tags of the command line. If names of resources are among them, only the
+        controls of these resources are returned.
+    :param skip_tags: Skipped tags of the command line. Controls of these resources are left out.
+    :raises InvalidOption: if the profile does not have an ID.
     """
     controls = {control["id"]: control for control in profile}
     for option, ids in (("overrides", overrides), ("skip", skip)):
@@ -51,20 +51,19 @@ def controls_from_profile(
         for control_id, control in controls.items()
         if control_id not in skip
     ]
-    asked = set(run_tags) & set(SUBSETS)
+    resources = set(run_tags) & set(SUBSETS)
     return [
         control
         for control in (*kept, *extra)
-        if (not asked or control.get("resource") in asked)
+        if (not resources or control.get("resource") in resources)
         and control.get("resource") not in skip_tags
     ]
 
 
 def override_control(control: Values, override: Values) -> Values:
-    """Return a control with other fields.
+    """Return a control with its override.
 
-    Each value that it requires is replaced as a whole: two bounds of one value, merged, could
-    contradict each other.
+    Each required value is replaced as a whole, because merged bounds could contradict each other.
     """
     require = {**control["require"], **(override.get("require") or {})}
     return {**control, **override, "require": require}
@@ -73,10 +72,7 @@ def override_control(control: Values, override: Values) -> Values:
 def controls_from_settings(
     settings: Values, ip_whitelist: Values, channels: Sequence[Values], rules: Sequence[Values]
 ) -> list[Values]:
-    """Return what a new organization is to have as controls, so that rules may name new channels.
-
-    The parameters are as the modules take them.
-    """
+    """Return options of the modules as controls, so that rules may name new channels."""
     allowlist = without(drop_defaults(ip_whitelist), "protected_addresses", "allow_lockout")
     present = [without(drop_defaults(channel), "test") for channel in channels]
     requires: dict[str, Values] = {
@@ -93,5 +89,5 @@ def controls_from_settings(
 
 
 def drop_defaults(options: Values) -> Values:
-    """Return the options of a module without those that only repeat :data:`DEFAULTS`."""
+    """Return the options of a module without :data:`DEFAULTS`."""
     return dict(item for item in options.items() if item not in DEFAULTS.items())

@@ -16,21 +16,18 @@ from ansible import template
 from ansible.utils.unsafe_proxy import wrap_var
 
 MARKS_TEMPLATES = hasattr(template, "trust_as_template")
-"""Whether only a marked text is a template, as since ansible-core 2.19.
-
-Before, each text is one, unless it is marked as unsafe.
-"""
+"""Whether only marked texts are templates, as since ansible-core 2.19."""
 
 mark_trusted: Callable[[str], str] = getattr(template, "trust_as_template", lambda text: text)
 
 
 def mark_unsafe(value: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return untagged values, so that Ansible takes no text in them for a template."""
+    """Return untagged values so that Ansible does not render their texts."""
     return value if MARKS_TEMPLATES else t.cast(dict[str, t.Any], wrap_var(value))
 
 
 def untag(value: t.Any) -> t.Any:
-    """Return the value as a module gets it: without Ansible's tags, vaulted texts decrypted."""
+    """Return a value without Ansible's tags and with decrypted texts, as a module gets it."""
     if isinstance(value, Mapping):
         return {untag(str(key)): untag(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -40,4 +37,4 @@ def untag(value: t.Any) -> t.Any:
     for kind in (int, float):
         if isinstance(value, kind):
             return kind(value)
-    return str.__str__(str(value))  # in ansible-core 2.16, str() returns a type of Ansible
+    return str.__str__(str(value))  # because str() in ansible-core 2.16 returns a type of Ansible

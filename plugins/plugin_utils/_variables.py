@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Variables of roles as the types that they have. Pure functions, no I/O.
+"""Convert variables of roles to their types. Pure functions, no I/O.
 
-Ansible validates the arguments of a role, but hands over what the user wrote: ``-e`` gives text.
+Ansible validates the arguments of a role, but does not convert the text of ``-e``.
 
 This file is private to the collection; it can change at any time.
 """
@@ -25,11 +25,11 @@ MAPPINGS = "a list of mappings, or JSON"
 
 
 def read_variable(name: str, value: t.Any, kind: str, elements: str = "str") -> t.Any:
-    """Return a variable as a list or a mapping; an empty one, and null, is an empty one of these.
+    """Return a variable as a list or a mapping, empty for empty text and null.
 
     :param kind: ``list`` or ``dict``.
-    :param elements: What a list contains: ``str`` or ``dict``.
-    :raises InvalidOption: if the value is something else.
+    :param elements: ``str`` or ``dict``, for a list.
+    :raises InvalidOption: if the value has another type.
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return [] if kind == "list" else {}
@@ -63,9 +63,9 @@ def check_keys(
     required: Collection[str],
     optional: Collection[str],
 ) -> None:
-    """Refuse mappings that lack a key or have an unknown one.
+    """Check the keys of mappings.
 
-    :raises InvalidOption: if there is such a mapping.
+    :raises InvalidOption: if a mapping lacks a key or has an unknown key.
     """
     for number, element in enumerate(elements, 1):
         missing = [key for key in required if element.get(key) in (None, "")]
@@ -80,27 +80,27 @@ def check_keys(
 
 
 def split_text(name: str, text: str, elements: str, expected: str) -> t.Any:
-    """Return what a text means as a list: JSON, or elements with commas between them.
+    """Return the list in a text, which is JSON or has commas.
 
-    :param expected: What the variable should be, for the error.
-    :raises InvalidOption: if it begins like JSON and is none.
+    :param expected: Expected type, for the error.
+    :raises InvalidOption: if it begins like JSON but is invalid.
     """
     text = text.strip()
     if text[0] not in "[{" and elements == "str":
         return text.split(",")
     for parse in (json.loads, ast.literal_eval):
         try:
-            found = parse(text)
+            value = parse(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
-        return [found] if isinstance(found, dict) else found
+        return [value] if isinstance(value, dict) else value
     raise InvalidOption(f"{name} is text that is not JSON; expected {expected}.")
 
 
 def read_mapping(name: str, value: t.Any, expected: str) -> dict[str, t.Any]:
-    """Return a mapping, or what a text means as one.
+    """Return a mapping, or the mapping in a text.
 
-    :raises InvalidOption: if it is neither.
+    :raises InvalidOption: if the value is neither.
     """
     if isinstance(value, str):
         try:
@@ -113,7 +113,7 @@ def read_mapping(name: str, value: t.Any, expected: str) -> dict[str, t.Any]:
 
 
 def describe(value: t.Any) -> str:
-    """Return what a value is, without the value, which may be a secret."""
+    """Return the type of a value, without the value, which may be a secret."""
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list):

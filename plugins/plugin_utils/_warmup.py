@@ -4,8 +4,8 @@
 
 """Warm up once, in the parent process, what each forked worker would otherwise initialize again.
 
-A worker lives for one task. Jinja, Ansible's filters, the validation of arguments and requests with
-its certificate authorities all do work at their first use, and workers inherit what is done.
+A worker runs one task. Jinja, Ansible's filters, the validation of arguments and requests with its
+certificate authorities initialize at first use, and workers inherit the initialized state.
 
 This file is private to the collection; it can change at any time.
 """
@@ -52,15 +52,15 @@ def run_empty_module() -> Values:
 
 
 def convert_result() -> None:
-    """Let ansible-core 2.21 read the type hints of its results: 5 % of the CPU of a task."""
+    """Make ansible-core 2.21 read the type hints of its results: 5 % of the CPU of a task."""
     task = importlib.import_module("ansible._internal._task")
     task.UnifiedTaskResult.from_action_result_dict({})
 
 
 def read_profiles() -> t.Any:
-    """Read the profiles by the filter of the roles; return the controls of each profile.
+    """Return the controls of each profile, read with the filter of the roles.
 
-    Ansible imports all filters of a collection to find one. The filter keeps what it read.
+    Ansible imports all filters of a collection to find one. The filter caches the profiles.
     """
     template = "{{ profiles | map('planasonix.admin.baseline_controls') | list }}"
     return render(template, profiles=sorted(map(str, PROFILES.glob("*.yml"))))

@@ -97,9 +97,9 @@ def test_a_profile_may_be_a_file(tmp_path):
         pytest.param(
             None, r"the profile .*profile\.yml cannot be read: No such file", id="missing"
         ),
-        pytest.param(b"controls: [", r"profile\.yml cannot be read: it is no YAML", id="broken"),
-        pytest.param(b"\xff", r"profile\.yml cannot be read: it is no YAML", id="binary"),
-        pytest.param(b"- id: A", "the input is no profile", id="list"),
+        pytest.param(b"controls: [", r"profile\.yml cannot be read: it is not YAML", id="broken"),
+        pytest.param(b"\xff", r"profile\.yml cannot be read: it is not YAML", id="binary"),
+        pytest.param(b"- id: A", "the input is not a profile", id="list"),
     ],
 )
 def test_a_file_that_is_no_profile(tmp_path, content, complaint):
@@ -133,8 +133,8 @@ def test_an_override_replaces_what_it_names():
             "overrides: the profile has no control X",
             id="override",
         ),
-        pytest.param({"control": []}, {}, "the input is no profile", id="no-controls"),
-        pytest.param([], {}, "the input is no profile", id="list"),
+        pytest.param({"control": []}, {}, "the input is not a profile", id="no-controls"),
+        pytest.param([], {}, "the input is not a profile", id="list"),
         pytest.param(
             "controls:\n- id: A",
             {},

@@ -85,7 +85,7 @@ class Organization:
             outcomes.append(rollback_report(self.snapshot, facts, result, check_mode))
             facts = facts if check_mode else self.facts()
         assert outcomes[0] == outcomes[1]
-        assert outcomes[1]["left"] == outcomes[2]["left"]
+        assert outcomes[1]["unrestored"] == outcomes[2]["unrestored"]
         return outcomes[1]
 
     def channel(self, name: str) -> dict[str, t.Any]:
@@ -116,7 +116,7 @@ GONE = (
 
 def test_nothing_to_put_back(organization):
     before = copy.deepcopy(organization.snapshot)
-    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert organization.roll_back() == {"notes": [SECRETS], "unrestored": []}
     assert (organization.api.writes, organization.snapshot) == ([], before)
 
 
@@ -124,10 +124,10 @@ def test_channels_and_rules_without_a_name_are_left_alone(organization):
     api = organization.api
     api.channels.append({"id": "sys_1", "type": "in_app", "enabled": True, "config": {}})
     api.rules.append({**api.rules[0], "id": "sys_2", "name": None})
-    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert organization.roll_back() == {"notes": [SECRETS], "unrestored": []}
     organization.take()
     organization.rule("Both")["enabled"] = False
-    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert organization.roll_back() == {"notes": [SECRETS], "unrestored": []}
     assert (len(api.channels), len(api.rules)) == (3, 3)
 
 
@@ -137,7 +137,7 @@ def test_a_secret_inside_a_mapping_stays_and_is_named(organization):
     organization.take()
     assert "5ecret" not in str(organization.snapshot)
     report = organization.roll_back()
-    assert report["left"] == [] and len(report["notes"]) == 1
+    assert report["unrestored"] == [] and len(report["notes"]) == 1
     assert "Hook.headers, Hook.url" in report["notes"][0]
 
 
@@ -158,7 +158,7 @@ def test_all_that_a_snapshot_is_about(organization):
             SECRETS,
             "The notification rule 'Later' is newer than the snapshot and is disabled, since the API cannot delete it.",
         ],
-        "left": [],
+        "unrestored": [],
     }
     after = organization.facts()
     assert organization.rule("Later")["enabled"] is False
@@ -181,7 +181,7 @@ def test_a_channel_that_only_the_user_can_make_again(organization):
     report = organization.roll_back()
     assert report == {
         "notes": [],
-        "left": [
+        "unrestored": [
             GONE,
             "The notification rule 'Both' is restored without the notification channel 'Hook'.",
             "The notification rule 'Hooked' stays as it is, since it sends only through the notification channel 'Hook'.",
@@ -197,7 +197,7 @@ def test_a_channel_that_only_the_user_can_make_again(organization):
     organization.require("notification_channels")["present"][1]["secret_config"]["url"] = (
         "https://example.com"
     )
-    assert organization.roll_back() == {"notes": [], "left": []}
+    assert organization.roll_back() == {"notes": [], "unrestored": []}
     assert (organization.names_of("Both"), organization.names_of("Hooked")) == (
         ["Mail", "Hook"],
         ["Hook"],
@@ -211,7 +211,7 @@ def test_a_channel_that_only_the_user_can_make_again(organization):
 def test_a_channel_that_cannot_be_updated_keeps_nothing_else_from_it(organization):
     organization.channel("Hook")["config"]["method"] = "GET"
     organization.channel("Mail")["enabled"] = False
-    assert organization.roll_back()["left"] == [
+    assert organization.roll_back()["unrestored"] == [
         "The notification channel 'Hook' cannot be updated: its config is sent whole, and the API hides url; give url in secret_config."
     ]
     assert organization.channel("Mail")["enabled"] is True
@@ -224,7 +224,7 @@ def test_a_channel_of_another_type(organization):
     organization.rule("Both")["enabled"] = False
     organization.require("notification_rules")["present"][0]["enabled"] = False
     report = organization.roll_back()
-    (left,) = report["left"]
+    (left,) = report["unrestored"]
     assert left.startswith(
         "The notification channel 'Hook' is now of type 'pagerduty' and cannot be created again as 'webhook', since the snapshot lacks"
     )
@@ -249,7 +249,7 @@ def test_what_is_not_in_the_snapshot_and_stays(organization):
             "Settings: feature_flags.new is not in the snapshot and stays.",
             "Notification channel 'Mail': cc of its config is not in the snapshot and stays.",
         ],
-        "left": [],
+        "unrestored": [],
     }
 
 
@@ -258,7 +258,7 @@ def test_a_secret_that_the_user_put_into_the_snapshot(organization):
     organization.require("notification_channels")["present"][1]["secret_config"]["url"] = (
         "https://example.com"
     )
-    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert organization.roll_back() == {"notes": [SECRETS], "unrestored": []}
     assert organization.channel("Hook")["config"]["url"] == "http****"
 
 
@@ -268,7 +268,7 @@ def test_a_mapping_that_was_empty(organization):
     organization.take()
     organization.api.more_settings["feature_flags"] = {"lineage_v2": True}
     organization.api.settings["default_timezone"] = "Etc/GMT"
-    assert organization.roll_back()["left"] == [
+    assert organization.roll_back()["unrestored"] == [
         "Settings: feature_flags was empty in the snapshot and is not empty now. A write cannot remove its values."
     ]
     assert organization.api.settings["default_timezone"] != "Etc/GMT"
@@ -287,7 +287,7 @@ def test_nothing_but_a_mapping_that_was_empty(organization):
         assert [control["require"] for control in controls] == (
             [{"feature_flags": {"other": 1}}] if "other" in held else []
         )
-        assert rollback_report(organization.snapshot, facts, {"controls": []})["left"] == [
+        assert rollback_report(organization.snapshot, facts, {"controls": []})["unrestored"] == [
             "Settings: feature_flags.nested was empty in the snapshot and is not empty now. A write cannot remove its values."
         ]
 
@@ -324,7 +324,7 @@ def test_an_id_that_was_spelled_otherwise_when_the_snapshot_was_taken(organizati
 
 def test_a_type_that_the_api_spells_otherwise_by_now(organization):
     organization.channel("Hook")["type"] = "Web-Hook"
-    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert organization.roll_back() == {"notes": [SECRETS], "unrestored": []}
     assert organization.api.writes == []
 
 
@@ -333,9 +333,9 @@ def test_single_sign_on_that_the_plan_no_longer_has(organization):
     organization.take()
     organization.api.objects["features"] = {"features": []}
     organization.api.settings["default_timezone"] = "Etc/GMT"
-    assert organization.roll_back()["left"] == []
+    assert organization.roll_back()["unrestored"] == []
     organization.api.settings |= {"require_sso": False, "default_timezone": "Etc/GMT"}
-    assert organization.roll_back()["left"] == [
+    assert organization.roll_back()["unrestored"] == [
         "single sign-on is not among the features of the organization's plan"
     ]
     assert organization.api.settings["default_timezone"] != "Etc/GMT"
@@ -347,16 +347,16 @@ def test_the_lockout_guard(organization):
     organization.take()
     organization.api.objects["session-timeout"]["idle_timeout_minutes"] = 5
     organization.api.add_entry("192.0.2.0/24")
-    (left,) = organization.roll_back()["left"]
+    (left,) = organization.roll_back()["unrestored"]
     assert "Set protected_addresses to the addresses that must keep access" in left
     assert organization.api.objects["session-timeout"]["idle_timeout_minutes"] == 60
-    (left,) = organization.roll_back(protected_addresses=["192.0.2.1"])["left"]
+    (left,) = organization.roll_back(protected_addresses=["192.0.2.1"])["unrestored"]
     assert "would lock out 192.0.2.1" in left
     assert len(organization.api.entries) == 3
-    assert organization.roll_back(protected_addresses=["203.0.113.7"])["left"] == []
+    assert organization.roll_back(protected_addresses=["203.0.113.7"])["unrestored"] == []
     assert len(organization.api.entries) == 2
     organization.api.add_entry("192.0.2.0/24")
-    assert organization.roll_back(allow_lockout=True)["left"] == []
+    assert organization.roll_back(allow_lockout=True)["unrestored"] == []
 
 
 def test_a_network_that_was_listed_twice(organization):
@@ -367,7 +367,7 @@ def test_a_network_that_was_listed_twice(organization):
             SECRETS,
             "IP allowlist: 203.0.113.0/24 is listed more than once in the snapshot, and once is enough.",
         ],
-        "left": [],
+        "unrestored": [],
     }
     assert [(entry["cidr"], entry["label"]) for entry in organization.api.entries] == [
         ("203.0.113.0/24", "Office"),
@@ -384,11 +384,11 @@ def test_namesakes(organization):
     organization.rule("Both")["channel_ids"] = [organization.channel("Hook")["id"]]
     organization.take()
     organization.rule("Both")["event"] = "different"
-    (left,) = organization.roll_back()["left"]
+    (left,) = organization.roll_back()["unrestored"]
     assert left.startswith("Several notification channels are named 'Mail'")
     assert organization.rule("Both")["event"] == "pipeline.run.failed"
     organization.rule("Twice")["enabled"] = False
-    first, *others = organization.roll_back()["left"]
+    first, *others = organization.roll_back()["unrestored"]
     assert (first, len(others)) == (
         "Several notification rules are named 'Twice' in the snapshot, so they stay as they are.",
         1,
@@ -403,7 +403,7 @@ def test_a_snapshot_that_somebody_edited(organization):
     ]
     organization.api.add_rule("Later")
     report = organization.roll_back()
-    assert report["left"] == []
+    assert report["unrestored"] == []
     assert organization.rule("Later")["enabled"] is True
     assert organization.api.objects["session-timeout"]["idle_timeout_minutes"] == 10
 
@@ -468,7 +468,7 @@ def test_what_is_still_not_met_is_told_whatever_the_reason(organization, check_m
     assert (
         rollback_report(
             organization.snapshot, organization.facts(), {"controls": [control]}, check_mode
-        )["left"]
+        )["unrestored"]
         == left
     )
 
@@ -492,7 +492,7 @@ def test_a_newer_rule_whose_channels_are_gone_does_not_stop_the_rest(organizatio
     results = [perform(api, planasonix_baseline.MODULE, controls=controls) for _run in range(2)]
     assert [result["changed"] for result in results] == [True, False]
     assert "failed" not in results[0], results[0]["msg"]
-    (left,) = rollback_report(organization.snapshot, facts, results[0], False)["left"]
+    (left,) = rollback_report(organization.snapshot, facts, results[0], False)["unrestored"]
     assert "names nch_gone, nch_away, a channel that no longer exists" in left
     assert [organization.rule(name)["enabled"] for name in ("Lost", "Half", "Without")] == [
         True,
@@ -518,11 +518,11 @@ def test_what_has_no_name_is_left_out_with_a_note(organization, name):
         f"The notification channel {system} has no name and is left out.",
         f"The notification rule {unnamed} has no name and is left out.",
     ]
-    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert organization.roll_back() == {"notes": [SECRETS], "unrestored": []}
     assert api.writes == []
     api.add_channel("Newer")
     organization.rule("Uses it")["enabled"] = False
-    assert organization.roll_back()["left"] == []
+    assert organization.roll_back()["unrestored"] == []
     assert organization.rule("Uses it") == {
         **organization.rule("Uses it"),
         "enabled": True,
@@ -556,7 +556,7 @@ def test_a_number_that_may_mean_no_limit_is_left_out_with_a_note(organization, n
             "Session timeout: absolute_timeout_minutes is not in the snapshot and stays.",
             "Log retention: audit_logs_days is not in the snapshot and stays.",
         ],
-        "left": [],
+        "unrestored": [],
     }
     assert timeout["idle_timeout_minutes"] == idle
     assert timeout["absolute_timeout_minutes"] == number
@@ -571,7 +571,7 @@ def test_a_rule_whose_event_no_task_can_write_is_restored_without_it(organizatio
         "The notification rule 'Both': event is not as documented, and is left out."
     ]
     organization.rule("Both")["enabled"] = False
-    assert organization.roll_back()["left"] == []
+    assert organization.roll_back()["unrestored"] == []
     rule = organization.rule("Both")
     assert (rule["enabled"], rule["event"]) == (True, event)
 
@@ -623,7 +623,7 @@ def test_a_value_that_cannot_be_restored_leaves_its_object_in_the_snapshot(organ
     assert {"name": "Mail", "type": "email", "enabled": True} in organization.require(
         "notification_channels"
     )["present"]
-    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert organization.roll_back() == {"notes": [SECRETS], "unrestored": []}
     assert organization.api.writes == []
 
 
@@ -664,7 +664,7 @@ def test_control_characters_of_the_api_are_visible_in_all_that_is_displayed(orga
     organization.channel("Mail")["id"] = BIDI
     organization.channel("Mail")["name"] = None
     noted = snapshot(organization.facts())["notes"]
-    for text in (str(raised.value), *stayed["notes"][1:], *gone["left"], *noted):
+    for text in (str(raised.value), *stayed["notes"][1:], *gone["unrestored"], *noted):
         assert VISIBLE in text and BIDI not in text
     assert BIDI not in stayed["notes"][0] and len(stayed["notes"]) == 2
 
@@ -684,10 +684,10 @@ def test_texts_that_look_like_templates_are_escaped_and_restored(organization):
         assert not any(mark in text for mark in ("{{ ", "{% ", "{# ", "\ud83d"))
         assert "ESCAPED:%7B%7B lookup(" in text
     before = copy.deepcopy((api.channels, api.rules))
-    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert organization.roll_back() == {"notes": [SECRETS], "unrestored": []}
     assert (api.channels, api.rules) == before and api.writes == []
     organization.channel(EVIL)["config"] = {EVIL: {EVIL: []}}
     organization.rule(EVIL)["filters"] = {}
-    assert organization.roll_back() == {"notes": [SECRETS], "left": []}
+    assert organization.roll_back() == {"notes": [SECRETS], "unrestored": []}
     assert organization.channel(EVIL)["config"] == before[0][-1]["config"]
     assert organization.rule(EVIL)["filters"] == {EVIL: EVIL}

@@ -315,8 +315,8 @@ def test_a_list_that_cannot_be_used(
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"on_eror": "skip"}, "on_eror is no option of this plugin."),
-        ({"api_key": "plnx_live_a-key"}, "api_key is no option of this plugin."),
+        ({"on_eror": "skip"}, "on_eror is not an option of this plugin."),
+        ({"api_key": "plnx_live_a-key"}, "api_key is not an option of this plugin."),
         ({"concurrency": 0}, "concurrency must be at least 1."),
         ({"retries": -1}, "planasonix.admin.orgs: retries and retry_budget must not be negative"),
         ({"timeout": 0}, "planasonix.admin.orgs: timeout must be greater than 0 seconds"),
@@ -524,7 +524,7 @@ def test_a_template_that_holds_the_key(fleet: Fleet, literal: str) -> None:
     message = fleet.complaint({"name": "acme", "api_key": literal}, on_error="skip")
     assert (
         message
-        == "planasonix.admin.orgs: entry 1 of organizations (acme): api_key holds the key in plain text, which is refused; let a lookup get it."
+        == "planasonix.admin.orgs: entry 1 of organizations (acme): api_key contains the key in plain text, which is refused; use a lookup."
     )
 
 
@@ -835,10 +835,10 @@ def test_two_keys_of_one_organization(fleet: Fleet) -> None:
     entries = ({"name": "acme", **ACME}, {"name": "globex", **GLOBEX}, INITECH)
     assert fleet.complaint(*entries) == (
         "planasonix.admin.orgs: 2 of 3 organizations cannot be used. "
-        "entry 1 of organizations (acme): Its key and that of entry 2 of organizations (globex) "
+        "entry 1 of organizations (acme): Its key and the key of entry 2 of organizations (globex) "
         "belong to the same organization, Acme (org_acme). "
         "Correct one of the keys, or remove one of the entries. "
-        "entry 2 of organizations (globex): Its key and that of entry 1 of organizations (acme) "
+        "entry 2 of organizations (globex): Its key and the key of entry 1 of organizations (acme) "
         "belong to the same organization, Acme (org_acme). "
         "Correct one of the keys, or remove one of the entries."
     )

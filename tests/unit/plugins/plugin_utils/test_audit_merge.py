@@ -165,11 +165,11 @@ ORGANIZATION = json.loads(part("alpha"))["organizations"][0]
     ("reports", "words"),
     [
         ({}, "There is no report to merge."),
-        ({"x": ""}, "x is no JSON report of this collection: give a planasonix-audit.json."),
-        ({"x": "{" * 100_000}, "x is no JSON report"),
-        ({"x": b"\xff\xfe\xfd"}, "x is no JSON report"),
-        ({"x": "[]"}, "x is no JSON report"),
-        ({"x": changed(format="other")}, "x is no JSON report"),
+        ({"x": ""}, "x is not a JSON report of this collection; expected a planasonix-audit.json."),
+        ({"x": "{" * 100_000}, "x is not a JSON report"),
+        ({"x": b"\xff\xfe\xfd"}, "x is not a JSON report"),
+        ({"x": "[]"}, "x is not a JSON report"),
+        ({"x": changed(format="other")}, "x is not a JSON report"),
         (
             {"x": changed(format_version=2)},
             "x has the format version 2, and this version of the collection reads 1: "

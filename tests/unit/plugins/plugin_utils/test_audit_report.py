@@ -284,8 +284,8 @@ def test_a_verdict_that_nobody_knows_is_an_error(given):
 @pytest.mark.parametrize(
     ("previous", "words"),
     [
-        ({"format": "other"}, "previous is no JSON report"),
-        ("text", "previous is no JSON report"),
+        ({"format": "other"}, "previous is not a JSON report"),
+        ("text", "previous is not a JSON report"),
         ({"format": "planasonix.admin.audit", "format_version": 99}, "format version 99"),
         ({"format": "planasonix.admin.audit", "format_version": 1}, "incomplete"),
         (
@@ -690,7 +690,7 @@ def test_the_cells_of_the_matrix_have_colour_and_text():
 def test_a_waiver_that_ends_soon_says_so():
     assert "30 days left" in render(FLEET, "html", META)
     assert "0 days left" in render(FLEET, "html", {**META, "time": "2027-03-31T23:59:00Z"})
-    assert "holds" in Page(render(FLEET, "html", {**META, "time": "2026-03-01T00:00:00Z"})).text
+    assert "active" in Page(render(FLEET, "html", {**META, "time": "2026-03-01T00:00:00Z"})).text
 
 
 EVERYWHERE: dict[str, t.Any] = {

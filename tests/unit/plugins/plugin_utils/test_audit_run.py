@@ -198,8 +198,8 @@ def test_an_earlier_report_may_be_the_one_that_is_replaced(tmp_path):
     ("content", "words"),
     [
         (None, "There is no report {path}."),
-        ("{", "previous is no JSON report of this collection"),
-        ("[]", "previous is no JSON report of this collection"),
+        ("{", "previous is not a JSON report of this collection"),
+        ("[]", "previous is not a JSON report of this collection"),
     ],
 )
 def test_an_earlier_report_that_is_none_is_an_error(tmp_path, content, words):

@@ -14,6 +14,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
 
+from ansible_collections.planasonix.admin.plugins.module_utils._errors import InvalidOption
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import check_filled
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_model import ReportError
 from ansible_collections.planasonix.admin.plugins.plugin_utils._audit_run import (
     OPTIONS,
@@ -44,8 +46,9 @@ class ActionModule(ActionBase):
             return make_failure(validation.errors.msg)
         options = validation.validated_parameters
         try:
+            check_filled(options, "report_dir", "previous")
             result = write_report(options, find_play(variables), self._read_file)
-        except (AnsibleError, ReportError) as error:
+        except (AnsibleError, InvalidOption, ReportError) as error:
             return make_failure(str(error))
         # Displays the verdict also if the fleet complies.
         has_verdict = result["msg"] == result["verdict"]["msg"]

@@ -22,9 +22,9 @@ options:
     description:
       - Results of M(planasonix.admin.planasonix_baseline) by host name. An organization with a
         failed or empty result is an error.
-      - By default, the variable C(compliance_audit_result) of the hosts of the play. Under
-        C(serial), the report is then written with each batch of hosts, and the verdict comes with
-        the last batch.
+      - By default, the variable C(compliance_audit_result) of the hosts of the play. The task fails
+        if no host registered one. Under C(serial), the report is then written with each batch of
+        hosts, and the verdict comes with the last batch.
       - Mutually exclusive with O(sources).
     type: dict
   sources:

@@ -213,12 +213,12 @@ plan:
   type: dict
   sample:
     changes:
-      - resource: session_timeout
+      - resource: settings
         action: update
         object: ""
-        before: {"idle_timeout_minutes": 60}
-        after: {"idle_timeout_minutes": 30}
-        controls: [SES-1]
+        before: {"require_sso": false}
+        after: {"require_sso": true}
+        controls: [SSO-1]
 diff:
   description: What the module changes, by resource, before and after.
   returned: success

@@ -136,7 +136,7 @@ def make_report(
         results = options["results"]
         if results is None:
             check_previous(previous, json_file, play)
-            results = play.results()
+            results = find_registered(play)
         results = {str(untag(name)): read_result(result) for name, result in results.items()}
     results = add_missing(results, options["organizations"] or ())
     report = build_report(results, origin, options["fail_on"])
@@ -145,6 +145,20 @@ def make_report(
     expected, advice = "a planasonix-audit.json", "compare with a report that it wrote itself"
     content = read_report(os.path.realpath(previous), read_file)
     return compare_report(report, parse_report(content, "previous", expected, advice))
+
+
+def find_registered(play: Play) -> Mapping[str, t.Any]:
+    """Return what each host of the play registered.
+
+    :raises ReportError: if no host did, because the task registers it by another name.
+    """
+    results = play.results()
+    if any(result is not None for result in results.values()):
+        return results
+    raise ReportError(
+        f"No host of the play has the variable {REGISTERED}, so nothing was written. "
+        "Register the result of planasonix_baseline by this name, or set results."
+    )
 
 
 def check_previous(previous: str | None, json_file: str, play: Play) -> None:

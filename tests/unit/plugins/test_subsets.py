@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.planasonix.admin.plugins.module_utils._exports import export_object
+from ansible_collections.planasonix.admin.plugins.module_utils._fields import DOCUMENTED
 from ansible_collections.planasonix.admin.plugins.module_utils._policies import (
     POLICIES,
     REMEDIABLE,
@@ -75,6 +76,16 @@ def profiled() -> set[str]:
     for name in ("foundation", "strict"):
         resources |= {*find_values(load(f"roles/org_baseline/files/{name}.yml"), "resource")}
     return resources
+
+
+def managed() -> list[str]:
+    """Return the subsets that a module of their name manages; of a list, one of its objects."""
+    modules = {path.stem for path in (ROOT / "plugins/modules").glob("planasonix_*.py")}
+    return [
+        name
+        for name in REMEDIABLE
+        if modules & {f"planasonix_{name}", f"planasonix_{name.removesuffix('s')}"}
+    ]
 
 
 def select(test: t.Callable[[Policy], bool]) -> list[str]:
@@ -144,6 +155,12 @@ LISTS: dict[str, tuple[Iterable[str], Iterable[str]]] = {
         path: (find_names(path, "at least the subsets", ")."), RESTORABLE)
         for path in ("plugins/filter/snapshot.yml", "plugins/filter/export_controls.yml")
     },
+    "plugins/modules": (managed(), REMEDIABLE),
+    "SUBSETS": (vars(planasonix_info)["SUBSETS"], POLICIES),
+    "_fields.DOCUMENTED": (
+        DOCUMENTED,
+        set(POLICIES) - {"api_keys", "features", "preferences", *ITEMS},
+    ),
     "POLICIES, export": (select(lambda policy: policy.export is not None), RESTORABLE),
     "POLICIES, restore": (select(lambda policy: policy.restore is not None), RESTORABLE),
     "_snapshots.ITEMS": (ITEMS, select(lambda policy: policy.export not in (None, export_object))),

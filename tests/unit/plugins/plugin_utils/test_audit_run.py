@@ -164,6 +164,13 @@ def test_the_results_are_by_default_those_of_the_play(tmp_path):
     assert run(tmp_path, play, results=None)["msg"] == MSG
 
 
+def test_a_play_that_registered_no_result_is_an_error(tmp_path):
+    words = "No host of the play has the variable compliance_audit_result, so nothing was written. "
+    with pytest.raises(ReportError, match=f"{words}Register the result of planasonix_baseline"):
+        run(tmp_path / "new", Play(lambda: {"alpha": None, "beta": None}, True, True), results=None)
+    assert not (tmp_path / "new").exists()
+
+
 def test_under_serial_the_verdict_comes_with_the_last_batch(tmp_path):
     early = run(tmp_path, Play(lambda: RESULTS, False, False), results=None)
     assert (early["failed"], early["verdict"]["failed"]) == (False, True)
@@ -375,6 +382,8 @@ def test_the_action_reports_on_the_hosts_of_the_play_in_check_mode_too(tmp_path)
         ({"fail_on": "some"}, "value of fail_on must be one of: never, low"),
         ({"api_key": "x"}, "api_key. Supported parameters include: fail_on"),
         ({"results": ["a"]}, "'results' is of type"),
+        ({"report_dir": ""}, "report_dir is empty; is the variable that it comes from set?"),
+        ({"previous": ""}, "previous is empty; is the variable that it comes from set?"),
     ],
 )
 def test_wrong_options_are_an_error(tmp_path, arguments, words):

@@ -202,6 +202,8 @@ class PlanasonixAction(ActionBase):
             for option, name in names.items()
             if option not in arguments and task_vars.get(name) is not None
         }
+        if not templates:
+            return arguments
         # As one mapping, because ansible-core 2.19 removes omit only from mappings.
         options = untag(self._templar.template(templates))
         unset = (None, task_vars.get("omit"))

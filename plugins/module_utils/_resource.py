@@ -47,7 +47,7 @@ CONFIRMATION_PAUSES = (0.25, 0.5, 1.0, 1.5, 2.0)
 class Write:
     """One write request, made from a change when it is applied.
 
-    :param path: Documented path. ``{new}`` stands for the id that an earlier request was given.
+    :param path: Documented path.
     :param action: What it does, for messages: ``remove 203.0.113.0/24 from the IP allowlist``.
     :param changes: Whether it changes the organization. A test notification does not.
     :param repeatable: Whether a POST sets a state, so that sending it twice does no harm.
@@ -75,16 +75,16 @@ class Applied:
     find_by: Values = field(default_factory=dict)
 
 
-def send(client: Client, request: Write, **ids: str) -> t.Any:
-    """Send a request, with the ids that earlier ones were given; return ``data`` of the answer."""
-    return exchange(client, request, **ids).data
+def send(client: Client, request: Write) -> t.Any:
+    """Send a request; return ``data`` of the answer."""
+    return exchange(client, request).data
 
 
-def exchange(client: Client, request: Write, **ids: str) -> Reply:
+def exchange(client: Client, request: Write) -> Reply:
     """Send a request, as :func:`send`; return all of the answer."""
     return client.send(
         request.method,
-        request.path.format(**ids),
+        request.path,
         request.body,
         action=request.action,
         repeatable=request.repeatable,

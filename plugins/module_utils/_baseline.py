@@ -137,11 +137,10 @@ def read_subset(client: Client, name: str, controls: Iterable[Control]) -> t.Any
 def evaluate(control: Control, organization: Organization) -> Verdict:
     """Return the verdict on one control, before anything is written."""
     policy = POLICIES[control.resource]
-    is_remediable = policy.plan is not None
     for name in (control.resource, *policy.needs(control)):
         if name in organization.errors:
             error = organization.errors[name]
-            return Verdict("error", findings=(error.message,), remediable=is_remediable)
+            return Verdict("error", findings=(error.message,), remediable=policy.is_remediable)
     obstacle = policy.entitle(control, organization)
     if obstacle:
         current = select_values(control, organization.values[control.resource])
@@ -149,10 +148,10 @@ def evaluate(control: Control, organization: Organization) -> Verdict:
     try:
         current, findings = policy.evaluate(control, organization)
     except ApiError as error:
-        return Verdict("error", findings=(error.message,), remediable=is_remediable)
+        return Verdict("error", findings=(error.message,), remediable=policy.is_remediable)
     except InvalidOption as error:  # without a waiver, the plan says so
         return Verdict("fail", findings=(error.message,))
-    return Verdict("fail" if findings else "pass", current, tuple(findings), is_remediable)
+    return Verdict("fail" if findings else "pass", current, tuple(findings), policy.is_remediable)
 
 
 def assess(organization: Organization, options: Values) -> Assessment:

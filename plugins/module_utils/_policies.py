@@ -227,12 +227,6 @@ POLICIES: dict[str, Policy] = {
 }
 """By subset of facts, in the order in which they are read."""
 
-REMEDIABLE = tuple(name for name, policy in POLICIES.items() if policy.is_remediable)
-"""What a control can have changed."""
-
-RESTORABLE = tuple(name for name in REMEDIABLE if not POLICIES[name].is_personal)
-"""What is exported, kept in a snapshot and restored."""
-
 
 def read_facts(
     client: Client, gather_subset: Iterable[str], skip_forbidden: bool

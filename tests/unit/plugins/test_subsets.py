@@ -16,11 +16,7 @@ import yaml
 
 from ansible_collections.planasonix.admin.plugins.module_utils._exports import export_object
 from ansible_collections.planasonix.admin.plugins.module_utils._fields import DOCUMENTED
-from ansible_collections.planasonix.admin.plugins.module_utils._policies import (
-    POLICIES,
-    REMEDIABLE,
-    RESTORABLE,
-)
+from ansible_collections.planasonix.admin.plugins.module_utils._policies import POLICIES
 from ansible_collections.planasonix.admin.plugins.module_utils._policy import Policy
 from ansible_collections.planasonix.admin.plugins.module_utils._snapshots import ITEMS
 from ansible_collections.planasonix.admin.plugins.modules import (
@@ -29,6 +25,11 @@ from ansible_collections.planasonix.admin.plugins.modules import (
 )
 
 ROOT = Path(__file__).resolve().parents[3]
+REMEDIABLE = tuple(name for name, policy in POLICIES.items() if policy.is_remediable)
+"""What a control can have changed."""
+
+RESTORABLE = tuple(name for name in REMEDIABLE if not POLICIES[name].is_personal)
+"""What is exported, kept in a snapshot and restored."""
 
 
 def read(path: str) -> str:

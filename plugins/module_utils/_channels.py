@@ -72,7 +72,7 @@ from ansible_collections.planasonix.admin.plugins.module_utils._resource import 
 
 RESOURCE = "notification_channels"
 NAMED_FIELDS = ("type", "name", "enabled")
-"""Fields of a channel beside its id and config."""
+"""Fields of a channel besides its id and config."""
 
 CHANNEL_OPTIONS: FieldTable = {
     "name": {"type": "str"},

@@ -18,7 +18,7 @@ class PlanasonixError(Exception):
     """A failure that a user can understand.
 
     :param message: What failed, on which object, and what to do. Never contains a secret.
-    :param details: What the module returns beside ``msg``, for example ``status`` and ``code``.
+    :param details: What the module returns besides ``msg``, for example ``status`` and ``code``.
     :ivar is_unconfirmed: Whether a change was made, and reading it back failed.
     """
 

@@ -251,7 +251,7 @@ class KeyRun:
                 )
             error.message += f"{self.withdraw_note()}{strays.await_deletions()}"
             raise
-        except Exception:  # a fault of this collection; a key that nobody knows must not stay
+        except Exception:  # a fault of this collection; a key without a known secret must not stay
             self.applied.result.clear()
             strays.delete(strays.doubt)
             raise
@@ -481,7 +481,7 @@ def check_answer(made: t.Any, action: str) -> None:
 
 @dataclass
 class Strays:
-    """Keys that a POST created although its answer was lost: nobody knows their secrets.
+    """Keys that a POST created although its answer, with the secret, was lost.
 
     :param known: Ids of the keys that are none: those of before, and those that were deleted.
     :param lost: How many requests may have made one that was not found yet.

@@ -207,7 +207,7 @@ def find_pending(organization: Organization) -> list[Values]:
 
 
 def pending_channel(name: str) -> Values:
-    """Return what stands for a channel that is yet to be created, of which nobody knows the id."""
+    """Return what stands for a channel that is yet to be created, whose id is not known."""
     return {"id": f"(new) {name}", "name": name}
 
 

@@ -372,7 +372,7 @@ def find_obstacle(path: str) -> str | None:
 
 
 def write_snapshot(path: str, snapshot: Values) -> None:
-    """Write a snapshot with mode 0600. An older one stays beside it, with the time in its name.
+    """Write a snapshot with mode 0600. An older one stays next to it, with the time in its name.
 
     :param path: An absolute path.
     :raises InvalidOption: if it cannot be written; what was there before is untouched.

@@ -36,7 +36,7 @@ LONGEST_SECRET = 10_000
 MOST_SECRETS = 1_000
 """Bounds of what an API makes at once. Each spelling takes up to six times the memory of a text."""
 ANY_SECRET = re.compile(r"plnx_live_[\w-]{12,}|otpauth://[^\s\"'<>]+")
-"""What reads like a secret, in a text of which nobody knows what it quotes."""
+"""What reads like a secret, in a text that may quote anything."""
 
 
 def normalize(text: str) -> str:
